@@ -1,0 +1,1 @@
+//! From records and measured traces to model cards

@@ -1,0 +1,1 @@
+//! Mesh, fields, terms, plans and the devices that run them

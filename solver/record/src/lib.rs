@@ -1,0 +1,1 @@
+//! The record of a run: HDF5 reader and writer, no physics

@@ -1,0 +1,1 @@
+//! Shapes, materials, drives, steppers, relaxation, experiments and records

@@ -1,0 +1,1 @@
+//! Standard problems and closed forms: the program against the world
