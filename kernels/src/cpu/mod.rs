@@ -1,0 +1,456 @@
+//! The CPU device: `f32` or `f64`, any number of replicas, over all cores.
+//!
+//! Two levels of parallelism that never fight: where there are enough replicas, or the mesh is too small to be worth a
+//! hand-off, replicas run side by side, each on one thread; otherwise rows and columns of one replica are shared out.
+//! [`Cpu::reference`] is the plain version that everything faster is held to: `f64`, direct sum, one cell at a time.
+
+mod cells;
+mod convolution;
+pub mod fft;
+pub mod isa;
+mod parallel;
+mod rows;
+mod tables;
+
+use crate::control::{Control, Status};
+use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
+use crate::plan::{Buffer, Dot, Pass, Plan, Ref, Rule};
+use crate::real::Real;
+use crate::region::RegionMap;
+use crate::system::System;
+use crate::terms::demag::tensor::Tensor;
+use crate::waveform::Waveform;
+use crate::{Mesh, ParameterId, Term};
+use convolution::{Columns, Convolution, Moment, Spectrum};
+use isa::Isa;
+use parallel::{Shared, each};
+use rayon::prelude::*;
+use rows::{LawFn, Loops, law_fn};
+use spinloom_base::constants::MU0;
+use spinloom_base::random::normals;
+use std::sync::{Arc, Mutex};
+use tables::{Instant, Tables};
+
+/// Cells above which one replica is worth sharing out: a hand-off costs about as much as a few thousand cells.
+const WORTH_SHARING: usize = 20_000;
+
+enum Convolver<T: Real> {
+    None,
+    Transform(Convolution<T>),
+    Direct(Tensor),
+}
+
+/// One member of the ensemble.
+struct Member<T: Real> {
+    /// `[buffer][slot]`, each `[component][z][y][x]`.
+    buffers: Vec<[Vec<T>; 2]>,
+    control: Control,
+    tables: Tables<T>,
+    moment: Moment<T>,
+    waves: Vec<Waveform>,
+    regions: Arc<Regions>,
+    id: u64,
+}
+
+/// Regions of a replica, prepared.
+struct Regions {
+    map: RegionMap,
+    /// For every row (z, y), whether it and its neighbours along y and z are without vacuum.
+    full: Vec<bool>,
+}
+
+impl Regions {
+    fn new(mesh: &Mesh, map: &RegionMap) -> Self {
+        let [nx, ny, nz] = mesh.n;
+        let solid: Vec<bool> = map.cells.chunks(nx).map(|row| !row.contains(&RegionMap::VACUUM)).collect();
+        let full = (0..nz * ny)
+            .map(|row| {
+                let (z, y) = (row / ny, row % ny);
+                let beside = |axis: usize, i: usize, to: &dyn Fn(usize) -> usize| {
+                    [false, true].into_iter().filter_map(|f| mesh.neighbour(axis, i, f)).all(|j| solid[to(j)])
+                };
+                solid[row] && beside(1, y, &|j| z * ny + j) && beside(2, z, &|j| j * ny + y)
+            })
+            .collect();
+        Self { map: map.clone(), full }
+    }
+}
+
+/// What one thread needs.
+struct Scratch<T: Real> {
+    columns: Vec<Columns<T>>,
+    spectrum: Option<Spectrum<T>>,
+    block: Box<cells::Scratch<T>>,
+}
+
+/// See the module.
+pub struct Cpu<T: Real> {
+    name: String,
+    mesh: Mesh,
+    terms: Vec<Term>,
+    seed: u64,
+    isa: Isa,
+    reference: bool,
+    loops: Loops<T>,
+    laws: Vec<LawFn<T>>,
+    convolver: Convolver<T>,
+    members: Vec<Member<T>>,
+    plans: Vec<Plan>,
+    names: Vec<String>,
+    threads: usize,
+    /// Side by side, or one after another.
+    across: bool,
+    /// One per thread.
+    scratch: Vec<Mutex<Scratch<T>>>,
+}
+
+impl<T: Real> Cpu<T> {
+    /// The fast device.
+    ///
+    /// # Errors
+    /// A periodic axis whose length has a prime factor above 7, or a waveform that no term follows.
+    pub fn new(system: &System) -> Result<Self, DeviceError> {
+        Self::build(system, false, Isa::widest())
+    }
+
+    /// The fast device with a given instruction set, for tests and for resuming a run from another machine.
+    ///
+    /// # Errors
+    /// As [`Cpu::new`].
+    pub fn with_isa(system: &System, isa: Isa) -> Result<Self, DeviceError> {
+        Self::build(system, false, isa)
+    }
+
+    fn build(system: &System, reference: bool, isa: Isa) -> Result<Self, DeviceError> {
+        let name = if reference { "cpu:reference" } else { "cpu" };
+        let mesh = system.mesh;
+        let unsupported = |what: String| DeviceError::Unsupported { device: name.into(), what };
+        for (axis, letter) in ["x", "y", "z"].into_iter().enumerate().skip(1) {
+            if mesh.pbc[axis] > 0 && fft::smooth(mesh.n[axis]) != mesh.n[axis] {
+                return Err(unsupported(format!(
+                    "the periodic {letter} axis has {} cells, a number with a prime factor above 7; {} would do",
+                    mesh.n[axis],
+                    fft::smooth(mesh.n[axis])
+                )));
+            }
+        }
+        for (parameter, _) in system.replicas.iter().flat_map(|r| &r.material.waveforms) {
+            if !system.terms.iter().any(|t| t.follows().contains(parameter)) {
+                return Err(unsupported(format!("no active term follows a waveform of {}", parameter.info().name)));
+            }
+        }
+        let threads = if reference { 1 } else { rayon::current_num_threads() };
+        let across = system.replicas.len() >= threads || mesh.cells() < WORTH_SHARING;
+        let convolver = match system.terms.contains(&Term::Demag) {
+            false => Convolver::None,
+            true if reference => {
+                Convolver::Direct(Tensor::new(&mesh, std::array::from_fn(|a| if mesh.pbc[a] > 0 { mesh.n[a] } else { 2 * mesh.n[a] })))
+            }
+            true => Convolver::Transform(Convolution::new(&mesh, isa)),
+        };
+        let shared = Arc::new(Regions::new(&mesh, &system.regions));
+        let members = system
+            .replicas
+            .iter()
+            .map(|r| {
+                let regions = r.regions.as_ref().map_or(shared.clone(), |map| Arc::new(Regions::new(&mesh, map)));
+                Member {
+                    buffers: Vec::new(),
+                    control: Control::new(),
+                    tables: Tables::new(&mesh, &system.terms, &r.material),
+                    moment: moment(&regions.map, r),
+                    waves: r.material.waveforms.iter().map(|(_, w)| w.clone()).collect(),
+                    regions,
+                    id: r.id,
+                }
+            })
+            .collect();
+        let parallel_columns = if across { 1 } else { threads };
+        let scratch = (0..if across { threads } else { 1 })
+            .map(|_| {
+                let (columns, spectrum) = match &convolver {
+                    Convolver::Transform(c) => ((0..parallel_columns).map(|_| c.columns()).collect(), Some(c.spectrum())),
+                    _ => (Vec::new(), None),
+                };
+                Mutex::new(Scratch { columns, spectrum, block: Box::default() })
+            })
+            .collect();
+        let axes = if mesh.n[2] > 1 { 3 } else { 2 };
+        Ok(Self {
+            name: name.into(),
+            mesh,
+            terms: system.terms.clone(),
+            seed: system.seed,
+            isa,
+            reference,
+            loops: Loops::of(isa),
+            laws: system.terms.iter().map(|t| law_fn(*t, isa, axes)).collect(),
+            convolver,
+            members,
+            plans: Vec::new(),
+            names: Vec::new(),
+            threads,
+            across,
+            scratch,
+        })
+    }
+
+    fn run_member(&self, member: &mut Member<T>, plan: &Plan, times: usize, scratch: &mut Scratch<T>) {
+        for _ in 0..times {
+            if member.control.status != Status::Running {
+                return;
+            }
+            for pass in &plan.passes {
+                self.run_pass(member, pass, scratch);
+            }
+        }
+    }
+
+    fn run_pass(&self, member: &mut Member<T>, pass: &Pass, scratch: &mut Scratch<T>) {
+        let slot = usize::from(member.control.slot);
+        let single: Vec<bool> = member.buffers.iter().map(|b| b[1].is_empty()).collect();
+        let place = |r: Ref| (r.buffer.0, if single[r.buffer.0] { 0 } else { slot ^ usize::from(r.other) });
+        match pass {
+            Pass::Noise(out) => {
+                let (b, s) = place(*out);
+                let [steps, id] = [member.control.steps, member.id];
+                let out = Shared::new(&mut member.buffers[b][s]);
+                let (cells, nx) = (self.mesh.cells(), self.mesh.n[0]);
+                let key = [self.seed as u32 ^ (id >> 32) as u32, (self.seed >> 32) as u32];
+                self.each_row(|row| {
+                    for i in row * nx..(row + 1) * nx {
+                        let eta = normals([i as u32, id as u32, steps as u32, (steps >> 32) as u32], key);
+                        for (c, e) in eta.iter().enumerate().take(3) {
+                            // SAFETY: each cell belongs to one row.
+                            unsafe { *out.at(c * cells + i) = T::of(*e) };
+                        }
+                    }
+                });
+            }
+            Pass::Convolve { read, write } => {
+                let ((rb, rs), (wb, ws)) = (place(*read), place(*write));
+                let mut out = std::mem::take(&mut member.buffers[wb][ws]);
+                match &self.convolver {
+                    Convolver::Transform(c) => {
+                        let spectrum = scratch.spectrum.as_mut().expect("made with the convolution");
+                        c.run(&member.buffers[rb][rs], &member.moment, &mut out, spectrum, &mut scratch.columns);
+                    }
+                    Convolver::Direct(tensor) => cells::direct_sum(&self.mesh, tensor, &member.buffers[rb][rs], &member.moment, &mut out),
+                    Convolver::None => out.fill(T::ZERO),
+                }
+                member.buffers[wb][ws] = out;
+            }
+            Pass::Cells(pass) => {
+                let now = Instant { waves: waves(member, pass.time), dt: member.control.dt_now };
+                let view = cells::View {
+                    buffers: member.buffers.iter_mut().map(|b| b.each_mut().map(|v| Shared::new(v))).collect(),
+                    slot,
+                    tables: &member.tables,
+                    regions: &member.regions,
+                    now,
+                };
+                let largest = if self.across {
+                    let count = cells::blocks(&self.mesh);
+                    let mut largest = [T::ZERO; 2];
+                    for i in 0..count {
+                        let l = cells::block(self, &view, pass, i, &mut scratch.block);
+                        largest = [rows::larger(largest[0], l[0]), rows::larger(largest[1], l[1])];
+                    }
+                    largest
+                } else {
+                    let mut all: Vec<(Box<cells::Scratch<T>>, [T; 2])> = (0..self.threads).map(|_| Default::default()).collect();
+                    each(cells::blocks(&self.mesh), &mut all, |i, (s, largest)| {
+                        let l = cells::block(self, &view, pass, i, s);
+                        *largest = [rows::larger(largest[0], l[0]), rows::larger(largest[1], l[1])];
+                    });
+                    all.iter().fold([T::ZERO; 2], |a, (_, l)| [rows::larger(a[0], l[0]), rows::larger(a[1], l[1])])
+                };
+                let control = &mut member.control;
+                control.evaluations += 1;
+                if pass.measure {
+                    control.torque = largest[0].wide().sqrt();
+                }
+                if pass.error.is_some() {
+                    control.err = control.dt_now * largest[1].wide().sqrt();
+                }
+            }
+            Pass::Reduce(dots) => {
+                for Dot { a, b, into } in dots {
+                    let field = |r: Ref| {
+                        let (b, s) = place(r);
+                        &member.buffers[b][s][..]
+                    };
+                    let (a0, a1, b0, b1) = (field(a.0), field(a.1), field(b.0), field(b.1));
+                    let nx = self.mesh.n[0];
+                    // One partial sum a row, added in order: the same for any number of threads.
+                    let rows = a0.len() / nx;
+                    let mut sums = vec![0.0; rows];
+                    let partial = |row: usize| -> f64 {
+                        (row * nx..(row + 1) * nx).map(|i| (a0[i].wide() - a1[i].wide()) * (b0[i].wide() - b1[i].wide())).sum()
+                    };
+                    if self.across {
+                        sums.iter_mut().enumerate().for_each(|(row, s)| *s = partial(row));
+                    } else {
+                        sums.par_iter_mut().enumerate().for_each(|(row, s)| *s = partial(row));
+                    }
+                    member.control.sums[*into] = sums.iter().sum();
+                }
+            }
+            Pass::Rotate { read, rate, out } => {
+                let ((rb, rs), (kb, ks), (ob, os)) = (place(*read), place(*rate), place(*out));
+                let mut to = std::mem::take(&mut member.buffers[ob][os]);
+                let (m, k) = (&member.buffers[rb][rs], &member.buffers[kb][ks]);
+                let cells = self.mesh.cells();
+                let h = member.control.descent / member.tables.gamma;
+                for i in 0..cells {
+                    let at = |v: &[T]| std::array::from_fn::<f64, 3, _>(|c| v[c * cells + i].wide());
+                    let (m, k) = (at(m), at(k).map(|c| h * c));
+                    let k2 = k[0] * k[0] + k[1] * k[1] + k[2] * k[2];
+                    for c in 0..3 {
+                        to[c * cells + i] = T::of(((4.0 - k2) * m[c] + 4.0 * k[c]) / (4.0 + k2));
+                    }
+                }
+                member.buffers[ob][os] = to;
+            }
+            Pass::Control(rule) => {
+                let control = &mut member.control;
+                match rule {
+                    Rule::Begin => control.begin(),
+                    Rule::End { order } => control.end(*order),
+                    Rule::Descent => {
+                        let [ss, sy, yy] = control.sums;
+                        // s·y is negative going downhill, because the rate is minus the gradient.
+                        let h = if control.steps.is_multiple_of(2) { -ss / sy } else { -sy / yy };
+                        control.descent = if h.is_finite() && h > 0.0 { h * member.tables.gamma } else { 1e-4 };
+                        control.attempts += 1;
+                    }
+                    Rule::Accept => {
+                        control.slot ^= 1;
+                        control.steps += 1;
+                        if !control.torque.is_finite() {
+                            control.status = Status::NotANumber;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn each_row(&self, work: impl Fn(usize) + Sync + Send) {
+        let rows = self.mesh.n[1] * self.mesh.n[2];
+        if self.across { (0..rows).for_each(work) } else { (0..rows).into_par_iter().for_each(work) }
+    }
+}
+
+impl Cpu<f64> {
+    /// The plain version: `f64`, direct sum, one thread, one cell at a time.
+    ///
+    /// # Errors
+    /// As [`Cpu::new`].
+    pub fn reference(system: &System) -> Result<Self, DeviceError> {
+        Self::build(system, true, Isa::Baseline)
+    }
+}
+
+fn waves<T: Real>(member: &Member<T>, time: f64) -> Vec<f64> {
+    let t = member.control.t + time * member.control.dt_now;
+    member.waves.iter().map(|w| w.at(t)).collect()
+}
+
+fn moment<T: Real>(map: &RegionMap, replica: &crate::Replica) -> Moment<T> {
+    let per_region: Vec<f64> = replica.material.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat)).collect();
+    if per_region.windows(2).all(|w| w[0] == w[1]) {
+        Moment::Uniform(T::of(per_region[0]))
+    } else {
+        Moment::Cells(map.cells.iter().map(|r| per_region.get(usize::from(*r)).map_or(T::ZERO, |m| T::of(*m))).collect())
+    }
+}
+
+impl<T: Real> Device for Cpu<T> {
+    fn info(&self) -> DeviceInfo {
+        let mut choices = vec![("instruction set".to_string(), self.isa.name().to_string())];
+        if let Convolver::Transform(c) = &self.convolver {
+            let [x, y, z] = c.padded();
+            choices.push(("padded sizes".into(), format!("{x} x {y} x {z}")));
+        }
+        let layout = if self.across {
+            format!("{} replica(s) side by side on {} thread(s)", self.members.len(), self.scratch.len().min(self.members.len()))
+        } else {
+            format!("rows of one replica shared by {} threads", self.threads)
+        };
+        DeviceInfo { name: self.name.clone(), precision: T::NAME, choices, layout }
+    }
+
+    fn allocate(&mut self, name: &str, slots: usize) -> Result<Buffer, DeviceError> {
+        let len = 3 * self.mesh.cells();
+        let too_big = |_| DeviceError::OutOfMemory { device: self.name.clone(), buffer: name.into(), bytes: slots * len * size_of::<T>() };
+        for member in &mut self.members {
+            let mut pair = [Vec::new(), Vec::new()];
+            for v in pair.iter_mut().take(slots) {
+                v.try_reserve_exact(len).map_err(too_big)?;
+                v.resize(len, T::ZERO);
+            }
+            member.buffers.push(pair);
+        }
+        self.names.push(name.into());
+        Ok(Buffer(self.names.len() - 1))
+    }
+
+    fn upload(&mut self, replica: usize, buffer: Buffer, other: bool, values: &[f64]) {
+        let member = &mut self.members[replica];
+        let slot = place(member, buffer, other);
+        let target = &mut member.buffers[buffer.0][slot];
+        assert_eq!(values.len(), target.len(), "buffer `{}` has another length", self.names[buffer.0]);
+        target.iter_mut().zip(values).for_each(|(t, v)| *t = T::of(*v));
+    }
+
+    fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64> {
+        let member = &self.members[replica];
+        member.buffers[buffer.0][place(member, buffer, other)].iter().map(|v| v.wide()).collect()
+    }
+
+    fn set_material(&mut self, replica: usize, system: &System) {
+        let member = &mut self.members[replica];
+        let source = &system.replicas[replica];
+        member.tables = Tables::new(&self.mesh, &self.terms, &source.material);
+        member.moment = moment(&member.regions.map, source);
+        member.waves = source.material.waveforms.iter().map(|(_, w)| w.clone()).collect();
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Prepared, DeviceError> {
+        self.plans.push(plan.clone());
+        Ok(Prepared(self.plans.len() - 1))
+    }
+
+    fn replay(&mut self, plan: Prepared, times: usize) {
+        let mut members = std::mem::take(&mut self.members);
+        let this = &*self;
+        let plan = &this.plans[plan.0];
+        if this.across && members.len() > 1 {
+            members.par_iter_mut().for_each(|member| {
+                let own = rayon::current_thread_index().unwrap_or(0) % this.scratch.len();
+                let mut scratch = this.scratch[own].lock().unwrap_or_else(|e| e.into_inner());
+                this.run_member(member, plan, times, &mut scratch);
+            });
+        } else {
+            let mut scratch = this.scratch[0].lock().unwrap_or_else(|e| e.into_inner());
+            for member in &mut members {
+                this.run_member(member, plan, times, &mut scratch);
+            }
+        }
+        self.members = members;
+    }
+
+    fn control(&self, replica: usize) -> Control {
+        self.members[replica].control
+    }
+
+    fn set_control(&mut self, replica: usize, control: Control) {
+        self.members[replica].control = control;
+    }
+}
+
+/// The slot a buffer is addressed by: buffers with one slot have no other.
+fn place<T: Real>(member: &Member<T>, buffer: Buffer, other: bool) -> usize {
+    if member.buffers[buffer.0][1].is_empty() { 0 } else { usize::from(member.control.slot) ^ usize::from(other) }
+}

@@ -1,0 +1,237 @@
+//! Inner loops over a block of one row: laws, motion, combination. Everything here is branch-free over slices of one
+//! length, compiled for each instruction set, and called through function pointers.
+
+use super::isa::Isa;
+use crate::real::{Real, cross};
+use crate::terms::{Coefficients, Extra, Law, MAX_COEFFICIENTS, Term, WithLaw};
+
+/// Longest block (cells): the scratch rows of a block stay in the first-level cache.
+pub const BLOCK: usize = 256;
+
+/// One row block of a vector field: x, y, z components.
+pub type Rows<'a, T> = [&'a [T]; 3];
+
+/// What a law reads in one block. All slices have the block's length.
+pub struct Block<'a, T> {
+    /// Number of cells.
+    pub n: usize,
+    /// Magnetisation.
+    pub m: Rows<'a, T>,
+    /// Its neighbours at x−, x+, y−, y+, z−, z+; ghosts where there is none.
+    pub neighbours: [Rows<'a, T>; 6],
+    /// Link coefficients to them.
+    pub links: [&'a [T]; 6],
+    /// Coefficients of the law.
+    pub coefficients: [&'a [T]; MAX_COEFFICIENTS],
+    /// What [`Law::EXTRA`] asks for.
+    pub extra: Rows<'a, T>,
+}
+
+/// Adds a law's field to three rows.
+pub type LawFn<T> = unsafe fn(&Block<'_, T>, &mut [T], &mut [T], &mut [T]);
+/// Turns a field in place into a rate, with rows of the coefficients of m × B and m × (m × B); returns the largest |rate|².
+pub type MotionFn<T> = unsafe fn(Rows<'_, T>, [&[T]; 2], &mut [T], &mut [T], &mut [T]) -> T;
+/// Adds `weight · rate` to three rows.
+pub type AddFn<T> = unsafe fn(T, Rows<'_, T>, &mut [T], &mut [T], &mut [T]);
+/// Scales to length 1; zero stays zero.
+pub type NormaliseFn<T> = unsafe fn(&mut [T], &mut [T], &mut [T]);
+/// Largest square of three rows.
+pub type LargestFn<T> = unsafe fn(Rows<'_, T>) -> T;
+
+#[inline(always)]
+unsafe fn law_body<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, bx: &mut [T], by: &mut [T], bz: &mut [T]) {
+    let n = a.n;
+    let (bx, by, bz) = (&mut bx[..n], &mut by[..n], &mut bz[..n]);
+    for i in 0..n {
+        // SAFETY: every slice of a `Block` has at least n elements, which `CellsPass` ensures by construction; with bounds checks the loop does not vectorise.
+        unsafe {
+            let get = |r: &Rows<'_, T>| [*r[0].get_unchecked(i), *r[1].get_unchecked(i), *r[2].get_unchecked(i)];
+            let m = get(&a.m);
+            let mut accumulator = [T::ZERO; 3];
+            if L::LINKED {
+                for axis in 0..AXES {
+                    for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
+                        let face = 2 * axis + side;
+                        accumulator = L::gather(m, get(&a.neighbours[face]), *a.links[face].get_unchecked(i), axis, sign, accumulator);
+                    }
+                }
+            }
+            let mut c: Coefficients<T> = [T::ZERO; MAX_COEFFICIENTS];
+            for (k, c) in c.iter_mut().enumerate().take(L::COEFFICIENTS) {
+                *c = *a.coefficients[k].get_unchecked(i);
+            }
+            let extra = if L::EXTRA == Extra::None { [T::ZERO; 3] } else { get(&a.extra) };
+            let b = L::finish(m, accumulator, &c, extra);
+            bx[i] += b[0];
+            by[i] += b[1];
+            bz[i] += b[2];
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn motion_body<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], bx: &mut [T], by: &mut [T], bz: &mut [T]) -> T {
+    let n = bx.len();
+    let (by, bz) = (&mut by[..n], &mut bz[..n]);
+    let (mx, my, mz) = (&m[0][..n], &m[1][..n], &m[2][..n]);
+    let (precession, damping) = (&c[0][..n], &c[1][..n]);
+    let mut largest = [T::ZERO; 16];
+    for i in 0..n {
+        let m = [mx[i], my[i], mz[i]];
+        let mb = cross(m, [bx[i], by[i], bz[i]]);
+        let mmb = cross(m, mb);
+        bx[i] = precession[i] * mb[0] + damping[i] * mmb[0];
+        by[i] = precession[i] * mb[1] + damping[i] * mmb[1];
+        bz[i] = precession[i] * mb[2] + damping[i] * mmb[2];
+    }
+    for i in 0..n {
+        let square = bx[i] * bx[i] + by[i] * by[i] + bz[i] * bz[i];
+        largest[i % 16] = larger(largest[i % 16], square);
+    }
+    largest.into_iter().fold(T::ZERO, larger)
+}
+
+/// The larger one; not-a-number wins, so that it is noticed.
+#[inline(always)]
+pub fn larger<T: Real>(a: T, b: T) -> T {
+    if a > b || a.is_nan_real() { a } else { b }
+}
+
+trait NanReal {
+    fn is_nan_real(self) -> bool;
+}
+
+impl<T: Real> NanReal for T {
+    #[inline(always)]
+    #[allow(clippy::eq_op, reason = "the one value that differs from itself")]
+    fn is_nan_real(self) -> bool {
+        self != self
+    }
+}
+
+#[inline(always)]
+unsafe fn add_body<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
+    let n = x.len();
+    let (y, z) = (&mut y[..n], &mut z[..n]);
+    let (rx, ry, rz) = (&r[0][..n], &r[1][..n], &r[2][..n]);
+    for i in 0..n {
+        x[i] += w * rx[i];
+        y[i] += w * ry[i];
+        z[i] += w * rz[i];
+    }
+}
+
+#[inline(always)]
+unsafe fn normalise_body<T: Real>(x: &mut [T], y: &mut [T], z: &mut [T]) {
+    let n = x.len();
+    let (y, z) = (&mut y[..n], &mut z[..n]);
+    for i in 0..n {
+        let square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
+        let scale = if square == T::ZERO { T::ZERO } else { T::ONE / square.root() };
+        x[i] *= scale;
+        y[i] *= scale;
+        z[i] *= scale;
+    }
+}
+
+#[inline(always)]
+unsafe fn largest_body<T: Real>(r: Rows<'_, T>) -> T {
+    let n = r[0].len();
+    let (x, y, z) = (r[0], &r[1][..n], &r[2][..n]);
+    let mut largest = [T::ZERO; 16];
+    for i in 0..n {
+        let square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
+        largest[i % 16] = larger(largest[i % 16], square);
+    }
+    largest.into_iter().fold(T::ZERO, larger)
+}
+
+/// Emits the copies of each loop for one instruction set.
+macro_rules! copies {
+    ($(#[$feature:meta])* $law:ident $motion:ident $add:ident $normalise:ident $largest:ident) => {
+        $(#[$feature])*
+        unsafe fn $law<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
+            // SAFETY: as for the caller.
+            unsafe { law_body::<L, T, AXES>(a, x, y, z) }
+        }
+        $(#[$feature])*
+        unsafe fn $motion<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], x: &mut [T], y: &mut [T], z: &mut [T]) -> T {
+            // SAFETY: as for the caller.
+            unsafe { motion_body(m, c, x, y, z) }
+        }
+        $(#[$feature])*
+        unsafe fn $add<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
+            // SAFETY: as for the caller.
+            unsafe { add_body(w, r, x, y, z) }
+        }
+        $(#[$feature])*
+        unsafe fn $normalise<T: Real>(x: &mut [T], y: &mut [T], z: &mut [T]) {
+            // SAFETY: as for the caller.
+            unsafe { normalise_body(x, y, z) }
+        }
+        $(#[$feature])*
+        unsafe fn $largest<T: Real>(r: Rows<'_, T>) -> T {
+            // SAFETY: as for the caller.
+            unsafe { largest_body(r) }
+        }
+    };
+}
+
+copies! { law_base motion_base add_base normalise_base largest_base }
+#[cfg(target_arch = "x86_64")]
+copies! { #[target_feature(enable = "avx2,fma")] law_avx2 motion_avx2 add_avx2 normalise_avx2 largest_avx2 }
+#[cfg(target_arch = "x86_64")]
+copies! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] law_avx512 motion_avx512 add_avx512 normalise_avx512 largest_avx512 }
+
+/// The loops of one instruction set. Calling any of them is safe where [`Isa::available`] lists it.
+pub struct Loops<T> {
+    /// See [`MotionFn`].
+    pub motion: MotionFn<T>,
+    /// See [`AddFn`].
+    pub add: AddFn<T>,
+    /// See [`NormaliseFn`].
+    pub normalise: NormaliseFn<T>,
+    /// See [`LargestFn`].
+    pub largest: LargestFn<T>,
+}
+
+impl<T: Real> Loops<T> {
+    /// Those of an instruction set.
+    pub fn of(isa: Isa) -> Self {
+        match isa {
+            Isa::Baseline => Self { motion: motion_base, add: add_base, normalise: normalise_base, largest: largest_base },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Self { motion: motion_avx2, add: add_avx2, normalise: normalise_avx2, largest: largest_avx2 },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Self { motion: motion_avx512, add: add_avx512, normalise: normalise_avx512, largest: largest_avx512 },
+        }
+    }
+}
+
+/// The loop of a term for a mesh whose neighbours lie along the first `axes` axes.
+pub fn law_fn<T: Real>(term: Term, isa: Isa, axes: usize) -> LawFn<T> {
+    struct Pick<T>(Isa, usize, std::marker::PhantomData<T>);
+    impl<T: Real> WithLaw for Pick<T> {
+        type Output = LawFn<T>;
+        fn with<L: Law>(self) -> LawFn<T> {
+            match (self.0, self.1) {
+                (Isa::Baseline, 1) => law_base::<L, T, 1>,
+                (Isa::Baseline, 2) => law_base::<L, T, 2>,
+                (Isa::Baseline, _) => law_base::<L, T, 3>,
+                #[cfg(target_arch = "x86_64")]
+                (Isa::Avx2, 1) => law_avx2::<L, T, 1>,
+                #[cfg(target_arch = "x86_64")]
+                (Isa::Avx2, 2) => law_avx2::<L, T, 2>,
+                #[cfg(target_arch = "x86_64")]
+                (Isa::Avx2, _) => law_avx2::<L, T, 3>,
+                #[cfg(target_arch = "x86_64")]
+                (Isa::Avx512, 1) => law_avx512::<L, T, 1>,
+                #[cfg(target_arch = "x86_64")]
+                (Isa::Avx512, 2) => law_avx512::<L, T, 2>,
+                #[cfg(target_arch = "x86_64")]
+                (Isa::Avx512, _) => law_avx512::<L, T, 3>,
+            }
+        }
+    }
+    term.with(Pick(isa, axes, std::marker::PhantomData))
+}

@@ -1,0 +1,190 @@
+//! Parameter tables of one replica: what the laws' coefficients are in every region, now.
+
+use super::rows::BLOCK;
+use crate::material::{Material, ParameterId, Values};
+use crate::mesh::Mesh;
+use crate::plan::Motion;
+use crate::real::Real;
+use crate::region::RegionMap;
+use crate::terms::{Driven, Law, MAX_COEFFICIENTS, Term, WithLaw, ghost_slope};
+
+/// One coefficient: a value per region (and 0 for vacuum, last), and what multiplies it in time.
+pub struct Column<T> {
+    /// Per region, vacuum last.
+    pub table: Vec<T>,
+    /// A block of the value, where all material has the same one.
+    uniform: Option<Vec<T>>,
+    /// Waveform (position in the material's list) and its power.
+    wave: Option<(usize, f64)>,
+    /// Divided by √dt.
+    white: bool,
+}
+
+impl<T: Real> Column<T> {
+    fn new(values: Vec<f64>) -> Self {
+        let uniform = values.windows(2).all(|w| w[0] == w[1]).then(|| vec![T::of(values[0]); BLOCK]);
+        let mut table: Vec<T> = values.into_iter().map(T::of).collect();
+        table.push(T::ZERO);
+        Self { table, uniform, wave: None, white: false }
+    }
+
+    /// The factor at this instant; `None` if there is nothing to multiply.
+    fn factor(&self, now: &Instant) -> Option<T> {
+        if self.wave.is_none() && !self.white {
+            return None;
+        }
+        let wave = self.wave.map_or(1.0, |(w, power)| if power == 1.0 { now.waves[w] } else { now.waves[w].max(0.0).powf(power) });
+        Some(T::of(if self.white { wave / now.dt.sqrt() } else { wave }))
+    }
+
+    /// The value in one cell.
+    pub fn at(&self, region: u16, now: &Instant) -> T {
+        let value = self.table[usize::from(region).min(self.table.len() - 1)];
+        self.factor(now).map_or(value, |f| value * f)
+    }
+
+    /// The values along a block of cells of these regions; `scratch` holds them where they are not at hand.
+    pub fn row<'a>(&'a self, regions: &[u16], now: &Instant, scratch: &'a mut [T]) -> &'a [T] {
+        let n = regions.len();
+        match (&self.uniform, self.factor(now)) {
+            (Some(row), None) => &row[..n],
+            (Some(row), Some(f)) => {
+                scratch[..n].fill(row[0] * f);
+                &scratch[..n]
+            }
+            (None, f) => {
+                let f = f.unwrap_or(T::ONE);
+                let vacuum = self.table.len() - 1;
+                for (s, r) in scratch.iter_mut().zip(regions) {
+                    *s = self.table[usize::from(*r).min(vacuum)] * f;
+                }
+                &scratch[..n]
+            }
+        }
+    }
+}
+
+/// Link coefficients of one axis: a symmetric table over pairs of regions.
+pub struct Links<T> {
+    table: Vec<T>,
+    regions: usize,
+    uniform: Option<Vec<T>>,
+}
+
+impl<T: Real> Links<T> {
+    fn new(regions: usize, value: impl Fn(usize, usize) -> f64) -> Self {
+        let table: Vec<T> = (0..regions * regions).map(|i| T::of(value(i / regions, i % regions))).collect();
+        let uniform = table.windows(2).all(|w| w[0] == w[1]).then(|| vec![table[0]; BLOCK]);
+        Self { table, regions, uniform }
+    }
+
+    /// The coefficient between two regions; a free face (vacuum beyond) counts as the cell's own material, for its ghost is.
+    pub fn at(&self, own: u16, other: u16) -> T {
+        if own == RegionMap::VACUUM {
+            return T::ZERO;
+        }
+        let other = if other == RegionMap::VACUUM { own } else { other };
+        self.table[usize::from(own) * self.regions + usize::from(other)]
+    }
+
+    /// The coefficients along a block, given the neighbours' regions.
+    pub fn row<'a>(&'a self, own: &[u16], other: impl Fn(usize) -> u16, scratch: &'a mut [T]) -> &'a [T] {
+        if let Some(row) = &self.uniform {
+            return &row[..own.len()];
+        }
+        for (i, s) in scratch.iter_mut().enumerate().take(own.len()) {
+            *s = self.at(own[i], other(i));
+        }
+        &scratch[..own.len()]
+    }
+}
+
+/// The tables of one term.
+pub struct TermTables<T> {
+    /// As many as the law has coefficients.
+    pub coefficients: Vec<Column<T>>,
+    /// x, y, z; empty for laws without neighbours.
+    pub links: Vec<Links<T>>,
+}
+
+/// What multiplies coefficients at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Instant {
+    /// The material's waveforms, in its order.
+    pub waves: Vec<f64>,
+    /// Time step (s).
+    pub dt: f64,
+}
+
+/// All tables of one replica.
+pub struct Tables<T> {
+    /// In the order of the system's terms.
+    pub terms: Vec<TermTables<T>>,
+    /// Coefficients of m × B and m × (m × B) of LLG (rad/(T s)).
+    llg: [Column<T>; 2],
+    /// The same for damping only.
+    damping: [Column<T>; 2],
+    /// Ghost coefficient times cell size along x and y.
+    pub ghost: [Column<T>; 2],
+    /// Largest γ (rad/(T s)).
+    pub gamma: f64,
+}
+
+impl<T: Real> Tables<T> {
+    /// Computes every coefficient in `f64` and rounds once.
+    pub fn new(mesh: &Mesh, terms: &[Term], material: &Material) -> Self {
+        struct Make<'a, T>(&'a Mesh, &'a Material, std::marker::PhantomData<T>);
+        impl<T: Real> WithLaw for Make<'_, T> {
+            type Output = TermTables<T>;
+            fn with<L: Law>(self) -> TermTables<T> {
+                let Make(mesh, material, _) = self;
+                let regions = &material.regions;
+                let rows: Vec<[f64; MAX_COEFFICIENTS]> = regions
+                    .iter()
+                    .map(|v| if v.scalar(ParameterId::Msat) > 0.0 { L::coefficients(v, mesh) } else { [0.0; MAX_COEFFICIENTS] })
+                    .collect();
+                let coefficients = (0..L::COEFFICIENTS)
+                    .map(|k| {
+                        let mut column = Column::new(rows.iter().map(|r| r[k]).collect());
+                        column.white = L::WHITE;
+                        column.wave = L::DRIVEN
+                            .iter()
+                            .filter(|d| d.coefficient == k)
+                            .find_map(|d: &Driven| material.waveforms.iter().position(|(p, _)| *p == d.by).map(|w| (w, d.power)));
+                        column
+                    })
+                    .collect();
+                let links = if L::LINKED {
+                    (0..3)
+                        .map(|axis| Links::new(regions.len(), |a, b| L::link(&regions[a], &regions[b]) * L::link_scale(mesh.cell[axis])))
+                        .collect()
+                } else {
+                    Vec::new()
+                };
+                TermTables { coefficients, links }
+            }
+        }
+        let column = |f: &dyn Fn(&Values) -> f64| {
+            Column::new(material.regions.iter().map(|v| if v.scalar(ParameterId::Msat) > 0.0 { f(v) } else { 0.0 }).collect())
+        };
+        let gilbert = |v: &Values| {
+            let alpha = v.scalar(ParameterId::Alpha);
+            -v.scalar(ParameterId::GammaLl) / (1.0 + alpha * alpha)
+        };
+        Self {
+            terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, std::marker::PhantomData))).collect(),
+            llg: [column(&gilbert), column(&|v| gilbert(v) * v.scalar(ParameterId::Alpha))],
+            damping: [column(&|_| 0.0), column(&|v| -v.scalar(ParameterId::GammaLl))],
+            ghost: [column(&|v| ghost_slope(v) * mesh.cell[0]), column(&|v| ghost_slope(v) * mesh.cell[1])],
+            gamma: material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max),
+        }
+    }
+
+    /// The coefficients of a law of motion.
+    pub fn motion(&self, motion: Motion) -> &[Column<T>; 2] {
+        match motion {
+            Motion::Llg => &self.llg,
+            Motion::Damping => &self.damping,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The seam to the machines: a memory that runs plans.
+
+use crate::control::Control;
+use crate::plan::{Buffer, Plan};
+use crate::system::System;
+use std::fmt;
+
+/// What a device tells about itself. Everything in `choices` affects rounding and goes into the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceInfo {
+    /// As the user names it, e.g. `cpu`.
+    pub name: String,
+    /// `f32` or `f64`.
+    pub precision: &'static str,
+    /// Key and value of every choice that affects rounding.
+    pub choices: Vec<(String, String)>,
+    /// How the work is laid out, for the log.
+    pub layout: String,
+}
+
+/// What can go wrong on a device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeviceError {
+    /// No room for a buffer.
+    OutOfMemory {
+        /// The device.
+        device: String,
+        /// The buffer.
+        buffer: String,
+        /// How much was asked for.
+        bytes: usize,
+    },
+    /// The system asks for something the device cannot do.
+    Unsupported {
+        /// The device.
+        device: String,
+        /// What.
+        what: String,
+    },
+}
+
+impl fmt::Display for DeviceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfMemory { device, buffer, bytes } => write!(f, "{device} has no room for buffer `{buffer}` ({bytes} bytes)"),
+            Self::Unsupported { device, what } => write!(f, "{device} cannot do this: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for DeviceError {}
+
+/// A prepared plan, as [`Device::prepare`] numbered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared(pub usize);
+
+/// A memory and a few passes. Object-safe: nothing above this trait knows which machine it is.
+///
+/// Host arrays are `f64`; a device that computes in `f32` rounds on the way in. Vector fields travel as
+/// `[component][z][y][x]`.
+pub trait Device: Send {
+    /// What it is and what it chose.
+    fn info(&self) -> DeviceInfo;
+
+    /// Makes room for a vector field over the mesh in every replica, filled with zeros; `slots` is 1 or 2. `name` is for messages.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn allocate(&mut self, name: &str, slots: usize) -> Result<Buffer, DeviceError>;
+
+    /// Writes a field (3 × cells values) of one replica, into the slot of the state (or the other one).
+    ///
+    /// # Panics
+    /// If the length is wrong.
+    fn upload(&mut self, replica: usize, buffer: Buffer, other: bool, values: &[f64]);
+
+    /// Reads a field of one replica.
+    fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64>;
+
+    /// Takes over changed parameters (not mesh, terms or regions) of one replica.
+    fn set_material(&mut self, replica: usize, system: &System);
+
+    /// Checks a plan and gets it ready; once.
+    ///
+    /// # Errors
+    /// What the device cannot do.
+    fn prepare(&mut self, plan: &Plan) -> Result<Prepared, DeviceError>;
+
+    /// Runs a prepared plan up to `times` times on every replica that is running; a replica that pauses sits out the rest.
+    fn replay(&mut self, plan: Prepared, times: usize);
+
+    /// The control block of a replica.
+    fn control(&self, replica: usize) -> Control;
+
+    /// Overwrites the control block of a replica.
+    fn set_control(&mut self, replica: usize, control: Control);
+}

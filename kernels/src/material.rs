@@ -1,0 +1,138 @@
+//! The one table of material and drive parameters, and their values per region.
+
+use crate::waveform::Waveform;
+use spinloom_base::Dimension;
+use spinloom_base::constants::GAMMA_LL;
+
+/// What one parameter is.
+#[derive(Clone, Copy, Debug)]
+pub struct ParameterInfo {
+    /// The field's own name, as in scripts and files.
+    pub name: &'static str,
+    /// 1 for a scalar, 3 for a vector.
+    pub components: usize,
+    /// Its dimension; values are SI.
+    pub dimension: Dimension,
+    /// The SI unit as text.
+    pub unit: &'static str,
+    /// Value where nothing is said (first component for scalars).
+    pub default: [f64; 3],
+    /// Smallest allowed value of a scalar.
+    pub minimum: Option<f64>,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+macro_rules! parameters {
+    ($($id:ident, $name:literal, $components:literal, $dimension:ident, $unit:literal, $default:expr, $minimum:expr, $about:literal;)*) => {
+        /// Names one parameter of [`PARAMETERS`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ParameterId {
+            $(#[doc = $about] $id,)*
+        }
+
+        /// Every parameter there is. Files, scripts and help read this list.
+        pub const PARAMETERS: &[ParameterInfo] = &[
+            $(ParameterInfo { name: $name, components: $components, dimension: Dimension::$dimension, unit: $unit, default: $default, minimum: $minimum, about: $about },)*
+        ];
+
+        const IDS: &[ParameterId] = &[$(ParameterId::$id,)*];
+    };
+}
+
+parameters! {
+    Msat, "Msat", 1, MAGNETISATION, "A/m", [0.0; 3], Some(0.0), "Saturation magnetisation";
+    Aex, "Aex", 1, EXCHANGE, "J/m", [0.0; 3], Some(0.0), "Exchange stiffness";
+    Dind, "Dind", 1, SURFACE_ENERGY, "J/m^2", [0.0; 3], None, "Interfacial Dzyaloshinskii-Moriya strength, sign as in mumax3";
+    Ku1, "Ku1", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "First uniaxial anisotropy constant";
+    Ku2, "Ku2", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "Second uniaxial anisotropy constant";
+    AnisU, "anisU", 3, NONE, "1", [0.0, 0.0, 1.0], None, "Uniaxial anisotropy axis";
+    Alpha, "alpha", 1, NONE, "1", [0.0; 3], Some(0.0), "Gilbert damping";
+    BExt, "B_ext", 3, FIELD, "T", [0.0; 3], None, "Applied magnetic field";
+    Temp, "Temp", 1, TEMPERATURE, "K", [0.0; 3], Some(0.0), "Temperature";
+    J, "J", 3, CURRENT_DENSITY, "A/m^2", [0.0; 3], None, "Current density in the layer that makes the spin current";
+    ThetaSh, "theta_SH", 1, NONE, "1", [0.0; 3], None, "Spin Hall angle (damping-like efficiency)";
+    BetaFl, "beta_FL", 1, NONE, "1", [0.0; 3], None, "Field-like over damping-like spin-orbit torque (b_j = beta a_j)";
+    FreeLayerThickness, "FreeLayerThickness", 1, LENGTH, "m", [0.0; 3], Some(0.0), "Thickness that takes up the spin current; 0 means the mesh height";
+    GammaLl, "GammaLL", 1, GYROMAGNETIC, "rad/(T s)", [GAMMA_LL, 0.0, 0.0], Some(0.0), "Gyromagnetic ratio";
+}
+
+impl ParameterId {
+    /// What it is.
+    pub fn info(self) -> &'static ParameterInfo {
+        &PARAMETERS[self as usize]
+    }
+
+    /// The parameter of that name.
+    pub fn by_name(name: &str) -> Option<ParameterId> {
+        PARAMETERS.iter().position(|p| p.name == name).map(|i| IDS[i])
+    }
+}
+
+/// The value of every parameter in one region: SI, indexed by [`ParameterId`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values([[f64; 3]; PARAMETERS.len()]);
+
+impl Default for Values {
+    fn default() -> Self {
+        Self(std::array::from_fn(|i| PARAMETERS[i].default))
+    }
+}
+
+impl Values {
+    /// A scalar.
+    pub fn scalar(&self, id: ParameterId) -> f64 {
+        self.0[id as usize][0]
+    }
+
+    /// A vector.
+    pub fn vector(&self, id: ParameterId) -> [f64; 3] {
+        self.0[id as usize]
+    }
+
+    /// Sets all components; scalars use the first.
+    pub fn set(&mut self, id: ParameterId, value: [f64; 3]) {
+        self.0[id as usize] = value;
+    }
+
+    /// Sets a scalar.
+    pub fn set_scalar(&mut self, id: ParameterId, value: f64) {
+        self.0[id as usize] = [value, 0.0, 0.0];
+    }
+}
+
+/// The parameters of every region, and the waveforms that multiply some of them.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Material {
+    /// One set of values per region.
+    pub regions: Vec<Values>,
+    /// Time dependence, at most one waveform per parameter; it multiplies the value in every region.
+    pub waveforms: Vec<(ParameterId, Waveform)>,
+}
+
+impl Material {
+    /// The same values in `count` regions.
+    pub fn uniform(values: Values, count: usize) -> Self {
+        Self { regions: vec![values; count], waveforms: Vec::new() }
+    }
+
+    /// Whether any region has a parameter different from zero.
+    pub fn uses(&self, id: ParameterId) -> bool {
+        self.regions.iter().any(|r| r.vector(id) != [0.0; 3])
+    }
+
+    /// Sets a parameter in every region.
+    pub fn set_everywhere(&mut self, id: ParameterId, value: [f64; 3]) {
+        for r in &mut self.regions {
+            r.set(id, value);
+        }
+    }
+
+    /// Sets the waveform of a parameter.
+    pub fn set_waveform(&mut self, id: ParameterId, waveform: Waveform) {
+        self.waveforms.retain(|(other, _)| *other != id);
+        if waveform != Waveform::Constant {
+            self.waveforms.push((id, waveform));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A plan: an ordered list of passes over named buffers. It says what is computed, never where or how.
+//!
+//! Whatever changes between two replays of a plan (time, step, slot, drives) lies in control blocks and parameter tables, not
+//! in the plan.
+
+/// A buffer of the device, as [`crate::Device::allocate`] numbered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Buffer(pub usize);
+
+/// A vector field in device memory. Buffers with two slots are addressed relative to the replica's slot bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ref {
+    /// Which buffer.
+    pub buffer: Buffer,
+    /// Whether the slot that does *not* hold the state is meant.
+    pub other: bool,
+}
+
+impl Ref {
+    /// The slot of the present state (or the only slot).
+    pub fn of(buffer: Buffer) -> Self {
+        Self { buffer, other: false }
+    }
+
+    /// The slot of the next state.
+    pub fn next(buffer: Buffer) -> Self {
+        Self { buffer, other: true }
+    }
+}
+
+/// Which law of motion turns the field into a rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Motion {
+    /// Landau–Lifshitz–Gilbert: dm/dt = −γ/(1+α²) [m × B + α m × (m × B)].
+    Llg,
+    /// Damping only: dm/dt = −γ m × (m × B), for relaxation.
+    Damping,
+}
+
+/// out = base + dt Σ weight · rate, normalised to |m| = 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Combine {
+    /// Start.
+    pub base: Ref,
+    /// Rates and their weights, in units of the time step.
+    pub weights: Vec<(Ref, f64)>,
+    /// Result. Must not be what the pass reads neighbours from.
+    pub out: Ref,
+}
+
+/// All local laws of a cell, the motion and the stage combination in one pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cells {
+    /// The magnetisation.
+    pub read: Ref,
+    /// Positions in [`crate::System::terms`] of the terms that are summed.
+    pub terms: Vec<usize>,
+    /// The convolution's result, where a term reads it.
+    pub convolved: Option<Ref>,
+    /// The normals, where a term reads them.
+    pub noise: Option<Ref>,
+    /// Waveforms are taken at t + time · dt.
+    pub time: f64,
+    /// Turns the field (T) into a rate (1/s); without it the field itself is written.
+    pub motion: Option<Motion>,
+    /// Where the rate or field is written.
+    pub write: Ref,
+    /// The stage's new magnetisation.
+    pub combine: Option<Combine>,
+    /// Error estimate: `err = dt · max |Σ weight · rate|` over the cells.
+    pub error: Option<Vec<(Ref, f64)>>,
+    /// Whether to store the largest |rate| in the control block.
+    pub measure: bool,
+}
+
+/// Sum over cells and components of (a − a') · (b − b').
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dot {
+    /// a and a'.
+    pub a: (Ref, Ref),
+    /// b and b'.
+    pub b: (Ref, Ref),
+    /// Position in `Control::sums`.
+    pub into: usize,
+}
+
+/// A rule that one thread per replica applies to its control block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Chooses the step of this attempt.
+    Begin,
+    /// Accepts or rejects by an error estimate of this order, and proposes the next step.
+    End {
+        /// Order of the estimate.
+        order: f64,
+    },
+    /// Barzilai–Borwein step length from `sums` = (s·s, s·y, y·y), alternating; Exl et al., J. Appl. Phys. 115, 17D118 (2014), eq. 14.
+    Descent,
+    /// Takes the new state.
+    Accept,
+}
+
+/// One pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pass {
+    /// Draws the normals of the step in progress.
+    Noise(Ref),
+    /// Convolves μ0 Ms m with the demagnetising tensor.
+    Convolve {
+        /// m.
+        read: Ref,
+        /// B (T).
+        write: Ref,
+    },
+    /// Laws, motion, combination.
+    Cells(Cells),
+    /// Reductions, in `f64`, in an order that does not depend on the number of threads.
+    Reduce(Vec<Dot>),
+    /// Rotation by the descent step h along the rate k: m' = [(4 − h²k²) m + 4 h k] / (4 + h²k²), which keeps |m| = 1. Eq. 10 of Exl et al. (2014) for a rate k ⟂ m in units of tesla.
+    Rotate {
+        /// m.
+        read: Ref,
+        /// k (1/s); divided by γ.
+        rate: Ref,
+        /// m'.
+        out: Ref,
+    },
+    /// A rule on the control block.
+    Control(Rule),
+}
+
+/// An ordered list of passes.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Plan {
+    /// What it does, for messages.
+    pub name: String,
+    /// The passes, in order.
+    pub passes: Vec<Pass>,
+}

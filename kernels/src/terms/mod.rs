@@ -1,0 +1,217 @@
+//! The terms of the right-hand side: one folder each, and one line each in the list at the end of this file.
+//!
+//! A term is a [`Law`]: pure functions of values, without indices, buffers or boundaries. Loops, periodic wrap, region
+//! pairs and vacuum belong to the device's cells pass. From the list follow the quantities `B_x`, `E_x`, `Edens_x` of each
+//! group, their headers and help, and the tests that every term must pass.
+
+use crate::material::{Material, ParameterId, Values};
+use crate::mesh::Mesh;
+use crate::real::Real;
+
+pub mod demag;
+pub mod exchange;
+pub mod interfacial_dmi;
+pub mod spin_orbit;
+pub mod thermal;
+pub mod uniaxial;
+pub mod zeeman;
+
+/// Most coefficients a law may have per cell.
+pub const MAX_COEFFICIENTS: usize = 6;
+
+/// Coefficients of one cell.
+pub type Coefficients<T> = [T; MAX_COEFFICIENTS];
+
+/// What a term is, for people, files and tests.
+#[derive(Clone, Copy, Debug)]
+pub struct TermInfo {
+    /// Folder and name.
+    pub name: &'static str,
+    /// Script group: the field is `B_<group>`, its energy `E_<group>`, the density `Edens_<group>`. Several terms may share one (mumax3's `B_exch` is exchange + DMI).
+    pub group: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// The equation and where it stands.
+    pub reference: &'static str,
+    /// Degree *n* of homogeneity in m: `Edens = -(1/n) Msat m·B`. `None` for a torque that has no energy.
+    pub degree: Option<f64>,
+    /// The parameter that must differ from zero somewhere for the term to act; `None` if it always acts.
+    pub switch: Option<ParameterId>,
+}
+
+/// A field that a law reads besides m.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// Nothing.
+    None,
+    /// The result of the convolution with the demagnetising tensor (T).
+    Demag,
+    /// Three standard normals per cell, new with each accepted step.
+    Noise,
+}
+
+/// A coefficient that a waveform or the time step multiplies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Driven {
+    /// Which coefficient.
+    pub coefficient: usize,
+    /// The waveform of this parameter multiplies it…
+    pub by: ParameterId,
+    /// … to this power.
+    pub power: f64,
+}
+
+/// What a term computes in one cell.
+pub trait Law: 'static {
+    /// What it is.
+    const INFO: TermInfo;
+    /// How many coefficients it takes per cell.
+    const COEFFICIENTS: usize;
+    /// Whether it looks at neighbours.
+    const LINKED: bool = false;
+    /// What it reads besides m.
+    const EXTRA: Extra = Extra::None;
+    /// The coefficients that follow a waveform.
+    const DRIVEN: &'static [Driven] = &[];
+    /// Whether its coefficients are divided by the square root of the time step (white noise).
+    const WHITE: bool = false;
+
+    /// The coefficients in a cell with these parameters. Called where Msat > 0; vacuum has zeros.
+    fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64>;
+
+    /// The coefficient of the link between two neighbouring cells, before [`Law::link_scale`].
+    fn link(_a: &Values, _b: &Values) -> f64 {
+        0.0
+    }
+
+    /// What multiplies a link along an axis with this distance (m) between cell centres.
+    fn link_scale(_distance: f64) -> f64 {
+        1.0
+    }
+
+    /// One neighbour's part: adds to the accumulator. `axis` is 0, 1, 2; `sign` is +1 towards higher coordinates, -1 towards lower.
+    #[inline(always)]
+    fn gather<T: Real>(_m: [T; 3], _mj: [T; 3], _link: T, _axis: usize, _sign: T, accumulator: [T; 3]) -> [T; 3] {
+        accumulator
+    }
+
+    /// The field (T) in the cell.
+    fn finish<T: Real>(m: [T; 3], accumulator: [T; 3], c: &Coefficients<T>, extra: [T; 3]) -> [T; 3];
+}
+
+/// The magnetisation that a boundary condition puts outside a free face: `m_neighbour` seen by every linked law. `slope` is the ghost coefficient of the axis, see [`ghost_slope`].
+#[inline(always)]
+pub fn ghost<T: Real>(m: [T; 3], slope: T, axis: usize, sign: T) -> [T; 3] {
+    // dm/dn of the DMI boundary condition; with slope = 0 it is the Neumann condition dm/dn = 0 of exchange alone.
+    let s = slope * sign;
+    match axis {
+        0 => [m[0] - s * m[2], m[1], m[2] + s * m[0]],
+        1 => [m[0], m[1] - s * m[2], m[2] + s * m[1]],
+        _ => m,
+    }
+}
+
+/// The ghost coefficient of a cell with these parameters, to be multiplied by the distance between cell centres (m): D/(2A) of the
+/// condition dm/dn = (D/2A) (z × n) × m, Rohart and Thiaville, PRB 88, 184422 (2013), eq. 8, in the sign convention of mumax3.
+pub fn ghost_slope(v: &Values) -> f64 {
+    let (a, d) = (v.scalar(ParameterId::Aex), v.scalar(ParameterId::Dind));
+    if a > 0.0 { d / (2.0 * a) } else { 0.0 }
+}
+
+/// 1/Ms, or 0 where there is no moment.
+fn per_msat(v: &Values) -> f64 {
+    let ms = v.scalar(ParameterId::Msat);
+    if ms > 0.0 { 1.0 / ms } else { 0.0 }
+}
+
+/// Harmonic mean 2ab/(a+b) of two stiffnesses that agree in sign, 0 if either is 0. The interface of two materials is two half bonds in series
+/// (Heistracher et al., J. Magn. Magn. Mater. 548, 168875 (2022)). Strengths of opposite sign follow mumax3's rule, Vansteenkiste et al., AIP Adv. 4, 107133 (2014).
+fn pair_mean(a: f64, b: f64) -> f64 {
+    if a * b > 0.0 {
+        2.0 * a * b / (a + b)
+    } else if a * b < 0.0 {
+        (a + b).signum() * ((-a * b).sqrt() * (a + b).abs() / 2.0).sqrt()
+    } else {
+        0.0
+    }
+}
+
+/// A function that works on any law, called with the law of a [`Term`].
+pub trait WithLaw {
+    /// What it returns.
+    type Output;
+    /// The work.
+    fn with<L: Law>(self) -> Self::Output;
+}
+
+macro_rules! terms {
+    ($($name:ident = $law:ty;)*) => {
+        /// Names one term of the list.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Term {
+            $(#[doc = concat!("See [`", stringify!($law), "`].")] $name,)*
+        }
+
+        impl Term {
+            /// The list of terms. There is no other.
+            pub const ALL: &'static [Term] = &[$(Term::$name,)*];
+
+            /// What it is.
+            pub fn info(self) -> TermInfo {
+                match self { $(Term::$name => <$law>::INFO,)* }
+            }
+
+            /// Calls a generic function with this term's law.
+            pub fn with<W: WithLaw>(self, w: W) -> W::Output {
+                match self { $(Term::$name => w.with::<$law>(),)* }
+            }
+        }
+    };
+}
+
+terms! {
+    Exchange = exchange::Exchange;
+    InterfacialDmi = interfacial_dmi::InterfacialDmi;
+    Demag = demag::Demag;
+    Uniaxial = uniaxial::Uniaxial;
+    Uniaxial4 = uniaxial::Uniaxial4;
+    Zeeman = zeeman::Zeeman;
+    Thermal = thermal::Thermal;
+    SpinOrbit = spin_orbit::SpinOrbit;
+}
+
+impl Term {
+    /// Whether these parameters make the term act.
+    pub fn in_use(self, material: &Material) -> bool {
+        self.info().switch.is_none_or(|p| material.uses(p))
+    }
+
+    /// Whether the term is a field with an energy, as opposed to a torque without one.
+    pub fn has_energy(self) -> bool {
+        self.info().degree.is_some()
+    }
+
+    /// What the term reads besides m.
+    pub fn extra(self) -> Extra {
+        struct Ask;
+        impl WithLaw for Ask {
+            type Output = Extra;
+            fn with<L: Law>(self) -> Extra {
+                L::EXTRA
+            }
+        }
+        self.with(Ask)
+    }
+
+    /// The parameters whose waveforms the term can follow.
+    pub fn follows(self) -> Vec<ParameterId> {
+        struct Ask;
+        impl WithLaw for Ask {
+            type Output = Vec<ParameterId>;
+            fn with<L: Law>(self) -> Vec<ParameterId> {
+                L::DRIVEN.iter().map(|d| d.by).collect()
+            }
+        }
+        self.with(Ask)
+    }
+}

@@ -1,0 +1,36 @@
+//! Applied field.
+
+use super::{Coefficients, Driven, Law, TermInfo};
+use crate::material::{ParameterId, Values};
+use crate::mesh::Mesh;
+use crate::real::Real;
+
+/// B = B_ext, w = −Ms m·B_ext.
+pub struct Zeeman;
+
+impl Law for Zeeman {
+    const INFO: TermInfo = TermInfo {
+        name: "zeeman",
+        group: "ext",
+        about: "Applied field B_ext, per region and in time",
+        reference: "w = -Msat m.B_ext",
+        degree: Some(1.0),
+        switch: None,
+    };
+    const COEFFICIENTS: usize = 3;
+    const DRIVEN: &'static [Driven] = &[
+        Driven { coefficient: 0, by: ParameterId::BExt, power: 1.0 },
+        Driven { coefficient: 1, by: ParameterId::BExt, power: 1.0 },
+        Driven { coefficient: 2, by: ParameterId::BExt, power: 1.0 },
+    ];
+
+    fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
+        let b = v.vector(ParameterId::BExt);
+        [b[0], b[1], b[2], 0.0, 0.0, 0.0]
+    }
+
+    #[inline(always)]
+    fn finish<T: Real>(_m: [T; 3], _a: [T; 3], c: &Coefficients<T>, _extra: [T; 3]) -> [T; 3] {
+        [c[0], c[1], c[2]]
+    }
+}

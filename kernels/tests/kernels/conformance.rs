@@ -1,0 +1,226 @@
+//! Every term on every device against the reference device, and against its own energy.
+
+use spinloom_base::random::Stream;
+use spinloom_kernels::cpu::Cpu;
+use spinloom_kernels::cpu::isa::Isa;
+use spinloom_kernels::plan::{Cells, Motion, Pass, Plan, Ref};
+use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
+
+/// A material in which every term acts, different in each of two regions.
+fn material(k: f64) -> Values {
+    let mut v = Values::default();
+    for (p, x) in [
+        (P::Msat, 8e5),
+        (P::Aex, 1.3e-11),
+        (P::Dind, 2e-3),
+        (P::Ku1, 5e5),
+        (P::Ku2, 2e5),
+        (P::Alpha, 0.1),
+        (P::Temp, 300.0),
+        (P::ThetaSh, 0.3),
+        (P::BetaFl, 0.4),
+    ] {
+        v.set_scalar(p, x * k);
+    }
+    v.set(P::AnisU, [0.3, 0.1 * k, 1.0]);
+    v.set(P::BExt, [0.02, -0.03 * k, 0.05]);
+    v.set(P::J, [3e11, -1e11 * k, 0.0]);
+    v
+}
+
+/// The cases: meshes of one to three dimensions, odd sizes, holes, periodic axes, one or two regions.
+fn systems() -> Vec<(String, System)> {
+    let mut list = Vec::new();
+    let mut stream = Stream::new(11, 0);
+    for (n, pbc) in [
+        ([7, 5, 1], [0; 3]),
+        ([16, 1, 1], [0; 3]),
+        ([5, 4, 3], [0; 3]),
+        ([8, 6, 1], [2, 0, 0]),
+        ([4, 5, 6], [0, 1, 1]),
+        ([1, 6, 2], [0; 3]),
+        ([300, 2, 1], [0; 3]),
+    ] {
+        for (regions, holes) in [(1, false), (2, false), (2, true)] {
+            let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
+            let cells = (0..mesh.cells())
+                .map(|_| if holes && stream.below(4) == 0 { RegionMap::VACUUM } else { stream.below(regions) as u16 })
+                .collect();
+            let values = (0..regions).map(|r| material(1.0 - 0.4 * r as f64)).collect();
+            let mut system = System::new(mesh, RegionMap { cells, count: regions }, Material { regions: values, waveforms: vec![] });
+            system.seed = 5;
+            list.push((format!("{n:?} pbc {pbc:?} regions {regions} holes {holes}"), system));
+        }
+    }
+    list
+}
+
+/// Random unit vectors, smooth or not; zero in vacuum.
+fn state(system: &System, smooth: bool) -> Vec<f64> {
+    let cells = system.mesh.cells();
+    let mut stream = Stream::new(3, 1);
+    let mut m = vec![0.0; 3 * cells];
+    for i in 0..cells {
+        if system.regions.cells[i] == RegionMap::VACUUM {
+            continue;
+        }
+        let a = 0.37 * i as f64;
+        let v = if smooth { [a.cos(), a.sin(), 0.5 + 0.1 * a.sin()] } else { [stream.normal(), stream.normal(), stream.normal()] };
+        let norm = (v[0] * v[0] + v[1] * v[1] + v[2] * v[2]).sqrt();
+        for c in 0..3 {
+            m[c * cells + i] = v[c] / norm;
+        }
+    }
+    m
+}
+
+/// The field of some terms (or the rate of motion) at a state.
+fn evaluate(device: &mut dyn Device, system: &System, m: &[f64], terms: &[Term], motion: Option<Motion>) -> Vec<f64> {
+    let [state, field, demag, noise] = ["m", "field", "B_demag", "normals"].map(|n| device.allocate(n, 1).unwrap());
+    let positions = terms.iter().map(|t| system.terms.iter().position(|s| s == t).unwrap()).collect();
+    let plan = Plan {
+        name: "evaluate".into(),
+        passes: vec![
+            Pass::Noise(Ref::of(noise)),
+            Pass::Convolve { read: Ref::of(state), write: Ref::of(demag) },
+            Pass::Cells(Cells {
+                read: Ref::of(state),
+                terms: positions,
+                convolved: Some(Ref::of(demag)),
+                noise: Some(Ref::of(noise)),
+                time: 0.0,
+                motion,
+                write: Ref::of(field),
+                combine: None,
+                error: None,
+                measure: false,
+            }),
+        ],
+    };
+    device.upload(0, state, false, m);
+    let mut control = device.control(0);
+    control.dt_now = 1e-13;
+    control.steps = 7;
+    device.set_control(0, control);
+    let prepared = device.prepare(&plan).unwrap();
+    device.replay(prepared, 1);
+    device.download(0, field, false)
+}
+
+fn largest(v: &[f64]) -> f64 {
+    v.iter().fold(0.0, |m, x| f64::max(m, x.abs()))
+}
+
+fn worst(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn every_device_computes_every_term_as_the_reference_does() {
+    let mut compared = 0;
+    for (name, system) in systems() {
+        for smooth in [false, true] {
+            let m = state(&system, smooth);
+            let cases: Vec<(Vec<Term>, Option<Motion>)> = system
+                .terms
+                .iter()
+                .map(|t| (vec![*t], None))
+                .chain([(system.terms.clone(), Some(Motion::Llg)), (system.terms.clone(), Some(Motion::Damping))])
+                .collect();
+            for (terms, motion) in cases {
+                let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &terms, motion);
+                let scale = largest(&exact).max(1e-30);
+                for isa in Isa::available() {
+                    let double = evaluate(&mut Cpu::<f64>::with_isa(&system, isa).unwrap(), &system, &m, &terms, motion);
+                    let single = evaluate(&mut Cpu::<f32>::with_isa(&system, isa).unwrap(), &system, &m, &terms, motion);
+                    let (d, s) = (worst(&exact, &double) / scale, worst(&exact, &single) / scale);
+                    // Rounding only: 1e-12 in f64; f32 also rounds m itself and the cancellation of exchange between like neighbours.
+                    assert!(d < 1e-12, "{name}, {terms:?} {motion:?} {isa:?}: f64 differs by {d:e}");
+                    assert!(s < 2e-6, "{name}, {terms:?} {motion:?} {isa:?}: f32 differs by {s:e}");
+                    compared += 2;
+                }
+            }
+        }
+    }
+    println!("{compared} comparisons");
+}
+
+/// Total energy of a term from its own field: −(1/n) V Σ Ms m·B.
+fn energy(system: &System, m: &[f64], term: Term) -> f64 {
+    let b = evaluate(&mut Cpu::reference(system).unwrap(), system, m, &[term], None);
+    let cells = system.mesh.cells();
+    let degree = term.info().degree.unwrap();
+    (0..3 * cells)
+        .map(|i| {
+            let region = system.regions.cells[i % cells];
+            if region == RegionMap::VACUUM {
+                0.0
+            } else {
+                -m[i] * b[i] * system.replicas[0].material.regions[usize::from(region)].scalar(P::Msat) / degree
+            }
+        })
+        .sum::<f64>()
+        * system.mesh.cell_volume()
+}
+
+#[test]
+fn every_field_is_minus_the_gradient_of_its_energy() {
+    // Periodic in all axes, because at a free face the DMI ghost makes the field a boundary condition rather than a gradient.
+    let mesh = Mesh { n: [4, 5, 3], cell: [2e-9, 3e-9, 1.5e-9], pbc: [1, 1, 1] };
+    let cells = (0..mesh.cells()).map(|i| (i % 2) as u16).collect();
+    let system =
+        System::new(mesh, RegionMap { cells, count: 2 }, Material { regions: vec![material(1.0), material(0.7)], waveforms: vec![] });
+    let m = state(&system, false);
+    let volume = mesh.cell_volume();
+    for term in system.terms.iter().copied().filter(|t| t.has_energy()) {
+        let b = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &[term], None);
+        for i in [0, 17, 60 + 23, 120 + 31] {
+            let ms = system.replicas[0].material.regions[usize::from(system.regions.cells[i % 60])].scalar(P::Msat);
+            let h = 1e-4;
+            let at = |d: f64| {
+                let mut m = m.clone();
+                m[i] += d;
+                energy(&system, &m, term)
+            };
+            // Fourth-order difference: exact for polynomials up to degree 4, the highest here.
+            let slope = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+            let field = -slope / (ms * volume);
+            // Cancellation in the difference of energies: about 1e-16 E/(h Ms V).
+            assert!((field - b[i]).abs() < 1e-6 * largest(&b), "{term:?} cell {i}: {field} is not {}", b[i]);
+        }
+    }
+}
+
+#[test]
+fn two_runs_on_one_device_are_equal_to_the_bit() {
+    let (_, system) = systems().into_iter().nth(8).unwrap();
+    let m = state(&system, false);
+    let run = || evaluate(&mut Cpu::<f32>::new(&system).unwrap(), &system, &m, &system.terms, Some(Motion::Llg));
+    assert_eq!(run(), run());
+}
+
+/// A uniform magnetisation must feel the exact factors of its prism on any subdivision.
+#[test]
+fn a_prism_has_its_factors_on_any_subdivision() {
+    for (n, size, exact) in [
+        ([32, 8, 1], [500.0, 125.0, 3.0], [0.0091796704, 0.0381761231, 0.9526442066]),
+        ([8, 8, 4], [10.0, 10.0, 1.0], [0.0974611832, 0.0974611832, 0.8050776336]),
+    ] {
+        let cell: [f64; 3] = std::array::from_fn(|a| size[a] * 1e-9 / n[a] as f64);
+        let mut v = Values::default();
+        v.set_scalar(P::Msat, 1e6);
+        let system = System::new(Mesh::new(n, cell), RegionMap::uniform(n.iter().product()), Material::uniform(v, 1));
+        let cells = system.mesh.cells();
+        for axis in 0..3 {
+            let mut m = vec![0.0; 3 * cells];
+            m[axis * cells..(axis + 1) * cells].fill(1.0);
+            let factor = |b: Vec<f64>| {
+                -b[axis * cells..(axis + 1) * cells].iter().sum::<f64>() / cells as f64 / (spinloom_base::constants::MU0 * 1e6)
+            };
+            let double = factor(evaluate(&mut Cpu::<f64>::new(&system).unwrap(), &system, &m, &[Term::Demag], None));
+            let single = factor(evaluate(&mut Cpu::<f32>::new(&system).unwrap(), &system, &m, &[Term::Demag], None));
+            assert!((double - exact[axis]).abs() < 1e-8, "{n:?} axis {axis}: {double} is not {}", exact[axis]);
+            assert!((single - exact[axis]).abs() < 1e-6, "{n:?} axis {axis}: {single} is not {} in f32", exact[axis]);
+        }
+    }
+}
