@@ -97,11 +97,16 @@ impl Control {
         }
     }
 
+    /// Time at the end of the attempt in progress (s). Exactly `t_pause` if the attempt meets it, so that a rate carried over from the last stage equals one computed anew.
+    pub fn end_time(&self) -> f64 {
+        if self.dt_now >= self.t_pause - self.t { self.t_pause } else { self.t + self.dt_now }
+    }
+
     /// Takes the new state: flips the slot, moves the clock, pauses if it is time.
     pub fn accept(&mut self) {
         self.slot ^= 1;
         self.steps += 1;
-        self.t = if self.dt_now >= self.t_pause - self.t { self.t_pause } else { self.t + self.dt_now };
+        self.t = self.end_time();
         if self.t >= self.t_pause {
             self.status = Status::Due;
         }

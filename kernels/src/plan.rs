@@ -114,6 +114,8 @@ pub enum Pass {
     },
     /// Laws, motion, combination.
     Cells(Cells),
+    /// A stage combination on its own.
+    Combine(Combine),
     /// Reductions, in `f64`, in an order that does not depend on the number of threads.
     Reduce(Vec<Dot>),
     /// Rotation by the descent step h along the rate k: m' = [(4 − h²k²) m + 4 h k] / (4 + h²k²), which keeps |m| = 1. Eq. 10 of Exl et al. (2014) for a rate k ⟂ m in units of tesla.

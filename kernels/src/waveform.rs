@@ -47,6 +47,17 @@ impl Waveform {
         }
     }
 
+    /// The factor just before time `t` (s): at the end of a step that meets a jump, the value the step ran with.
+    pub fn before(&self, t: f64) -> f64 {
+        match self {
+            Waveform::Steps(points) => {
+                let earlier = points.partition_point(|p| p.0 < t);
+                points.get(earlier.saturating_sub(1)).map_or(1.0, |p| p.1)
+            }
+            _ => self.at(t),
+        }
+    }
+
     /// The first time after `t` at which the factor jumps; a step must not run across it.
     pub fn next_jump(&self, t: f64) -> Option<f64> {
         match self {
@@ -65,7 +76,7 @@ mod tests {
         let ramp = Waveform::Linear(vec![(1.0, 0.0), (3.0, 4.0)]);
         assert_eq!([ramp.at(0.0), ramp.at(2.0), ramp.at(9.0)], [0.0, 2.0, 4.0]);
         let steps = Waveform::Steps(vec![(0.0, 1.0), (2.0, 0.0)]);
-        assert_eq!([steps.at(1.999), steps.at(2.0)], [1.0, 0.0]);
+        assert_eq!([steps.at(1.999), steps.at(2.0), steps.before(2.0)], [1.0, 0.0, 1.0]);
         assert_eq!((steps.next_jump(0.5), steps.next_jump(2.0)), (Some(2.0), None));
         let sine = Waveform::Sine { offset: 1.0, amplitude: 2.0, frequency: 0.25, phase: 0.0 };
         assert!((sine.at(1.0) - 3.0).abs() < 1e-15);

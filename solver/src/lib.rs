@@ -1,1 +1,7 @@
-//! Shapes, materials, drives, steppers, relaxation, experiments and records
+//! Moves time and keeps records: shapes, materials, drives, steppers, relaxation, experiments, files.
+
+pub mod simulation;
+pub mod tableau;
+
+pub use simulation::{DeviceChoice, Simulation, Step};
+pub use tableau::Tableau;

@@ -296,6 +296,30 @@ impl<T: Real> Cpu<T> {
                     member.control.sums[*into] = sums.iter().sum();
                 }
             }
+            Pass::Combine(combine) => {
+                let out = place(combine.out);
+                let mut to = std::mem::take(&mut member.buffers[out.0][out.1]);
+                let (base, rates): (_, Vec<_>) = (place(combine.base), combine.weights.iter().filter(|w| w.1 != 0.0).map(|(r, w)| (place(*r), *w)).collect());
+                let (cells, nx, dt) = (self.mesh.cells(), self.mesh.n[0], member.control.dt_now);
+                let shared = Shared::new(&mut to);
+                self.each_row(|row| {
+                    // SAFETY: each row is written by one thread.
+                    let [x, y, z] = [0, 1, 2].map(|c| unsafe { shared.range(c * cells + row * nx, nx) });
+                    let rows = |(b, s): (usize, usize)| [0, 1, 2].map(|c| &member.buffers[b][s][c * cells + row * nx..][..nx]);
+                    let from = rows(base);
+                    x.copy_from_slice(from[0]);
+                    y.copy_from_slice(from[1]);
+                    z.copy_from_slice(from[2]);
+                    // SAFETY: the instruction set was detected.
+                    unsafe {
+                        for (rate, weight) in &rates {
+                            (self.loops.add)(T::of(weight * dt), rows(*rate), x, y, z);
+                        }
+                        (self.loops.normalise)(x, y, z);
+                    }
+                });
+                member.buffers[out.0][out.1] = to;
+            }
             Pass::Rotate { read, rate, out } => {
                 let ((rb, rs), (kb, ks), (ob, os)) = (place(*read), place(*rate), place(*out));
                 let mut to = std::mem::take(&mut member.buffers[ob][os]);
@@ -353,6 +377,9 @@ impl Cpu<f64> {
 }
 
 fn waves<T: Real>(member: &Member<T>, time: f64) -> Vec<f64> {
+    if time == 1.0 {
+        return member.waves.iter().map(|w| w.before(member.control.end_time())).collect();
+    }
     let t = member.control.t + time * member.control.dt_now;
     member.waves.iter().map(|w| w.at(t)).collect()
 }

@@ -1,1 +1,44 @@
-//! Spiking networks on fitted device models
+//! Runs fitted device models in spiking networks.
+//!
+//! [`NeuronModel::from_card`] turns a model card into the numbers of one network step, and says where each came from ([`Mapping`]). [`train`]
+//! trains a fully connected network of such neurons on images ([`Dataset`]) and returns accuracy, spikes, the fraction of drives outside what the
+//! device was characterised for, energy and latency per inference ([`Report`]), and the [`Weights`]. This crate never sees a magnetisation.
+//!
+//! ```
+//! use spinloom_network::{Config, Dataset, NeuronModel, Reset, train};
+//!
+//! let data = Dataset::stand_in(400, 100, 1); // digits drawn by the program; `Dataset::read` reads MNIST and Fashion-MNIST
+//! let config = Config { layers: vec![784, 32, 10], steps: 8, epochs: 2, batch: 32, learning_rate: 4e-3, ..Config::default() };
+//! let outcome = train(&config, &NeuronModel::ideal_lif(0.9, Reset::Hard), &data, &mut |p| {
+//!     if let Some(e) = p.finished {
+//!         println!("epoch {} of {}: loss {:.3}, validation {:?}", e.epoch, p.epochs, e.loss, e.validation_accuracy);
+//!     }
+//! })?;
+//! assert!(outcome.report.test.accuracy > 0.3, "{}", outcome.report.test.accuracy);
+//! # Ok::<(), spinloom_base::Problems>(())
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`data`] | images: IDX files, stand-in digits |
+//! | [`neuron`] | from a card to one step; what an inference costs |
+//! | `encode` | pixels to Poisson spike trains |
+//! | `network` | forward and back through layers and time: the arithmetic |
+//! | [`mod@train`] | batches, Adam, validation, checkpoints, the report |
+//! | [`crossbar`] | weights as pairs of binary conductances |
+//! | [`weights`] | the file of weights |
+
+pub mod crossbar;
+pub mod data;
+mod encode;
+mod network;
+pub mod neuron;
+pub mod train;
+pub mod weights;
+
+pub use crossbar::{Crossbar, CrossbarReport};
+pub use data::{Dataset, Images, Source};
+pub use network::{ClipGradient, Surrogate};
+pub use neuron::{Cost, EventCounts, Mapping, NeuronModel, Reset};
+pub use train::{Config, EpochRecord, Evaluation, LayerActivity, Outcome, Progress, Report, Schedule, Trainer, evaluate, train};
+pub use weights::Weights;

@@ -1,0 +1,488 @@
+//! A system realised on a device, and the ways to move it: run, relax, minimise.
+
+use crate::tableau::{RK23, Tableau};
+use spinloom_base::diagnostics::{Diagnostic, Problems};
+use spinloom_kernels::cpu::Cpu;
+use spinloom_kernels::device::Prepared;
+use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
+use spinloom_kernels::terms::Extra;
+use spinloom_kernels::{Control, Device, DeviceError, ParameterId, RegionMap, Status, System, Term};
+
+/// Which machine computes, and how precisely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// All cores, `f32`.
+    CpuSingle,
+    /// All cores, `f64`.
+    CpuDouble,
+    /// The plain version, `f64`, direct sum.
+    Reference,
+}
+
+impl DeviceChoice {
+    /// From the words a user writes.
+    ///
+    /// # Errors
+    /// An unknown device or precision.
+    pub fn parse(device: &str, precision: &str) -> Result<Self, Problems> {
+        match (device, precision) {
+            ("cpu" | "auto", "f32") => Ok(Self::CpuSingle),
+            ("cpu" | "auto", "f64") => Ok(Self::CpuDouble),
+            ("cpu:reference", "f64") => Ok(Self::Reference),
+            ("cpu:reference", _) => Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into()),
+            ("cpu" | "auto", _) => Err(Diagnostic::error(format!("`{precision}` is not a precision")).hint("it can be `f32` or `f64`").into()),
+            _ => Err(Diagnostic::error(format!("`{device}` is not a device of this program")).hint("it can be `cpu`, `cpu:reference` or `auto`").into()),
+        }
+    }
+
+    /// Realises a system.
+    ///
+    /// # Errors
+    /// What the device cannot do.
+    pub fn open(self, system: &System) -> Result<Box<dyn Device>, DeviceError> {
+        Ok(match self {
+            Self::CpuSingle => Box::new(Cpu::<f32>::new(system)?),
+            Self::CpuDouble => Box::new(Cpu::<f64>::new(system)?),
+            Self::Reference => Box::new(Cpu::reference(system)?),
+        })
+    }
+}
+
+/// How the step is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// By the error estimate: |Δm| per step at most this.
+    Adaptive {
+        /// mumax3's `MaxErr`.
+        max_err: f64,
+    },
+    /// Always this (s).
+    Fixed(f64),
+}
+
+struct Buffers {
+    m: Buffer,
+    first: Buffer,
+    stages: Vec<Buffer>,
+    between: [Buffer; 2],
+    demag: Buffer,
+    noise: Buffer,
+    field: Buffer,
+}
+
+/// An ensemble on a device. The description stays at hand; changing it and calling [`Simulation::apply`] moves the device along.
+pub struct Simulation {
+    /// What is simulated. Mesh, terms and regions are fixed once realised.
+    pub system: System,
+    device: Box<dyn Device>,
+    buffers: Buffers,
+    tableau: &'static Tableau,
+    attempt: Prepared,
+    /// Computes the first rate anew; for methods that reuse the last one.
+    start: Option<Prepared>,
+    /// Which replicas need `start` before their next attempt.
+    stale: Vec<bool>,
+    relax: Option<(Prepared, Prepared)>,
+    minimise: Option<Prepared>,
+    fields: Vec<(Vec<usize>, Prepared)>,
+}
+
+impl Simulation {
+    /// Realises a system with a method and a step rule.
+    ///
+    /// # Errors
+    /// What the device cannot do.
+    pub fn new(system: System, choice: DeviceChoice, tableau: &'static Tableau, step: Step) -> Result<Self, DeviceError> {
+        let mut device = choice.open(&system)?;
+        let mut allocate = |name: &str, slots| device.allocate(name, slots);
+        let buffers = Buffers {
+            m: allocate("m", 2)?,
+            first: allocate("rate of stage 1", 2)?,
+            stages: (1..tableau.c.len()).map(|i| allocate(&format!("rate of stage {}", i + 1), 1)).collect::<Result<_, _>>()?,
+            between: [allocate("m between stages", 1)?, allocate("m between stages, other", 1)?],
+            demag: allocate("B_demag", 1)?,
+            noise: allocate("normals", 1)?,
+            field: allocate("field", 1)?,
+        };
+        let all: Vec<usize> = (0..system.terms.len()).collect();
+        let noisy = system.terms.contains(&Term::Thermal);
+        let plan = step_plan(&system, &buffers, tableau, &all, Motion::Llg, matches!(step, Step::Fixed(_)));
+        let attempt = device.prepare(&plan)?;
+        let start = if tableau.fsal && !noisy { Some(device.prepare(&start_plan(&system, &buffers, &all, Motion::Llg))?) } else { None };
+        let stale = vec![true; system.replicas.len()];
+        let mut simulation = Self { system, device, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
+        for r in 0..simulation.replicas() {
+            let mut control = Control::new();
+            match step {
+                Step::Adaptive { max_err } => control.max_err = max_err,
+                Step::Fixed(dt) => (control.dt, control.fixed) = (dt, true),
+            }
+            simulation.device.set_control(r, control);
+        }
+        Ok(simulation)
+    }
+
+    /// Number of replicas.
+    pub fn replicas(&self) -> usize {
+        self.system.replicas.len()
+    }
+
+    /// The device.
+    pub fn device(&self) -> &dyn Device {
+        self.device.as_ref()
+    }
+
+    /// The method.
+    pub fn tableau(&self) -> &'static Tableau {
+        self.tableau
+    }
+
+    /// The magnetisation of a replica, `[component][z][y][x]`, zero in vacuum.
+    pub fn m(&self, replica: usize) -> Vec<f64> {
+        self.device.download(replica, self.buffers.m, false)
+    }
+
+    /// Sets the magnetisation of a replica; normalised here, and zeroed in vacuum.
+    pub fn set_m(&mut self, replica: usize, m: &[f64]) {
+        let cells = self.system.mesh.cells();
+        let regions = self.system.regions_of(replica);
+        let mut unit = m.to_vec();
+        for i in 0..cells {
+            let norm = (0..3).map(|c| m[c * cells + i].powi(2)).sum::<f64>().sqrt();
+            let scale = if regions.cells[i] == RegionMap::VACUUM || norm == 0.0 { 0.0 } else { 1.0 / norm };
+            for c in 0..3 {
+                unit[c * cells + i] *= scale;
+            }
+        }
+        self.restore_m(replica, &unit);
+    }
+
+    /// Sets the magnetisation to values that came from [`Simulation::m`], bit for bit.
+    pub fn restore_m(&mut self, replica: usize, m: &[f64]) {
+        self.device.upload(replica, self.buffers.m, false, m);
+        self.stale[replica] = true;
+    }
+
+    /// Clock, step and counters of a replica.
+    pub fn control(&self, replica: usize) -> Control {
+        self.device.control(replica)
+    }
+
+    /// Overwrites clock, step and counters.
+    pub fn set_control(&mut self, replica: usize, control: Control) {
+        self.device.set_control(replica, control);
+    }
+
+    /// Tells the device about changed parameters of a replica.
+    pub fn apply(&mut self, replica: usize) {
+        self.device.set_material(replica, &self.system);
+        self.stale[replica] = true;
+    }
+
+    /// Sets the time (s) at which a replica pauses next, no later than a jump of one of its waveforms, and lets it run.
+    pub fn run_to(&mut self, replica: usize, t: f64) {
+        let mut control = self.device.control(replica);
+        let jump = self.system.replicas[replica].material.waveforms.iter().filter_map(|(_, w)| w.next_jump(control.t)).fold(f64::INFINITY, f64::min);
+        if self.system.replicas[replica].material.waveforms.iter().any(|(_, w)| w.at(control.t) != w.before(control.t)) {
+            self.stale[replica] = true;
+        }
+        control.t_pause = t.min(jump);
+        control.status = if control.t < control.t_pause { Status::Running } else { Status::Due };
+        self.device.set_control(replica, control);
+    }
+
+    /// Runs every replica up to its pause time.
+    pub fn advance(&mut self) {
+        if let Some(start) = self.start
+            && self.stale.iter().any(|s| *s)
+        {
+            // A pure function of the state: doing it for all gives the others the bits they had.
+            self.device.replay(start, 1);
+        }
+        self.stale.fill(false);
+        while (0..self.replicas()).any(|r| self.device.control(r).status == Status::Running) {
+            self.device.replay(self.attempt, 4096);
+        }
+    }
+
+    /// Runs one replica-less ensemble to time `t` (s), jumps included.
+    pub fn run_all_to(&mut self, t: f64) {
+        loop {
+            for r in 0..self.replicas() {
+                self.run_to(r, t);
+            }
+            self.advance();
+            if (0..self.replicas()).all(|r| self.control(r).status == Status::NotANumber || self.control(r).t >= t) {
+                return;
+            }
+        }
+    }
+
+    /// The field (T) of some terms in a replica, `[component][z][y][x]`.
+    pub fn field(&mut self, replica: usize, terms: &[Term]) -> Vec<f64> {
+        let positions: Vec<usize> = (0..self.system.terms.len()).filter(|i| terms.contains(&self.system.terms[*i])).collect();
+        let plan = match self.fields.iter().find(|(p, _)| *p == positions) {
+            Some((_, plan)) => *plan,
+            None => {
+                let mut passes = prepare_passes(&self.system, &self.buffers, &positions, Ref::of(self.buffers.m), false);
+                passes.push(Pass::Cells(Cells {
+                    read: Ref::of(self.buffers.m),
+                    terms: positions.clone(),
+                    convolved: Some(Ref::of(self.buffers.demag)),
+                    noise: Some(Ref::of(self.buffers.noise)),
+                    time: 0.0,
+                    motion: None,
+                    write: Ref::of(self.buffers.field),
+                    combine: None,
+                    error: None,
+                    measure: false,
+                }));
+                let prepared = self.device.prepare(&Plan { name: "field".into(), passes }).expect("a plan of the same passes was accepted before");
+                self.fields.push((positions, prepared));
+                prepared
+            }
+        };
+        // Only this replica, and without a trace in its control block.
+        let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
+        for (r, control) in before.iter().enumerate() {
+            self.device.set_control(r, Control { status: if r == replica { Status::Running } else { Status::Due }, ..*control });
+        }
+        self.device.replay(plan, 1);
+        for (r, control) in before.into_iter().enumerate() {
+            self.device.set_control(r, control);
+        }
+        self.device.download(replica, self.buffers.field, false)
+    }
+
+    /// The energy (J) of some terms in a replica: −Σ (1/n) V Ms m·B, each term with its degree n.
+    pub fn energy(&mut self, replica: usize, terms: &[Term]) -> f64 {
+        let m = self.m(replica);
+        let cells = self.system.mesh.cells();
+        let active: Vec<Term> = self.system.terms.iter().copied().filter(|t| terms.contains(t) && t.has_energy()).collect();
+        let mut total = 0.0;
+        for term in active {
+            let b = self.field(replica, &[term]);
+            let regions = &self.system.regions_of(replica).cells;
+            let values = &self.system.replicas[replica].material.regions;
+            let sum: f64 = (0..cells)
+                .filter_map(|i| values.get(usize::from(regions[i])).map(|v| v.scalar(ParameterId::Msat) * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>()))
+                .sum();
+            total -= sum / term.info().degree.unwrap_or(1.0);
+        }
+        total * self.system.mesh.cell_volume()
+    }
+
+    /// The energy (J) of all terms but the thermal field.
+    pub fn total_energy(&mut self, replica: usize) -> f64 {
+        let terms: Vec<Term> = self.system.terms.iter().copied().filter(|t| *t != Term::Thermal).collect();
+        self.energy(replica, &terms)
+    }
+
+    fn still_terms(&self) -> Vec<usize> {
+        // Thermal field and spin-orbit torque do not lead to a minimum of the energy.
+        (0..self.system.terms.len()).filter(|i| !matches!(self.system.terms[*i], Term::Thermal | Term::SpinOrbit)).collect()
+    }
+
+    /// Relaxes every replica: damping without precession, first while the energy falls, then with ever smaller tolerance
+    /// while the torque falls, as mumax3 does. The clocks stand still. Thermal field and spin–orbit torque are left out.
+    ///
+    /// Returns the largest remaining torque |m × B| (T) of each replica.
+    pub fn relax(&mut self) -> Vec<f64> {
+        let (start, attempt) = *self.relax.get_or_insert_with(|| {
+            let terms = (0..self.system.terms.len()).filter(|i| !matches!(self.system.terms[*i], Term::Thermal | Term::SpinOrbit)).collect::<Vec<_>>();
+            let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
+            let plan = step_plan(&self.system, &self.buffers, &RK23, &terms, Motion::Damping, false);
+            let both = [self.device.prepare(&start), self.device.prepare(&plan)];
+            let [Ok(start), Ok(plan)] = both else { unreachable!("plans of the same passes were accepted before") };
+            (start, plan)
+        });
+        let terms: Vec<Term> = self.still_terms().into_iter().map(|i| self.system.terms[i]).collect();
+        let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
+        let mut torques = vec![0.0; self.replicas()];
+        for r in 0..self.replicas() {
+            for (other, control) in before.iter().enumerate() {
+                let status = if other == r { Status::Running } else { Status::Due };
+                let own = if other == r { Control { t: 0.0, t_pause: f64::INFINITY, ..Control::new() } } else { *control };
+                self.device.set_control(other, Control { status, slot: control.slot, ..own });
+            }
+            self.device.replay(start, 1);
+            let mut energy = self.energy(r, &terms);
+            loop {
+                self.device.replay(attempt, 10);
+                let next = self.energy(r, &terms);
+                if !(next < energy) {
+                    break;
+                }
+                energy = next;
+            }
+            let mut torque = self.device.control(r).torque;
+            while self.device.control(r).max_err > 1e-9 {
+                let mut control = self.device.control(r);
+                control.max_err /= std::f64::consts::SQRT_2;
+                self.device.set_control(r, control);
+                loop {
+                    self.device.replay(attempt, 10);
+                    let next = self.device.control(r).torque;
+                    if !(next < torque) {
+                        break;
+                    }
+                    torque = next;
+                }
+            }
+            let after = self.device.control(r);
+            torques[r] = after.torque / self.gamma(r);
+            self.device.set_control(r, Control { slot: after.slot, ..before[r] });
+        }
+        for r in 0..self.replicas() {
+            let slot = self.device.control(r).slot;
+            self.device.set_control(r, Control { slot, ..before[r] });
+        }
+        self.stale.fill(true);
+        torques
+    }
+
+    fn gamma(&self, replica: usize) -> f64 {
+        self.system.replicas[replica].material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
+    }
+
+    /// Finds a minimum of the energy of every replica by steepest descent with Barzilai–Borwein steps (Exl et al., J. Appl. Phys. 115,
+    /// 17D118 (2014)): until no spin turns by more than `tolerance` (rad) in ten successive steps, or `limit` steps.
+    ///
+    /// Returns for each replica the steps taken, or `None` where the limit was reached.
+    pub fn minimise(&mut self, tolerance: f64, limit: u64) -> Vec<Option<u64>> {
+        let terms = self.still_terms();
+        let plan = match self.minimise {
+            Some(plan) => plan,
+            None => {
+                let plan = minimise_plan(&self.system, &self.buffers, &terms);
+                let prepared = self.device.prepare(&plan).expect("plans of the same passes were accepted before");
+                self.minimise = Some(prepared);
+                prepared
+            }
+        };
+        let start = self.device.prepare(&start_plan(&self.system, &self.buffers, &terms, Motion::Damping)).expect("as above");
+        let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
+        let mut results = vec![None; self.replicas()];
+        for r in 0..self.replicas() {
+            for (other, control) in before.iter().enumerate() {
+                let status = if other == r { Status::Running } else { Status::Due };
+                let slot = self.device.control(other).slot;
+                let own = if other == r { Control::new() } else { *control };
+                self.device.set_control(other, Control { status, slot, ..own });
+            }
+            self.device.replay(start, 1);
+            let gamma = self.gamma(r);
+            let mut quiet = 0;
+            for step in 1..=limit {
+                self.device.replay(plan, 1);
+                let c = self.device.control(r);
+                // The turn of the step just taken: the rate it was taken along is one evaluation old, but both shrink together.
+                quiet = if c.torque / gamma * c.descent < tolerance { quiet + 1 } else { 0 };
+                if quiet == 10 {
+                    results[r] = Some(step);
+                    break;
+                }
+            }
+            let slot = self.device.control(r).slot;
+            self.device.set_control(r, Control { slot, ..before[r] });
+        }
+        self.stale.fill(true);
+        results
+    }
+}
+
+/// Passes that make what these terms read besides m.
+fn prepare_passes(system: &System, b: &Buffers, terms: &[usize], read: Ref, draw: bool) -> Vec<Pass> {
+    let reads = |extra: Extra| terms.iter().any(|t| system.terms[*t].extra() == extra);
+    let mut passes = Vec::new();
+    if draw && reads(Extra::Noise) {
+        passes.push(Pass::Noise(Ref::of(b.noise)));
+    }
+    if reads(Extra::Demag) {
+        passes.push(Pass::Convolve { read, write: Ref::of(b.demag) });
+    }
+    passes
+}
+
+fn cells(b: &Buffers, read: Ref, terms: &[usize], time: f64, motion: Motion, write: Ref) -> Cells {
+    Cells {
+        read,
+        terms: terms.to_vec(),
+        convolved: Some(Ref::of(b.demag)),
+        noise: Some(Ref::of(b.noise)),
+        time,
+        motion: Some(motion),
+        write,
+        combine: None,
+        error: None,
+        measure: false,
+    }
+}
+
+/// The rate at the present state, into the slot of the state.
+fn start_plan(system: &System, b: &Buffers, terms: &[usize], motion: Motion) -> Plan {
+    let mut passes = prepare_passes(system, b, terms, Ref::of(b.m), false);
+    passes.push(Pass::Cells(Cells { measure: true, ..cells(b, Ref::of(b.m), terms, 0.0, motion, Ref::of(b.first)) }));
+    Plan { name: "first rate".into(), passes }
+}
+
+/// One attempt of a step: stages, combination, error, decision. With `fixed` the stage that only serves the error estimate is left out where noise forbids reusing it.
+fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], motion: Motion, fixed: bool) -> Plan {
+    let noisy = terms.iter().any(|t| system.terms[*t].extra() == Extra::Noise);
+    let reuse = tableau.fsal && !noisy;
+    let stages = tableau.c.len();
+    let rate = |i: usize| if i == 0 { Ref::of(b.first) } else { Ref::of(b.stages[i - 1]) };
+    // m of stage i: the state itself, the two temporaries in turn, or (last stage of a method that reuses it) the next state.
+    let stage_m = |i: usize| match i {
+        0 => Ref::of(b.m),
+        i if tableau.fsal && i + 1 == stages => Ref::next(b.m),
+        i => Ref::of(b.between[i % 2]),
+    };
+    let weights = |w: &[f64]| w.iter().enumerate().map(|(j, w)| (rate(j), *w)).collect::<Vec<_>>();
+    let mut passes = vec![Pass::Control(Rule::Begin)];
+    passes.extend(prepare_passes(system, b, terms, Ref::of(b.m), true).into_iter().filter(|p| matches!(p, Pass::Noise(_))));
+    for i in 0..stages {
+        let last = i + 1 == stages;
+        let combine = if last {
+            (!tableau.fsal).then(|| Combine { base: Ref::of(b.m), weights: weights(tableau.b), out: Ref::next(b.m) })
+        } else {
+            Some(Combine { base: Ref::of(b.m), weights: weights(tableau.a[i + 1]), out: stage_m(i + 1) })
+        };
+        if i == 0 && reuse {
+            passes.extend(combine.map(Pass::Combine));
+            continue;
+        }
+        if last && tableau.fsal && noisy && fixed {
+            continue;
+        }
+        passes.extend(prepare_passes(system, b, terms, stage_m(i), false));
+        let write = if last && reuse { Ref::next(b.first) } else { rate(i) };
+        let error = (last && !fixed).then(|| {
+            let mut w = weights(tableau.e);
+            if let Some(own) = w.last_mut() {
+                own.0 = write;
+            }
+            w
+        });
+        passes.push(Pass::Cells(Cells { combine, error, measure: last || i == 0, ..cells(b, stage_m(i), terms, tableau.c[i], motion, write) }));
+    }
+    passes.push(Pass::Control(Rule::End { order: f64::from(tableau.control_order) }));
+    Plan { name: format!("{} step", tableau.name), passes }
+}
+
+/// One descent step: rotate along the rate, new rate, s and y, next step length.
+fn minimise_plan(system: &System, b: &Buffers, terms: &[usize]) -> Plan {
+    let (m, next) = (Ref::of(b.m), Ref::next(b.m));
+    let (k, k_next) = (Ref::of(b.first), Ref::next(b.first));
+    let mut passes = vec![Pass::Rotate { read: m, rate: k, out: next }];
+    passes.extend(prepare_passes(system, b, terms, next, false));
+    passes.push(Pass::Cells(Cells { measure: true, ..cells(b, next, terms, 0.0, Motion::Damping, k_next) }));
+    passes.push(Pass::Reduce(vec![
+        Dot { a: (next, m), b: (next, m), into: 0 },
+        Dot { a: (next, m), b: (k_next, k), into: 1 },
+        Dot { a: (k_next, k), b: (k_next, k), into: 2 },
+    ]));
+    passes.push(Pass::Control(Rule::Descent));
+    passes.push(Pass::Control(Rule::Accept));
+    Plan { name: "descent step".into(), passes }
+}
