@@ -1,7 +1,14 @@
 //! Moves time and keeps records: shapes, materials, drives, steppers, relaxation, experiments, files.
 
+pub mod experiment;
+pub mod quantities;
+pub mod readout;
+pub mod run;
+pub mod shapes;
 pub mod simulation;
 pub mod tableau;
 
+pub use experiment::Experiment;
+pub use run::{Outcome, Progress, RunOptions, run};
 pub use simulation::{DeviceChoice, Simulation, Step};
 pub use tableau::Tableau;

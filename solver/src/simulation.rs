@@ -220,6 +220,12 @@ impl Simulation {
 
     /// The field (T) of some terms in a replica, `[component][z][y][x]`.
     pub fn field(&mut self, replica: usize, terms: &[Term]) -> Vec<f64> {
+        self.evaluate_field(terms, &[replica]);
+        self.device.download(replica, self.buffers.field, false)
+    }
+
+    /// Computes a field in some replicas, without a trace in the control blocks.
+    fn evaluate_field(&mut self, terms: &[Term], replicas: &[usize]) {
         let positions: Vec<usize> = (0..self.system.terms.len()).filter(|i| terms.contains(&self.system.terms[*i])).collect();
         let plan = match self.fields.iter().find(|(p, _)| *p == positions) {
             Some((_, plan)) => *plan,
@@ -242,34 +248,45 @@ impl Simulation {
                 prepared
             }
         };
-        // Only this replica, and without a trace in its control block.
         let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
         for (r, control) in before.iter().enumerate() {
-            self.device.set_control(r, Control { status: if r == replica { Status::Running } else { Status::Due }, ..*control });
+            self.device.set_control(r, Control { status: if replicas.contains(&r) { Status::Running } else { Status::Due }, ..*control });
         }
         self.device.replay(plan, 1);
         for (r, control) in before.into_iter().enumerate() {
             self.device.set_control(r, control);
         }
-        self.device.download(replica, self.buffers.field, false)
     }
 
     /// The energy (J) of some terms in a replica: −Σ (1/n) V Ms m·B, each term with its degree n.
     pub fn energy(&mut self, replica: usize, terms: &[Term]) -> f64 {
-        let m = self.m(replica);
-        let cells = self.system.mesh.cells();
+        self.energies(&[replica], terms)[0]
+    }
+
+    /// The same for several replicas at once.
+    pub fn energies(&mut self, replicas: &[usize], terms: &[Term]) -> Vec<f64> {
         let active: Vec<Term> = self.system.terms.iter().copied().filter(|t| terms.contains(t) && t.has_energy()).collect();
-        let mut total = 0.0;
-        for term in active {
-            let b = self.field(replica, &[term]);
-            let regions = &self.system.regions_of(replica).cells;
-            let values = &self.system.replicas[replica].material.regions;
-            let sum: f64 = (0..cells)
-                .filter_map(|i| values.get(usize::from(regions[i])).map(|v| v.scalar(ParameterId::Msat) * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>()))
-                .sum();
-            total -= sum / term.info().degree.unwrap_or(1.0);
+        let mut degrees: Vec<f64> = active.iter().filter_map(|t| t.info().degree).collect();
+        degrees.sort_by(f64::total_cmp);
+        degrees.dedup();
+        let cells = self.system.mesh.cells();
+        let volume = self.system.mesh.cell_volume();
+        let mut totals = vec![0.0; replicas.len()];
+        // Terms of one degree share an evaluation.
+        for degree in degrees {
+            let group: Vec<Term> = active.iter().copied().filter(|t| t.info().degree == Some(degree)).collect();
+            self.evaluate_field(&group, replicas);
+            for (total, &r) in totals.iter_mut().zip(replicas) {
+                let (m, b) = (self.m(r), self.device.download(r, self.buffers.field, false));
+                let regions = &self.system.regions_of(r).cells;
+                let ms: Vec<f64> = self.system.replicas[r].material.regions.iter().map(|v| v.scalar(ParameterId::Msat)).collect();
+                let sum: f64 = (0..cells)
+                    .map(|i| ms.get(usize::from(regions[i])).map_or(0.0, |ms| ms * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>()))
+                    .sum();
+                *total -= volume * sum / degree;
+            }
         }
-        total * self.system.mesh.cell_volume()
+        totals
     }
 
     /// The energy (J) of all terms but the thermal field.
@@ -278,64 +295,62 @@ impl Simulation {
         self.energy(replica, &terms)
     }
 
-    fn still_terms(&self) -> Vec<usize> {
-        // Thermal field and spin-orbit torque do not lead to a minimum of the energy.
-        (0..self.system.terms.len()).filter(|i| !matches!(self.system.terms[*i], Term::Thermal | Term::SpinOrbit)).collect()
-    }
-
     /// Relaxes every replica: damping without precession, first while the energy falls, then with ever smaller tolerance
     /// while the torque falls, as mumax3 does. The clocks stand still. Thermal field and spin–orbit torque are left out.
     ///
     /// Returns the largest remaining torque |m × B| (T) of each replica.
     pub fn relax(&mut self) -> Vec<f64> {
         let (start, attempt) = *self.relax.get_or_insert_with(|| {
-            let terms = (0..self.system.terms.len()).filter(|i| !matches!(self.system.terms[*i], Term::Thermal | Term::SpinOrbit)).collect::<Vec<_>>();
+            let terms = still_terms(&self.system);
             let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
             let plan = step_plan(&self.system, &self.buffers, &RK23, &terms, Motion::Damping, false);
             let both = [self.device.prepare(&start), self.device.prepare(&plan)];
             let [Ok(start), Ok(plan)] = both else { unreachable!("plans of the same passes were accepted before") };
             (start, plan)
         });
-        let terms: Vec<Term> = self.still_terms().into_iter().map(|i| self.system.terms[i]).collect();
+        let terms: Vec<Term> = still_terms(&self.system).into_iter().map(|i| self.system.terms[i]).collect();
         let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
-        let mut torques = vec![0.0; self.replicas()];
-        for r in 0..self.replicas() {
-            for (other, control) in before.iter().enumerate() {
-                let status = if other == r { Status::Running } else { Status::Due };
-                let own = if other == r { Control { t: 0.0, t_pause: f64::INFINITY, ..Control::new() } } else { *control };
-                self.device.set_control(other, Control { status, slot: control.slot, ..own });
-            }
-            self.device.replay(start, 1);
-            let mut energy = self.energy(r, &terms);
-            loop {
-                self.device.replay(attempt, 10);
-                let next = self.energy(r, &terms);
-                if !(next < energy) {
-                    break;
-                }
-                energy = next;
-            }
-            let mut torque = self.device.control(r).torque;
-            while self.device.control(r).max_err > 1e-9 {
-                let mut control = self.device.control(r);
-                control.max_err /= std::f64::consts::SQRT_2;
-                self.device.set_control(r, control);
-                loop {
-                    self.device.replay(attempt, 10);
-                    let next = self.device.control(r).torque;
-                    if !(next < torque) {
-                        break;
-                    }
-                    torque = next;
-                }
-            }
-            let after = self.device.control(r);
-            torques[r] = after.torque / self.gamma(r);
-            self.device.set_control(r, Control { slot: after.slot, ..before[r] });
+        for (r, control) in before.iter().enumerate() {
+            self.device.set_control(r, Control { t_pause: f64::INFINITY, slot: control.slot, ..Control::new() });
         }
-        for r in 0..self.replicas() {
-            let slot = self.device.control(r).slot;
-            self.device.set_control(r, Control { slot, ..before[r] });
+        self.device.replay(start, 1);
+        // What must fall in the next ten steps, else the replica goes one step further.
+        enum Stage {
+            Energy(f64),
+            Torque(f64),
+        }
+        let all: Vec<usize> = (0..self.replicas()).collect();
+        let mut stages: Vec<Option<Stage>> = self.energies(&all, &terms).into_iter().map(|e| Some(Stage::Energy(e))).collect();
+        while stages.iter().any(Option::is_some) {
+            self.device.replay(attempt, 10);
+            let by_energy: Vec<usize> = all.iter().copied().filter(|r| matches!(stages[*r], Some(Stage::Energy(_)))).collect();
+            let mut energies = self.energies(&by_energy, &terms).into_iter();
+            for r in 0..self.replicas() {
+                let mut control = self.device.control(r);
+                stages[r] = match stages[r].take() {
+                    Some(Stage::Energy(last)) => match energies.next() {
+                        Some(e) if e < last => Some(Stage::Energy(e)),
+                        _ => Some(Stage::Torque(control.torque)),
+                    },
+                    Some(Stage::Torque(last)) if control.torque < last => Some(Stage::Torque(control.torque)),
+                    Some(Stage::Torque(last)) if control.max_err > 1e-9 && control.status == Status::Running => {
+                        control.max_err /= std::f64::consts::SQRT_2;
+                        self.device.set_control(r, control);
+                        Some(Stage::Torque(last))
+                    }
+                    Some(Stage::Torque(_)) => {
+                        self.device.set_control(r, Control { status: Status::Due, ..control });
+                        None
+                    }
+                    None => None,
+                };
+            }
+        }
+        let mut torques = Vec::new();
+        for (r, control) in before.iter().enumerate() {
+            let after = self.device.control(r);
+            torques.push(after.torque / self.gamma(r));
+            self.device.set_control(r, Control { slot: after.slot, ..*control });
         }
         self.stale.fill(true);
         torques
@@ -350,7 +365,7 @@ impl Simulation {
     ///
     /// Returns for each replica the steps taken, or `None` where the limit was reached.
     pub fn minimise(&mut self, tolerance: f64, limit: u64) -> Vec<Option<u64>> {
-        let terms = self.still_terms();
+        let terms = still_terms(&self.system);
         let plan = match self.minimise {
             Some(plan) => plan,
             None => {
@@ -389,6 +404,11 @@ impl Simulation {
         self.stale.fill(true);
         results
     }
+}
+
+/// The terms that lead to a minimum of the energy: neither noise nor torques without an energy.
+fn still_terms(system: &System) -> Vec<usize> {
+    (0..system.terms.len()).filter(|i| system.terms[*i] != Term::Thermal && system.terms[*i].has_energy()).collect()
 }
 
 /// Passes that make what these terms read besides m.

@@ -93,14 +93,16 @@ impl Problems {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds one; the same problem is told once, however often it is met.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.list.push(diagnostic);
+        if !self.list.contains(&diagnostic) {
+            self.list.push(diagnostic);
+        }
     }
 
     /// Adds all of another collection.
     pub fn extend(&mut self, other: Problems) {
-        self.list.extend(other.list);
+        other.list.into_iter().for_each(|d| self.push(d));
     }
 
     /// Whether anything forbids going on.

@@ -197,6 +197,64 @@ impl Node {
         }
     }
 
+    /// The tree with every text `$name` (or `-$name`) replaced by the value of that name, the place staying where it was used.
+    /// Unknown names are reported with the nearest known one.
+    pub fn substitute(&self, values: &[(String, Node)], problems: &mut Problems) -> Node {
+        let value = match &self.value {
+            Value::Text(text) => {
+                let (negative, name) = match text.strip_prefix('-') {
+                    Some(rest) => (true, rest.trim_start()),
+                    None => (false, text.as_str()),
+                };
+                let Some(name) = name.strip_prefix('$') else { return self.clone() };
+                match (values.iter().find(|(n, _)| n == name).map(|(_, v)| &v.value), negative) {
+                    (Some(value), false) => value.clone(),
+                    (Some(Value::Number(x)), true) => Value::Number(-x),
+                    (Some(Value::Text(t)), true) => Value::Text(t.strip_prefix('-').map_or_else(|| format!("-{t}"), str::to_string)),
+                    (Some(_), true) => {
+                        problems.push(self.error(format!("`${name}` cannot be negated")));
+                        Value::Null
+                    }
+                    (None, _) => {
+                        let known = || values.iter().map(|(n, _)| n.as_str());
+                        let hint = match nearest(name, known()) {
+                            Some(k) => format!("did you mean `${k}`?"),
+                            None if values.is_empty() => "nothing is swept here".into(),
+                            None => format!("the sweep has {}", one_of(known())),
+                        };
+                        problems.push(self.error(format!("`${name}` is not swept")).hint(hint));
+                        Value::Null
+                    }
+                }
+            }
+            Value::List(list) => Value::List(list.iter().map(|n| n.substitute(values, problems)).collect()),
+            Value::Map(map) => Value::Map(map.iter().map(|(k, p, n)| (k.clone(), p.clone(), n.substitute(values, problems))).collect()),
+            other => other.clone(),
+        };
+        Node { place: self.place.clone(), value }
+    }
+
+    /// The members of a list, or of a range `{from, to, step}` or `{from, to, count}` whose dimension follows from `from`; or the one scalar. Never empty.
+    /// Returns the nodes, their values in SI and the dimension.
+    pub fn series(&self, problems: &mut Problems) -> Option<(Vec<Node>, Vec<f64>, Dimension)> {
+        let first = match &self.value {
+            Value::List(list) => list.first().unwrap_or(self),
+            Value::Map(_) => self.get("from").unwrap_or(self),
+            _ => self,
+        };
+        let dimension = match &first.value {
+            Value::Text(t) => units::dimension_of(t).unwrap_or(Dimension::NONE),
+            _ => Dimension::NONE,
+        };
+        let values = self.quantities(dimension, problems)?;
+        let si = units::si_symbol(dimension);
+        let nodes = match &self.value {
+            Value::List(list) => list.clone(),
+            _ => values.iter().map(|v| Node { place: self.place.clone(), value: if dimension == Dimension::NONE { Value::Number(*v) } else { Value::Text(format!("{v:e} {si}")) } }).collect(),
+        };
+        Some((nodes, values, dimension))
+    }
+
     /// A quantity of the wanted dimension, in SI.
     pub fn quantity(&self, wanted: Dimension, problems: &mut Problems) -> Option<f64> {
         let text = match &self.value {

@@ -180,6 +180,37 @@ fn scale(value: f64, factor: f64) -> f64 {
     if factor < 1.0 && (inverse * factor - 1.0).abs() < 1e-12 { value / inverse } else { value * factor }
 }
 
+fn split(text: &str) -> (&str, &str) {
+    let end = text
+        .char_indices()
+        .find(|&(i, c)| {
+            let exponent = (c == 'e' || c == 'E') && text[i + 1..].starts_with(|d: char| d.is_ascii_digit() || d == '-' || d == '+');
+            let sign = (c == '-' || c == '+') && (i == 0 || text[..i].ends_with(['e', 'E']));
+            !(c.is_ascii_digit() || c == '.' || c == '_' || exponent || sign)
+        })
+        .map_or(text.len(), |(i, _)| i);
+    (&text[..end], text[end..].trim())
+}
+
+/// The dimension of a quantity as written, if it is one.
+pub fn dimension_of(text: &str) -> Option<Dimension> {
+    let (number, unit) = split(text.trim());
+    number.parse::<f64>().ok()?;
+    parse_unit(unit).ok().map(|u| u.dimension)
+}
+
+/// The SI unit of a dimension, in a form that [`parse_unit`] reads.
+pub fn si_symbol(dimension: Dimension) -> String {
+    for (name, factor, d, _) in SYMBOLS {
+        if *factor == 1.0 && *d == dimension {
+            return (*name).to_string();
+        }
+    }
+    let parts: Vec<String> =
+        ["m", "kg", "s", "A", "K"].iter().zip(dimension.0).filter(|(_, e)| *e != 0).map(|(s, e)| if e == 1 { s.to_string() } else { format!("{s}^{e}") }).collect();
+    parts.join(" ")
+}
+
 /// Why a text is not a quantity of the wanted dimension.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantityError {
@@ -197,16 +228,8 @@ pub fn parse(text: &str, wanted: Dimension) -> Result<f64, QuantityError> {
     let example = wanted.words().map(|(_, e)| format!("write it like `{e}`")).unwrap_or_default();
     let fail = |message: String| QuantityError { message, hint: example.clone() };
     let text = text.trim();
-    let end = text
-        .char_indices()
-        .find(|&(i, c)| {
-            let exponent = (c == 'e' || c == 'E') && text[i + 1..].starts_with(|d: char| d.is_ascii_digit() || d == '-' || d == '+');
-            let sign = (c == '-' || c == '+') && (i == 0 || text[..i].ends_with(['e', 'E']));
-            !(c.is_ascii_digit() || c == '.' || c == '_' || exponent || sign)
-        })
-        .map_or(text.len(), |(i, _)| i);
-    let value: f64 = text[..end].replace('_', "").parse().map_err(|_| fail(format!("`{text}` is not a number with a unit")))?;
-    let unit_text = text[end..].trim();
+    let (number, unit_text) = split(text);
+    let value: f64 = number.replace('_', "").parse().map_err(|_| fail(format!("`{text}` is not a number with a unit")))?;
     if unit_text.is_empty() && wanted != Dimension::NONE {
         if value == 0.0 {
             return Ok(0.0);
@@ -254,6 +277,15 @@ mod tests {
     fn a_field_in_ampere_per_metre_is_h() {
         // 80 kA/m is 0.1005 T (mu0 H).
         assert!((parse("80 kA/m", Dimension::FIELD).unwrap() - 0.100_530_96).abs() < 1e-7);
+    }
+
+    #[test]
+    fn every_named_dimension_has_a_unit_that_reads_back() {
+        for d in [Dimension::FIELD, Dimension::CURRENT_DENSITY, Dimension::EXCHANGE, Dimension::LENGTH, Dimension::GYROMAGNETIC, Dimension::NONE] {
+            let text = format!("2 {}", si_symbol(d));
+            assert_eq!(parse(&text, d), Ok(2.0), "{text}");
+            assert_eq!(dimension_of(&text), Some(d));
+        }
     }
 
     #[test]

@@ -143,6 +143,9 @@ impl Item {
         if size == 0 {
             return Ok(Vec::new());
         }
+        if let Self::Dataset(dataset) = self {
+            h5::plausible(dataset)?;
+        }
         if size <= AT_A_TIME || !matches!(self, Self::Dataset(_)) {
             return Ok(vec![Selection::All]);
         }

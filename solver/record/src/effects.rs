@@ -1,6 +1,6 @@
 //! What touches the disk, one numbered step each, so that a test can stop or fill it at every one.
 
-use crate::h5::Named;
+use crate::h5::{self, Named};
 use spinloom_base::Problems;
 use std::fs::File;
 use std::io;
@@ -57,14 +57,22 @@ impl Effects {
         File::open(path).and_then(|f| f.sync_all()).named(path, "write to the disk")
     }
 
-    /// Gives a complete, closed file its final name, in that order on the disk as well: content, name.
-    pub(crate) fn publish(&mut self, part: &Path, name: &Path) -> Result<(), Problems> {
+    /// Gives a file its final name once it is `written` and closed, in that order on the disk as well: content, name.
+    /// If anything fails before, the unfinished file is discarded.
+    pub(crate) fn publish(&mut self, written: Result<(), Problems>, part: &Path, name: &Path) -> Result<(), Problems> {
+        if let Err(problems) = written.and_then(|()| self.rename(part, name)) {
+            discard(part);
+            return Err(problems);
+        }
+        self.sync(name.parent().unwrap_or(Path::new(".")))
+    }
+
+    fn rename(&mut self, part: &Path, name: &Path) -> Result<(), Problems> {
         // Whatever HDF5 failed to write at close shows here: it compares the length it noted with the file's.
-        hdf5::File::open(part).named(part, "read back what was written")?;
+        h5::open(part).named(part, "read back what was written")?;
         self.sync(part)?;
         self.step(name, "put in place")?;
-        std::fs::rename(part, name).named(name, "put in place")?;
-        self.sync(name.parent().unwrap_or(Path::new(".")))
+        std::fs::rename(part, name).named(name, "put in place")
     }
 
     /// Removes a file that may be gone already.
@@ -75,4 +83,10 @@ impl Effects {
             _ => Ok(()),
         }
     }
+}
+
+/// Removes an unfinished file, emptied first: after a failed write HDF5 may still hold it open, and its space is needed.
+pub(crate) fn discard(part: &Path) {
+    let _ = std::fs::OpenOptions::new().write(true).truncate(true).open(part);
+    let _ = std::fs::remove_file(part);
 }

@@ -44,7 +44,7 @@ fn fill(header: &Header, segments: &[Segment], merged: &mut SegmentWriter) -> Re
 
 /// Writes the finished file from the segments of a run, the last of which may be uncommitted.
 pub(crate) fn finish(header: &Header, segments: &[Segment], path: &Path) -> Result<()> {
-    let file = File::create(path)?;
+    let file = h5::create(path)?;
     let written = header.write(&file, true).and_then(|()| {
         h5::write_scalar(&*file.group("volatile")?, "finished", wall_clock())?;
         write_table(&file, header, segments)?;
@@ -147,7 +147,10 @@ fn copy_frames(from: &FieldStore, to: &FieldStore, at: usize) -> Result<()> {
     to.t.write_slice(&from.t.read_slice_1d::<f64, _>(..)?, at..at + frames)?;
     to.replica.write_slice(&from.replica.read_slice_1d::<u32, _>(..)?, at..at + frames)?;
     // Both sides were made by `FieldStore::create`: the same chunks and filters, so a chunk is valid in either as it is.
-    if from.data.chunk() != to.data.chunk() || h5::type_of(&from.data)? != h5::type_of(&to.data)? || from.data.filters() != to.data.filters() {
+    if from.data.chunk() != to.data.chunk()
+        || h5::type_of(&from.data)? != h5::type_of(&to.data)?
+        || from.data.filters() != to.data.filters()
+    {
         return Err("the frames of two segments are stored in different ways".into());
     }
     let (layers, per_chunk) = (from.data.shape()[1], from.data.chunk().map_or(1, |c| c[1]));
@@ -167,9 +170,8 @@ fn copy_chunk(from: &Dataset, from_frame: usize, to: &Dataset, to_frame: usize, 
     let _guard = hdf5_sys::LOCK.lock();
     let (mut filters, mut address, mut size) = (0, 0, 0);
     // SAFETY: the library's lock is held; `from` is an open chunked dataset of rank 5 (checked by the caller), as long as `start`.
-    let found = unsafe {
-        hdf5_sys::h5d::H5Dget_chunk_info_by_coord(from.id(), start.as_ptr(), &raw mut filters, &raw mut address, &raw mut size)
-    };
+    let found =
+        unsafe { hdf5_sys::h5d::H5Dget_chunk_info_by_coord(from.id(), start.as_ptr(), &raw mut filters, &raw mut address, &raw mut size) };
     if found < 0 || size == 0 {
         return Err(format!("frame {from_frame} is missing in a segment").into());
     }

@@ -1,10 +1,27 @@
 //! Small helpers over `hdf5`: texts, vectors, attributes, and errors that name the file.
 
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
-use hdf5::{Container, Group, H5Type, Location, Result};
+use hdf5::{Container, Dataset, File, FileBuilder, Group, H5Type, Location, Result};
 use spinloom_base::{Diagnostic, Problems};
 use std::path::Path;
 use std::str::FromStr;
+
+/// How files are opened: without HDF5's own locks. Such a lock is inherited by every process that this one starts meanwhile
+/// (a plug-in, a plot) and then outlives the closing of the file, which cannot be opened again. It would guard nothing:
+/// no file is ever open for writing under a name that readers know.
+fn unlocked() -> FileBuilder {
+    let mut builder = File::with_options();
+    builder.with_fapl(|access| access.file_locking(false));
+    builder
+}
+
+pub(crate) fn open(path: &Path) -> Result<File> {
+    unlocked().open(path)
+}
+
+pub(crate) fn create(path: &Path) -> Result<File> {
+    unlocked().create(path)
+}
 
 /// Turns errors of a library into problems with a place.
 pub(crate) trait Named<T> {
@@ -92,6 +109,16 @@ pub(crate) fn room<T>(size: usize) -> Result<()> {
     Vec::<T>::new().try_reserve_exact(size).map_err(|_| hdf5::Error::from(format!("{size} values do not fit into memory")))
 }
 
+/// A damaged file may claim more values than it holds; HDF5 would make them up from fill values, terabytes of them if
+/// need be. Deflate shrinks at most 1032-fold.
+pub(crate) fn plausible(dataset: &Dataset) -> Result<()> {
+    let claimed = dataset.size() as u128 * dataset.dtype()?.size() as u128;
+    if claimed <= 1100 * dataset.storage_size() as u128 {
+        return Ok(());
+    }
+    Err(format!("`{}` claims {claimed} bytes and holds {} compressed", dataset.name(), dataset.storage_size()).into())
+}
+
 fn whole<T: H5Type>(container: &Container, name: &str) -> Result<Vec<T>> {
     expect::<T>(container, name)?;
     room::<T>(container.space()?.size())?;
@@ -116,14 +143,15 @@ pub(crate) fn read_three<T: H5Type + Copy>(at: &Location, name: &str) -> Result<
 }
 
 pub(crate) fn read_vec<T: H5Type>(at: &Group, name: &str) -> Result<Vec<T>> {
-    whole(&*at.dataset(name)?, name)
+    let dataset = at.dataset(name)?;
+    plausible(&dataset)?;
+    whole(&dataset, name)
 }
 
 pub(crate) fn read_texts(at: &Group, name: &str) -> Result<Vec<String>> {
-    Ok(whole::<VarLenUnicode>(&*at.dataset(name)?, name)?.iter().map(lossy).collect())
+    Ok(texts_of(&read_vec::<VarLenUnicode>(at, name)?))
 }
 
-/// Texts of a part of a one-dimensional dataset or of a whole container.
 pub(crate) fn texts_of(values: &[VarLenUnicode]) -> Vec<String> {
     values.iter().map(lossy).collect()
 }
@@ -135,5 +163,9 @@ pub(crate) fn type_of(container: &Container) -> Result<TypeDescriptor> {
 
 /// Several columns of one list must be equally long.
 pub(crate) fn same_length(name: &str, lengths: &[usize]) -> Result<()> {
-    if lengths.windows(2).all(|w| w[0] == w[1]) { Ok(()) } else { Err(format!("the columns of `{name}` differ in length: {lengths:?}").into()) }
+    if lengths.windows(2).all(|w| w[0] == w[1]) {
+        Ok(())
+    } else {
+        Err(format!("the columns of `{name}` differ in length: {lengths:?}").into())
+    }
 }

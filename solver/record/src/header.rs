@@ -1,7 +1,7 @@
 //! What a run is: everything known before its first step, except the state.
 
-use crate::h5::{self, is_name};
 use crate::SCHEMA;
+use crate::h5::{self, is_name};
 use hdf5::{File, Result};
 use spinloom_base::{Diagnostic, Problems, hash};
 use std::collections::HashSet;
@@ -121,7 +121,8 @@ pub struct Volatile {
 impl Volatile {
     /// Now, on this machine.
     pub fn here() -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other));
+        let host =
+            std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other));
         Self { started: wall_clock(), host: host.map(|h| h.trim().replace('\0', "")).unwrap_or_else(|_| "unknown".into()) }
     }
 }
@@ -184,7 +185,9 @@ impl Header {
             problems.push(Diagnostic::error(format!("{} replicas are too many", self.replicas.len())).hint("split the ensemble"));
         }
         if self.mesh.n.contains(&0) || self.mesh.n.iter().try_fold(1usize, |a, &n| a.checked_mul(n)).is_none() {
-            problems.push(Diagnostic::error(format!("a mesh of {:?} cells cannot be stored", self.mesh.n)).hint("every axis needs at least one cell"));
+            problems.push(
+                Diagnostic::error(format!("a mesh of {:?} cells cannot be stored", self.mesh.n)).hint("every axis needs at least one cell"),
+            );
         }
         let texts = [&self.program, &self.version, &self.source.file, &self.source.text, &self.device, &self.volatile.host];
         let lists = (self.parameters.iter().flat_map(|p| [&p.name, &p.value, &p.unit]))
@@ -193,7 +196,9 @@ impl Header {
             .chain(self.replicas.iter().map(|r| &r.label))
             .chain(self.replicas.iter().flat_map(|r| r.coordinates.iter().flat_map(|c| [&c.name, &c.unit])));
         for text in texts.into_iter().chain(lists).filter(|t| t.contains('\0')) {
-            problems.push(Diagnostic::error(format!("the text {:?} holds a zero byte", text.chars().take(40).collect::<String>())).hint("remove it"));
+            problems.push(
+                Diagnostic::error(format!("the text {:?} holds a zero byte", text.chars().take(40).collect::<String>())).hint("remove it"),
+            );
         }
         problems.into_result(Some(()))
     }
@@ -289,7 +294,8 @@ impl Header {
         let (names, units) = (h5::read_texts(&group, "name")?, h5::read_texts(&group, "unit")?);
         h5::same_length("replicas/coordinates", &[indices.len(), values.len(), names.len(), units.len()])?;
         for (((index, value), name), unit) in indices.into_iter().zip(values).zip(names).zip(units) {
-            let replica = replicas.get_mut(index as usize).ok_or_else(|| format!("a coordinate of replica {index}, which does not exist"))?;
+            let replica =
+                replicas.get_mut(index as usize).ok_or_else(|| format!("a coordinate of replica {index}, which does not exist"))?;
             replica.coordinates.push(Coordinate { name, value, unit });
         }
 

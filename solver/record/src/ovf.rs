@@ -3,8 +3,8 @@
 //! Written: OVF 2.0, rectangular mesh, as text or binary (little-endian, control number 1234567.0 in 4 bytes or
 //! 123456789012345.0 in 8). Read: the same, and OVF 1.0 (three components, big-endian). Segments beyond the first are not read.
 
-use crate::header::Mesh;
 use crate::h5::{Named, problem};
+use crate::header::Mesh;
 use crate::reader::Frame;
 use spinloom_base::{Diagnostic, Place, Problems};
 use std::fmt::Write as _;
@@ -97,7 +97,12 @@ impl Ovf {
     /// As [`write_file`](Ovf::write_file).
     pub fn write(&self, out: &mut impl Write, format: OvfFormat) -> std::io::Result<()> {
         let width = self.components();
-        assert!(self.data.len() == self.mesh.cells() * width, "{} values for {} cells of {width} components", self.data.len(), self.mesh.cells());
+        assert!(
+            self.data.len() == self.mesh.cells() * width,
+            "{} values for {} cells of {width} components",
+            self.data.len(),
+            self.mesh.cells()
+        );
         assert!(self.units.len() == width, "{} units for {width} components", self.units.len());
         let Mesh { n, cell, origin } = self.mesh;
         writeln!(out, "# OOMMF OVF 2.0\n# Segment count: 1\n# Begin: Segment\n# Begin: Header")?;
@@ -182,11 +187,18 @@ impl Ovf {
                 header.version_1 = match text.trim_start_matches('#').trim().to_lowercase().as_str() {
                     "oommf ovf 2.0" => false,
                     "oommf: rectangular mesh v1.0" => true,
-                    other => return Err(Diagnostic::error(format!("the first line is `{}`", short(other))).at(at).hint("expected `# OOMMF OVF 2.0`").into()),
+                    other => {
+                        return Err(Diagnostic::error(format!("the first line is `{}`", short(other)))
+                            .at(at)
+                            .hint("expected `# OOMMF OVF 2.0`")
+                            .into());
+                    }
                 };
                 continue;
             }
-            let Some((key, value)) = text.strip_prefix('#').filter(|t| !t.starts_with('#')).and_then(|t| t.split_once(':')) else { continue };
+            let Some((key, value)) = text.strip_prefix('#').filter(|t| !t.starts_with('#')).and_then(|t| t.split_once(':')) else {
+                continue;
+            };
             let (key, value) = (key.trim().to_lowercase(), value.trim());
             if key == "begin" && value.to_lowercase().starts_with("data") {
                 return header.finish(&value.to_lowercase(), rest, number, name);
@@ -226,7 +238,9 @@ impl OvfHeader {
             (_, "valuelabels") => self.labels = split_words(value),
             (_, "valueunits") => self.units = split_words(value),
             (_, "valueunit") => self.units = vec![value.into(); 3],
-            (_, "meshtype") if value != "rectangular" => return Err(format!("a mesh of the type `{}`, expected `rectangular`", short(value))),
+            (_, "meshtype") if value != "rectangular" => {
+                return Err(format!("a mesh of the type `{}`, expected `rectangular`", short(value)));
+            }
             (_, "desc") => {
                 if let Some(t) = value.strip_prefix("Total simulation time:") {
                     self.time = t.trim().trim_end_matches('s').trim().parse().ok();
@@ -248,18 +262,24 @@ impl OvfHeader {
         let values = [nx, ny, nz, width].iter().try_fold(1usize, |a, &n| a.checked_mul(n)).filter(|&n| n > 0);
         // A number takes at least a byte in any of the formats: a header that promises more is wrong, and must not cost memory.
         let Some(values) = values.filter(|&n| n <= data.len()) else {
-            return Err(wrong(format!("{nx} x {ny} x {nz} cells of {width} values are more than the file holds"), "it was cut short: copy it again"));
+            return Err(wrong(
+                format!("{nx} x {ny} x {nz} cells of {width} values are more than the file holds"),
+                "it was cut short: copy it again",
+            ));
         };
         let cell = [dx, dy, dz];
         let origin = std::array::from_fn(|a| self.min[a].or(self.base[a].map(|b| b - 0.5 * cell[a])).unwrap_or(0.0));
         let data = if kind.starts_with("data text") {
             let text = String::from_utf8_lossy(data);
             let numbers = text.lines().filter(|l| !l.trim_start().starts_with('#')).flat_map(str::split_whitespace).take(values);
-            numbers.map(|w| w.parse::<f64>().map_err(|_| wrong(format!("`{}` among the data", short(w)), "expected a number"))).collect::<Result<Vec<f64>, _>>()?
+            numbers
+                .map(|w| w.parse::<f64>().map_err(|_| wrong(format!("`{}` among the data", short(w)), "expected a number")))
+                .collect::<Result<Vec<f64>, _>>()?
         } else if kind.starts_with("data binary 4") {
             let number = |b: [u8; 4]| if self.version_1 { f32::from_be_bytes(b) } else { f32::from_le_bytes(b) };
             let numbers: Vec<f64> = data.chunks_exact(4).take(values + 1).map(|b| number([b[0], b[1], b[2], b[3]]) as f64).collect();
-            after_control(numbers, CONTROL_4 as f64).map_err(|found| wrong(found, "the bytes are in another order, or the file is damaged"))?
+            after_control(numbers, CONTROL_4 as f64)
+                .map_err(|found| wrong(found, "the bytes are in another order, or the file is damaged"))?
         } else if kind.starts_with("data binary 8") {
             let number = |b: [u8; 8]| if self.version_1 { f64::from_be_bytes(b) } else { f64::from_le_bytes(b) };
             let numbers: Vec<f64> =

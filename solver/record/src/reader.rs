@@ -5,7 +5,7 @@ use crate::header::{Column, Header};
 use crate::segment::{self, Checkpoint, Event, FieldStore, Segment};
 use crate::writer::SegmentName;
 use crate::{SCHEMA, content};
-use hdf5::File;
+use hdf5::{Dataset, File};
 use ndarray::s;
 use spinloom_base::{Problems, hash};
 use std::path::{Path, PathBuf};
@@ -90,11 +90,15 @@ impl Record {
     }
 
     fn open_once(path: &Path) -> Result<Self, Problems> {
-        let master = File::open(path)
-            .named(path, "read")
-            .map_err(|p| p.iter().cloned().map(|d| d.hint("the file is not HDF5, or it was cut short: copy it again")).collect_problems())?;
+        let master = h5::open(path).named(path, "read").map_err(|p| {
+            p.iter().cloned().map(|d| d.hint("the file is not HDF5, or it was cut short: copy it again")).collect_problems()
+        })?;
         let Ok(schema) = h5::read_text(&master, "schema") else {
-            return Err(problem(path, format!("no attribute `schema`: an HDF5 file, but not a record (expected `{SCHEMA}`)"), "was it made by another program?"));
+            return Err(problem(
+                path,
+                format!("no attribute `schema`: an HDF5 file, but not a record (expected `{SCHEMA}`)"),
+                "was it made by another program?",
+            ));
         };
         if schema != SCHEMA {
             let hint = "read it with the version of the program that wrote it (see the attribute `program_version`)";
@@ -113,7 +117,11 @@ impl Record {
         for name in &names {
             if name.first != expected {
                 let missing = SegmentName { first: expected, last: name.first.saturating_sub(1).max(expected) }.text();
-                return Err(problem(&folder, format!("segment {missing} is missing"), "copy the whole folder of the run, `run.h5` and `segments`"));
+                return Err(problem(
+                    &folder,
+                    format!("segment {missing} is missing"),
+                    "copy the whole folder of the run, `run.h5` and `segments`",
+                ));
             }
             expected = name.last + 1;
         }
@@ -220,21 +228,26 @@ impl Record {
 
     fn finished_values(&self, replica: usize, columns: &[usize]) -> hdf5::Result<Vec<f64>> {
         let rows = self.finished_rows(replica)?;
-        h5::room::<f64>(rows.saturating_mul(columns.len()))?;
         let table = self.master.group("table")?;
+        for &c in columns {
+            self.check_column(&table.dataset(&self.header.columns[c].name)?, rows)?;
+        }
         let mut values = vec![0.0; rows * columns.len()];
         for (k, &c) in columns.iter().enumerate() {
             let dataset = table.dataset(&self.header.columns[c].name)?;
-            match dataset.shape()[..] {
-                [height, width] if height == self.header.replicas.len() && width >= rows => {}
-                ref other => return Err(format!("`{}` has the shape {other:?} for {rows} rows", dataset.name()).into()),
-            }
             if rows > 0 {
                 let column = dataset.read_slice_1d::<f64, _>(s![replica, ..rows])?;
                 values.iter_mut().skip(k).step_by(columns.len()).zip(column).for_each(|(out, x)| *out = x);
             }
         }
         Ok(values)
+    }
+
+    fn check_column(&self, column: &Dataset, rows: usize) -> hdf5::Result<()> {
+        match column.shape()[..] {
+            [height, width] if height == self.header.replicas.len() && width >= rows => h5::plausible(column),
+            ref other => Err(format!("`{}` has the shape {other:?} for {rows} rows", column.name()).into()),
+        }
     }
 
     /// All events, in the order written.
@@ -306,7 +319,7 @@ impl Record {
     fn read_frame(&self, file: &File, name: &str, k: usize) -> hdf5::Result<Frame> {
         let store = FieldStore::open(file, &self.header, name)?;
         let components = store.components;
-        h5::room::<f64>(self.header.mesh.cells().saturating_mul(components))?;
+        h5::plausible(&store.data)?;
         let data = store.data.read_slice::<f64, _, ndarray::Ix4>(s![k, .., .., .., ..])?.into_iter().collect();
         let t = store.t.read_slice_1d::<f64, _>(k..k + 1)?[0];
         let replica = store.replica.read_slice_1d::<u32, _>(k..k + 1)?[0] as usize;
@@ -367,7 +380,11 @@ impl Record {
 
     fn check_replica(&self, replica: usize) -> Result<(), Problems> {
         let n = self.header.replicas.len();
-        if replica < n { Ok(()) } else { Err(problem(&self.path, format!("there are {n} replicas, number {replica} was asked for"), "replicas count from 0")) }
+        if replica < n {
+            Ok(())
+        } else {
+            Err(problem(&self.path, format!("there are {n} replicas, number {replica} was asked for"), "replicas count from 0"))
+        }
     }
 }
 

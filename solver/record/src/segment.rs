@@ -111,7 +111,10 @@ impl FieldStore {
             [f, z, y, x, components] if [z, y, x] == [nz, ny, nx] && t.shape() == [f] && replica.shape() == [f] => {
                 Ok(Self { unit: h5::read_text(&data, "unit")?, components, data, t, replica })
             }
-            ref other => Err(format!("`/fields/{name}/data` has the shape {other:?}, expected ({f}, {nz}, {ny}, {nx}, components)", f = t.size()).into()),
+            ref other => {
+                Err(format!("`/fields/{name}/data` has the shape {other:?}, expected ({f}, {nz}, {ny}, {nx}, components)", f = t.size())
+                    .into())
+            }
         }
     }
 
@@ -161,13 +164,20 @@ pub(crate) struct SegmentWriter {
 
 impl SegmentWriter {
     pub(crate) fn create(path: &Path, header: Arc<Header>) -> Result<Self> {
-        let file = File::create(path)?;
+        let file = h5::create(path)?;
         h5::write_text(&file, "schema", SCHEMA)?;
         let rows = file.create_group("rows")?;
         let width = header.columns.len();
         let chunk = (8192 / width).clamp(64, 4096);
         let replicas = rows.new_dataset::<u32>().obj_track_times(false).shuffle().deflate(4).chunk(chunk).shape(0..).create("replica")?;
-        let values = rows.new_dataset::<f64>().obj_track_times(false).shuffle().deflate(4).chunk((chunk, width)).shape((0.., width)).create("values")?;
+        let values = rows
+            .new_dataset::<f64>()
+            .obj_track_times(false)
+            .shuffle()
+            .deflate(4)
+            .chunk((chunk, width))
+            .shape((0.., width))
+            .create("values")?;
         Ok(Self { header, file, replicas, values, events: None, fields: BTreeMap::new() })
     }
 
@@ -310,7 +320,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path)?;
+        let file = h5::open(path)?;
         let schema = h5::read_text(&file, "schema")?;
         if schema != SCHEMA {
             return Err(format!("schema `{schema}`, expected `{SCHEMA}`").into());
@@ -325,6 +335,7 @@ impl Segment {
         if values.shape() != [n, width] {
             return Err(format!("`/rows/values` has the shape {:?}, expected ({n}, {width})", values.shape()).into());
         }
+        h5::plausible(&replicas)?;
         for block in blocks(n, ROWS_AT_A_TIME) {
             let which = replicas.read_slice_1d::<u32, _>(block.clone())?.to_vec();
             if let Some(wrong) = which.iter().find(|r| **r as usize >= header.replicas.len()) {

@@ -11,13 +11,12 @@
 //!
 //! A kill between any two of these leaves a record that opens, and that a resume continues.
 
-use crate::effects::{Effects, Faults};
+use crate::effects::{Effects, Faults, discard};
 use crate::fold;
-use crate::h5::{Named, is_name, problem};
+use crate::h5::{self, Named, is_name, problem};
 use crate::header::{Header, Precision};
 use crate::reader::{self, Record};
 use crate::segment::{Cells, Checkpoint, Event, NewFrame, Rows, Segment, SegmentWriter};
-use hdf5::File;
 use spinloom_base::{Diagnostic, Problems};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -75,7 +74,7 @@ pub enum Resumed {
     /// The run can go on.
     Unfinished {
         /// Continues behind the last commit.
-        writer: Writer,
+        writer: Box<Writer>,
         /// The header as the first part of the run wrote it, to be compared with the present one.
         header: Box<Header>,
         /// The state at the last commit; `None` if there was none: start from the beginning with this writer.
@@ -125,7 +124,7 @@ impl Writer {
         effects.create_dir(&places.segments)?;
         effects.sync(&places.segments)?;
         let mut keeper = Keeper::new(places, header, effects, options.merge, Vec::new());
-        keeper.write_master()?;
+        keeper.write_master().map_err(|problems| keeper.what_is_safe(problems))?;
         Self::start(keeper, options.queue, lock)
     }
 
@@ -154,7 +153,9 @@ impl Writer {
             return Ok(Resumed::Finished(places.run));
         }
         let checkpoint = record.checkpoint()?;
-        if checkpoint.is_none() && let Some(last) = segments.last() {
+        if checkpoint.is_none()
+            && let Some(last) = segments.last()
+        {
             let hint = "an earlier part cannot be continued; start the run anew";
             return Err(problem(&last.path(&places.segments), "the newest segment has no checkpoint", hint));
         }
@@ -164,10 +165,10 @@ impl Writer {
         effects.create_dir(&places.segments)?;
         let mut keeper = Keeper::new(places, header.clone(), effects, options.merge, segments);
         // The kill may have come between a segment and the links to it.
-        keeper.write_master()?;
+        keeper.write_master().map_err(|problems| keeper.what_is_safe(problems))?;
         let mut writer = Self::start(keeper, options.queue, lock)?;
         writer.fields = fields;
-        Ok(Resumed::Unfinished { writer, header: Box::new(header), checkpoint })
+        Ok(Resumed::Unfinished { writer: Box::new(writer), header: Box::new(header), checkpoint })
     }
 
     fn start(keeper: Keeper, queue: usize, lock: std::fs::File) -> Result<Self, Problems> {
@@ -175,8 +176,10 @@ impl Writer {
         let trouble = Arc::new(Trouble::default());
         let (sender, inbox) = sync_channel(queue);
         let tell = trouble.clone();
-        let thread =
-            std::thread::Builder::new().name("record".into()).spawn(move || keeper.serve(inbox, &tell)).named(&path, "start the writer thread")?;
+        let thread = std::thread::Builder::new()
+            .name("record".into())
+            .spawn(move || keeper.serve(inbox, &tell))
+            .named(&path, "start the writer thread")?;
         Ok(Self {
             rows: Rows::default(),
             events: Vec::new(),
@@ -345,19 +348,25 @@ impl Drop for Writer {
 #[cold]
 #[inline(never)]
 fn wrong_row(replica: usize, values: usize, header: &Header) -> ! {
-    panic!("a row of {values} values for replica {replica}, where {} columns and {} replicas were announced", header.columns.len(), header.replicas.len())
+    panic!(
+        "a row of {values} values for replica {replica}, where {} columns and {} replicas were announced",
+        header.columns.len(),
+        header.replicas.len()
+    )
 }
 
 /// An advisory lock on the folder.
 fn lock(dir: &Path) -> Result<std::fs::File, Problems> {
     let file = std::fs::File::open(dir).named(dir, "open the folder")?;
-    match file.try_lock() {
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(problem(dir, "this record is being written by a run that is still going on", "wait for it, or end it"))
+    // A process that an earlier writer's program has just started holds the lock too until it runs its own program.
+    for _ in 0..50 {
+        match file.try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            // Some network file systems have no locks: then nothing guards against two writers but the user.
+            Ok(()) | Err(std::fs::TryLockError::Error(_)) => return Ok(file),
         }
-        // Some network file systems have no locks: then nothing guards against two writers but the user.
-        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
     }
+    Err(problem(dir, "this record is being written by a run that is still going on", "wait for it, or end it"))
 }
 
 /// Paths of a record.
@@ -493,10 +502,11 @@ impl Keeper {
         self.append("write a checkpoint", |segment| segment.checkpoint(checkpoint))?;
         let name = self.next();
         let part = self.close_open()?;
-        self.effects.publish(&part, &name.path(&self.places.segments))?;
+        self.effects.publish(Ok(()), &part, &name.path(&self.places.segments))?;
         self.segments.push(name);
         let old_checkpoint = self.checkpoint_size;
-        self.checkpoint_size = 8 * checkpoint.arrays.values().map(Vec::len).chain(checkpoint.integers.values().map(Vec::len)).sum::<usize>() as u64
+        self.checkpoint_size = 8
+            * checkpoint.arrays.values().map(Vec::len).chain(checkpoint.integers.values().map(Vec::len)).sum::<usize>() as u64
             + checkpoint.text.values().map(|t| t.len() as u64).sum::<u64>();
         // The newest segment is never touched: its checkpoint is the one that counts.
         let old = self.segments.len() - 1;
@@ -554,10 +564,7 @@ impl Keeper {
         let part = part_of(&target);
         self.effects.step(&part, "merge segments into")?;
         let merged = self.open_segments(&members).and_then(|s| fold::merge(&self.header, &s, &part).named(&part, "merge segments into"));
-        if let Err(problems) = merged.and_then(|()| self.effects.publish(&part, &target)) {
-            discard(&part);
-            return Err(problems);
-        }
+        self.effects.publish(merged, &part, &target)?;
         self.segments.splice(which, [name]);
         Ok(members.into_iter().filter(|m| *m != name).collect())
     }
@@ -572,7 +579,7 @@ impl Keeper {
         let part = part_of(&self.places.run);
         self.effects.step(&part, "write")?;
         let write = || {
-            let file = File::create(&part)?;
+            let file = h5::create(&part)?;
             let written = self.header.write(&file, false).and_then(|()| {
                 let links = file.create_group("segments")?;
                 self.segments.iter().map(|s| s.text()).try_for_each(|s| links.link_external(&format!("segments/{s}.h5"), "/", &s))
@@ -580,30 +587,15 @@ impl Keeper {
             let closed = crate::segment::close(file, ());
             written.and(closed)
         };
-        if let Err(problems) = write().named(&part, "write").and_then(|()| self.effects.publish(&part, &self.places.run)) {
-            discard(&part);
-            return Err(problems);
-        }
-        Ok(())
+        let written = write().named(&part, "write");
+        self.effects.publish(written, &part, &self.places.run)
     }
 
     fn finish(&mut self) -> Result<(), Problems> {
         let uncommitted = if self.open.is_some() { Some(self.close_open()?) } else { None };
-        let part = part_of(&self.places.run);
-        self.effects.step(&part, "write")?;
-        let folded = self.open_segments(&self.segments).and_then(|mut segments| {
-            if let Some(path) = &uncommitted {
-                segments.push(Segment::open(path).named(path, "read")?);
-            }
-            fold::finish(&self.header, &segments, &part).named(&part, "fold the segments into")
-        });
-        let done = folded.and_then(|()| self.effects.publish(&part, &self.places.run));
-        if done.is_err() {
-            discard(&part);
-        }
-        if let Some(path) = &uncommitted
-            && (done.is_err() || self.effects.remove(path).is_err())
-        {
+        let done = self.fold(uncommitted.as_deref());
+        // The finished file has its rows, or else they are lost with this writer: either way nobody will read it.
+        if let Some(path) = &uncommitted {
             discard(path);
         }
         done?;
@@ -611,6 +603,18 @@ impl Keeper {
         self.finished = true;
         remove_segments(&mut self.effects, &self.places, &std::mem::take(&mut self.segments))?;
         self.effects.sync(&self.places.dir)
+    }
+
+    /// Writes the finished file and puts it in place.
+    fn fold(&mut self, uncommitted: Option<&Path>) -> Result<(), Problems> {
+        let part = part_of(&self.places.run);
+        self.effects.step(&part, "write")?;
+        let mut segments = self.open_segments(&self.segments)?;
+        if let Some(path) = uncommitted {
+            segments.push(Segment::open(path).named(path, "read")?);
+        }
+        let folded = fold::finish(&self.header, &segments, &part).named(&part, "fold the segments into");
+        self.effects.publish(folded, &part, &self.places.run)
     }
 
     /// Gives up the open segment.
@@ -633,13 +637,9 @@ impl Keeper {
             ),
         };
         let mut all = Problems::new();
-        problems.iter().for_each(|d| all.push(Diagnostic { hint: Some(d.hint.as_ref().map_or(safe.clone(), |h| format!("{h}; {safe}"))), ..d.clone() }));
+        problems.iter().for_each(|d| {
+            all.push(Diagnostic { hint: Some(d.hint.as_ref().map_or(safe.clone(), |h| format!("{h}; {safe}"))), ..d.clone() })
+        });
         all
     }
-}
-
-/// Removes an unfinished file, emptied first: after a failed write HDF5 may still hold it open, and its space is needed.
-fn discard(part: &Path) {
-    let _ = std::fs::OpenOptions::new().write(true).truncate(true).open(part);
-    let _ = std::fs::remove_file(part);
 }

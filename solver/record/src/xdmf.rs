@@ -57,8 +57,14 @@ fn instant(out: &mut String, record: &Record, file: &str, t: f64, shown: &[(&Fie
     let _ = writeln!(out, "      <Grid Name=\"mesh\" GridType=\"Uniform\">\n        <Time Value=\"{t:e}\"/>");
     let _ = writeln!(out, "        <Topology TopologyType=\"3DCoRectMesh\" Dimensions=\"{} {} {}\"/>", nz + 1, ny + 1, nx + 1);
     let _ = writeln!(out, "        <Geometry GeometryType=\"ORIGIN_DXDYDZ\">");
-    let _ = writeln!(out, "          <DataItem Dimensions=\"3\" NumberType=\"Float\" Precision=\"8\" Format=\"XML\">{z:e} {y:e} {x:e}</DataItem>");
-    let _ = writeln!(out, "          <DataItem Dimensions=\"3\" NumberType=\"Float\" Precision=\"8\" Format=\"XML\">{dz:e} {dy:e} {dx:e}</DataItem>");
+    let _ = writeln!(
+        out,
+        "          <DataItem Dimensions=\"3\" NumberType=\"Float\" Precision=\"8\" Format=\"XML\">{z:e} {y:e} {x:e}</DataItem>"
+    );
+    let _ = writeln!(
+        out,
+        "          <DataItem Dimensions=\"3\" NumberType=\"Float\" Precision=\"8\" Format=\"XML\">{dz:e} {dy:e} {dx:e}</DataItem>"
+    );
     let _ = writeln!(out, "        </Geometry>");
     for (field, k) in shown {
         let components = field.components;

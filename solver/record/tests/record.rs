@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 // ---------------------------------------------------------------- a run in small
 
-const STEPS: u64 = 60;
+const STEPS: u64 = 36;
 const STEPS_PER_COMMIT: u64 = 4;
 const REPLICAS: usize = 2;
 const N: [usize; 3] = [5, 3, 2];
@@ -75,12 +75,12 @@ impl Toy {
         let t = self.step as f64 * 1e-12;
         for replica in 0..REPLICAS {
             // The replicas get different numbers of rows: the ensemble is ragged.
-            if replica == 0 || self.step % 3 != 0 {
-                writer.row(replica, &[t, self.x[replica], if self.step % 7 == 0 { f64::NAN } else { -self.x[2] }])?;
+            if replica == 0 || !self.step.is_multiple_of(3) {
+                writer.row(replica, &[t, self.x[replica], if self.step.is_multiple_of(7) { f64::NAN } else { -self.x[2] }])?;
             }
         }
         if self.step % 5 == 2 {
-            let kind = if self.step % 2 == 0 { "switch" } else { "nucleation" };
+            let kind = if self.step.is_multiple_of(2) { "switch" } else { "nucleation" };
             writer.event(Event { replica: 1, t, kind: kind.into(), value: self.x[1], detail: format!("step {} → µ", self.step) })?;
         }
         let cells = N.iter().product::<usize>();
@@ -89,7 +89,7 @@ impl Toy {
             writer.frame("m", "", (self.step % 2) as usize, t, 3, &m)?;
         }
         // A quantity that begins late: not every segment has it.
-        if self.step > 30 && self.step % 4 == 0 {
+        if self.step > 14 && self.step.is_multiple_of(4) {
             let e: Vec<f64> = (0..cells).map(|i| self.x[2] * i as f64).collect();
             writer.frame("Edens_total", "J/m3", 0, t, 1, &e)?;
         }
@@ -104,13 +104,13 @@ impl Toy {
 /// Runs or resumes the toy in a folder to its end. `say` hears how many steps are safe on the disk.
 fn run(dir: &Path, faults: Faults, mut say: impl FnMut(u64)) -> Result<PathBuf, Problems> {
     // Merging often, so that kills fall into merges of merges.
-    let options = Options { merge: 3, faults, ..Options::default() };
+    let options = Options { merge: 2, faults, ..Options::default() };
     let (mut writer, mut toy) = if dir.join("run.h5").exists() {
         match Writer::resume(dir, options)? {
             Resumed::Finished(path) => return Ok(path),
             Resumed::Unfinished { writer, header: found, checkpoint } => {
                 assert_eq!(Header { volatile: found.volatile.clone(), ..header() }, *found);
-                (writer, checkpoint.as_ref().map_or_else(Toy::new, Toy::from))
+                (*writer, checkpoint.as_ref().map_or_else(Toy::new, Toy::from))
             }
         }
     } else {
@@ -130,9 +130,15 @@ fn run(dir: &Path, faults: Faults, mut say: impl FnMut(u64)) -> Result<PathBuf, 
     writer.finish()
 }
 
+/// A folder in memory where there is one: thousands of fsyncs wait for nothing there, and a killed process leaves the
+/// same files behind on any file system.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A record that was never disturbed.
 fn reference() -> (tempfile::TempDir, Record) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let path = run(dir.path(), Faults::default(), |_| {}).unwrap();
     let record = Record::open(&path).unwrap();
     (dir, record)
@@ -155,7 +161,10 @@ fn assert_is_beginning(record: &Record, reference: &Record) -> u64 {
     let steps = record.rows(0).unwrap() as u64;
     // Rows, events and frames agree with each other and with the state.
     assert_eq!(events.len() as u64, (0..steps).filter(|s| s % 5 == 2).count() as u64);
-    assert_eq!(record.fields().unwrap().iter().find(|f| f.name == "m").map_or(0, |f| f.frames.len()), (0..steps).filter(|s| s % 3 == 1).count());
+    assert_eq!(
+        record.fields().unwrap().iter().find(|f| f.name == "m").map_or(0, |f| f.frames.len()),
+        (0..steps).filter(|s| s % 3 == 1).count()
+    );
     if !record.is_finished() {
         assert_eq!(steps % STEPS_PER_COMMIT, 0);
         assert_eq!(record.commits().unwrap() * STEPS_PER_COMMIT, steps);
@@ -238,18 +247,18 @@ fn a_record_says_what_was_written() {
     assert_tidy(dir.path());
     assert!(record.is_finished());
     assert_eq!(Header { volatile: record.header().volatile.clone(), ..header() }, *record.header());
-    assert_eq!(record.rows(0).unwrap(), 60);
-    assert_eq!(record.rows(1).unwrap(), 40);
+    assert_eq!(record.rows(0).unwrap(), 36);
+    assert_eq!(record.rows(1).unwrap(), 24);
     let t = record.column("t", 1).unwrap();
     assert_eq!(t[..3], [1e-12, 2e-12, 4e-12]);
     assert!(record.column("E_total", 0).unwrap()[7].is_nan(), "a NaN that was written is not taken for padding");
-    assert_eq!(record.events().unwrap().len(), 12);
+    assert_eq!(record.events().unwrap().len(), 7);
     assert_eq!(record.events().unwrap()[1].detail, "step 7 → µ");
     let fields = record.fields().unwrap();
-    assert_eq!(fields.iter().map(|f| (f.name.as_str(), f.unit.as_str(), f.components, f.frames.len())).collect::<Vec<_>>(), [
-        ("Edens_total", "J/m3", 1, 7),
-        ("m", "", 3, 20)
-    ]);
+    assert_eq!(
+        fields.iter().map(|f| (f.name.as_str(), f.unit.as_str(), f.components, f.frames.len())).collect::<Vec<_>>(),
+        [("Edens_total", "J/m3", 1, 5), ("m", "", 3, 12)]
+    );
     assert_eq!(fields[1].frames[1], (4e-12, 0));
     let frame = record.frame("m", 0).unwrap();
     // The first frame is at step 1, where x[0] = 3.9 0.1 0.9.
@@ -262,11 +271,11 @@ fn a_record_says_what_was_written() {
 #[test]
 fn a_running_record_reads_like_a_finished_one() {
     let (_dir, reference) = reference();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), header(), Options { merge: 2, ..Options::default() }).unwrap();
     let mut toy = Toy::new();
     assert_eq!(Record::open(dir.path()).unwrap().rows(0).unwrap(), 0);
-    for commits in 1..=12 {
+    for commits in 1..=STEPS / STEPS_PER_COMMIT {
         (0..STEPS_PER_COMMIT).for_each(|_| toy.step(&mut writer).unwrap());
         writer.commit(&toy.checkpoint()).unwrap();
         writer.wait().unwrap();
@@ -283,18 +292,19 @@ fn a_running_record_reads_like_a_finished_one() {
 
 #[test]
 fn a_reader_survives_segments_merged_under_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), header(), Options { merge: 2, ..Options::default() }).unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut seen = 0;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            let (mut seen, mut opened, begun) = (0, 0, Instant::now());
+            while seen < 400 && begun.elapsed() < Duration::from_secs(60) {
                 let record = Record::open(dir.path()).unwrap();
                 let rows = record.table(0).unwrap().rows();
-                assert!(rows >= seen && rows as u64 % STEPS_PER_COMMIT == 0);
-                seen = rows;
+                assert!(rows >= seen && (rows as u64).is_multiple_of(STEPS_PER_COMMIT));
+                (seen, opened) = (rows, opened + 1);
             }
+            assert_eq!(seen, 400);
+            eprintln!("opened {opened} times while 100 commits were written and merged");
         });
         let mut toy = Toy::new();
         for _ in 0..100 {
@@ -302,13 +312,12 @@ fn a_reader_survives_segments_merged_under_it() {
             writer.commit(&toy.checkpoint()).unwrap();
         }
         writer.wait().unwrap();
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
 
 #[test]
 fn an_old_large_checkpoint_does_not_stay() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), header(), Options::default()).unwrap();
     let mut toy = Toy::new();
     let mut checkpoint = toy.checkpoint();
@@ -324,12 +333,14 @@ fn an_old_large_checkpoint_does_not_stay() {
     assert!(size(5) > 2 << 20, "the newest is there");
     let record = Record::open(dir.path()).unwrap();
     assert_eq!(record.rows(0).unwrap(), 6);
-    assert_eq!(record.checkpoint().unwrap().unwrap(), checkpoint);
+    let found = record.checkpoint().unwrap().unwrap();
+    assert_eq!((found.integers, found.text), (checkpoint.integers, checkpoint.text));
+    assert_eq!((bits(&found.arrays["x"]), &found.arrays["m"]), (bits(&checkpoint.arrays["x"]), &checkpoint.arrays["m"]));
 }
 
 #[test]
 fn a_record_without_rows_or_frames_is_a_record() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let path = Writer::create(dir.path(), header(), Options::default()).unwrap().finish().unwrap();
     let record = Record::open(&path).unwrap();
     assert_eq!(record.table(1).unwrap().values, []);
@@ -339,7 +350,7 @@ fn a_record_without_rows_or_frames_is_a_record() {
 
 #[test]
 fn double_precision_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), Header { precision: Precision::Double, ..header() }, Options::default()).unwrap();
     let data: Vec<f64> = (0..30).map(|i| 1.0 / (i as f64 + 1.0)).collect();
     writer.frame("E", "J", 1, 0.5, 1, &data).unwrap();
@@ -353,7 +364,7 @@ fn equal_runs_have_equal_contents_and_different_ones_are_told_apart() {
     assert_equal(&a, &b);
 
     let changed = |change: &dyn Fn(&mut Writer), header: Header| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mut writer = Writer::create(dir.path(), header, Options::default()).unwrap();
         let mut toy = Toy::new();
         while toy.step < STEPS {
@@ -368,18 +379,24 @@ fn equal_runs_have_equal_contents_and_different_ones_are_told_apart() {
     assert!(changed(&|_| (), header()).is_empty(), "commits leave no trace");
     assert!(changed(&|_| (), Header { volatile: Volatile { started: 0.0, host: "elsewhere".into() }, ..header() }).is_empty());
     assert_eq!(changed(&|_| (), Header { seed: 1, ..header() }), ["@seed"]);
-    assert_eq!(changed(&|_| (), Header { source: Source { text: "x".into(), ..header().source }, ..header() }), ["/source/text", "/source@sha256"]);
+    assert_eq!(
+        changed(&|_| (), Header { source: Source { text: "x".into(), ..header().source }, ..header() }),
+        ["/source/text", "/source@sha256"]
+    );
     let event = Event { replica: 0, t: 0.0, kind: "k".into(), value: 0.0, detail: "".into() };
     assert_eq!(changed(&|w| w.event(event.clone()).unwrap(), header()).len(), 5);
     assert_eq!(changed(&|w| w.row(1, &[0.0; 3]).unwrap(), header()), ["/table/E_total", "/table/count", "/table/mx", "/table/t"]);
     let zeros = vec![0.0; 90];
-    assert_eq!(changed(&|w| w.frame("m", "", 0, 0.0, 3, &zeros).unwrap(), header()), ["/fields/m/data", "/fields/m/replica", "/fields/m/t"]);
+    assert_eq!(
+        changed(&|w| w.frame("m", "", 0, 0.0, 3, &zeros).unwrap(), header()),
+        ["/fields/m/data", "/fields/m/replica", "/fields/m/t"]
+    );
 }
 
 #[test]
 fn a_difference_names_the_first_value_also_far_inside() {
     let record = |x: f64| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mesh = Mesh { n: [512, 512, 3], cell: [1e-9; 3], origin: [0.0; 3] };
         let mut writer = Writer::create(dir.path(), Header { mesh, ..header() }, Options::default()).unwrap();
         let mut data = vec![0.0; mesh.cells()];
@@ -391,7 +408,10 @@ fn a_difference_names_the_first_value_also_far_inside() {
     };
     let ((_a, a), (_b, b)) = (record(0.0), record(-0.0));
     let differences = diff(&a, &b).unwrap();
-    assert_eq!(differences, [Difference { path: "/fields/f/data".into(), left: "0e0 at [1, 2, 0, 5, 0]".into(), right: "-0e0 at [1, 2, 0, 5, 0]".into() }]);
+    assert_eq!(
+        differences,
+        [Difference { path: "/fields/f/data".into(), left: "0e0 at [1, 2, 0, 5, 0]".into(), right: "-0e0 at [1, 2, 0, 5, 0]".into() }]
+    );
 }
 
 // ---------------------------------------------------------------- refusals
@@ -409,6 +429,35 @@ fn a_record_is_not_overwritten_unless_asked() {
 }
 
 #[test]
+fn an_interrupted_overwrite_mixes_nothing() {
+    let (old_dir, old) = reference();
+    let running = scratch();
+    let _ = run(running.path(), Faults { full_at: Some(100), die_at: None }, |_| {});
+    let mut faults = 0;
+    for (from, old) in [(old_dir.path(), &old), (running.path(), &Record::open(running.path()).unwrap())] {
+        let rows = old.rows(0).unwrap();
+        assert!(rows > 0);
+        for k in 1.. {
+            let folder = scratch();
+            copy_dir(from, folder.path());
+            let options = Options { overwrite: true, faults: Faults { full_at: Some(k), die_at: None }, ..Options::default() };
+            if Writer::create(folder.path(), header(), options).is_ok() {
+                break;
+            }
+            faults += 1;
+            // The old record, whole; or none; or the new one, empty.
+            if folder.path().join("run.h5").exists() {
+                let found = Record::open(folder.path()).unwrap().rows(0).unwrap();
+                assert!(found == rows || found == 0, "{found} rows");
+            }
+            drop(Writer::create(folder.path(), header(), Options { overwrite: true, ..Options::default() }).unwrap());
+            assert_eq!(Record::open(folder.path()).unwrap().rows(0).unwrap(), 0);
+        }
+    }
+    assert!(faults > 12);
+}
+
+#[test]
 fn all_that_is_wrong_with_a_header_is_said_at_once() {
     let column = |name: &str| Column { name: name.into(), unit: "".into() };
     let bad = Header {
@@ -418,7 +467,7 @@ fn all_that_is_wrong_with_a_header_is_said_at_once() {
         mesh: Mesh { n: [0, 1, 1], ..header().mesh },
         ..header()
     };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let problems = Writer::create(dir.path(), bad, Options::default()).err().unwrap();
     assert_eq!(problems.iter().count(), 6, "{problems}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing half-written");
@@ -426,7 +475,7 @@ fn all_that_is_wrong_with_a_header_is_said_at_once() {
 
 #[test]
 fn calls_that_cannot_be_recorded_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), header(), Options::default()).unwrap();
     let zeros = [0.0; 90];
     writer.frame("m", "", 0, 0.0, 3, &zeros).unwrap();
@@ -448,7 +497,7 @@ fn calls_that_cannot_be_recorded_are_refused() {
 #[test]
 #[should_panic(expected = "a row of 2 values for replica 0, where 3 columns and 2 replicas were announced")]
 fn a_row_of_the_wrong_width_is_a_bug() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let _ = Writer::create(dir.path(), header(), Options::default()).unwrap().row(0, &[1.0, 2.0]);
 }
 
@@ -520,7 +569,12 @@ fn overwritten_bytes_do_not_panic() {
     let mut from = 0;
     let (mut read, mut refused, mut crashes) = (0, 0, 0);
     while from < 400 {
-        let output = child("read_damaged", &folder, &[("SPINLOOM_FROM", from)]).output().unwrap();
+        let reader = child("read_damaged", &folder, &[("SPINLOOM_FROM", from)]);
+        // A damaged length of a text makes HDF5 take gigabytes: under a limit it is refused them instead.
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -v 4000000; exec \"$0\" \"$@\""]).arg(reader.get_program()).args(reader.get_args());
+        limited.envs(reader.get_envs().filter_map(|(k, v)| Some((k, v?)))).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = output_within(Duration::from_secs(20), limited);
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(!text.contains("panicked") && !String::from_utf8_lossy(&output.stderr).contains("panicked"), "{text}");
         let lines: Vec<&str> = text.lines().filter_map(|l| l.split("file ").nth(1)).collect();
@@ -528,14 +582,29 @@ fn overwritten_bytes_do_not_panic() {
         refused += lines.iter().filter(|l| l.ends_with("refused")).count();
         let next = from + lines.len() as u64;
         if next < 400 {
-            // The C library itself crashed on this file (memory errors in libhdf5 on hostile files are known); count it and go on.
+            // The C library itself crashed or hung on this file (memory errors in libhdf5 on hostile files are known); count it and go on.
+            eprintln!("file {next}: {}", output.status);
             crashes += 1;
         }
         from = if next < 400 { next + 1 } else { next };
     }
     eprintln!("400 files with overwritten bytes: {read} read, {refused} refused, {crashes} crashed the HDF5 library");
     assert!(refused > 20, "the damage must be felt");
-    assert!(crashes <= 20, "the HDF5 library crashes on more files than it used to");
+    assert!(crashes <= 40, "the HDF5 library crashes on more files than it used to");
+}
+
+/// Runs a process and ends it if it takes longer.
+fn output_within(limit: Duration, mut command: Command) -> std::process::Output {
+    let mut process = command.spawn().unwrap();
+    let begun = Instant::now();
+    while process.try_wait().unwrap().is_none() {
+        if begun.elapsed() > limit {
+            process.kill().unwrap();
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    process.wait_with_output().unwrap()
 }
 
 #[test]
@@ -552,7 +621,7 @@ fn read_damaged() {
 
 #[test]
 fn missing_segments_are_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), header(), Options::default()).unwrap();
     for _ in 0..3 {
         writer.row(0, &[0.0; 3]).unwrap();
@@ -614,7 +683,7 @@ fn run_child(dir: &Path, die_at: Option<u64>) -> (ExitStatus, u64) {
 }
 
 fn safe_steps(stdout: &[u8]) -> u64 {
-    String::from_utf8_lossy(stdout).lines().filter_map(|l| l.strip_prefix("safe ")?.parse().ok()).last().unwrap_or(0)
+    String::from_utf8_lossy(stdout).lines().filter_map(|l| l.strip_prefix("safe ")?.parse().ok()).next_back().unwrap_or(0)
 }
 
 /// After a kill: what was said to be safe is there; a resume ends with the same bits.
@@ -653,7 +722,7 @@ fn assert_h5py_agrees(folders: &Path) {
 fn a_kill_at_any_effect_loses_nothing_that_was_committed() {
     let begun = Instant::now();
     let (_reference, reference) = reference();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let graves = folder.path().join("graves");
     std::fs::create_dir(&graves).unwrap();
     let mut kills = 0;
@@ -689,7 +758,7 @@ fn a_kill_at_any_effect_loses_nothing_that_was_committed() {
 fn a_kill_at_a_random_moment_loses_nothing_that_was_committed() {
     let begun = Instant::now();
     let (_reference, reference) = reference();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let graves = folder.path().join("graves");
     std::fs::create_dir(&graves).unwrap();
     let started = Instant::now();
@@ -697,10 +766,11 @@ fn a_kill_at_a_random_moment_loses_nothing_that_was_committed() {
     let whole = started.elapsed();
     let mut random = Random(42);
     let (mut kills, mut in_time) = (0, 0);
-    while kills < 80 {
+    // Some come after the end, when other tests make the timing run slow.
+    while in_time < 64 && kills < 200 {
         let dir = folder.path().join(format!("run{kills}"));
         let mut process = child("run_in_child", &dir, &[]).spawn().unwrap();
-        let wait = whole.mul_f64(random.unit() * 1.05);
+        let wait = whole.mul_f64(random.unit());
         let until = Instant::now() + wait;
         // Sleeping rounds up to the scheduler's grain; the last part is spun, to fall between any two instructions.
         std::thread::sleep(wait.saturating_sub(Duration::from_micros(200)));
@@ -743,7 +813,7 @@ impl Random {
 #[test]
 fn a_full_disk_at_any_effect_loses_nothing_that_was_committed() {
     let (_reference, reference) = reference();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let mut faults = 0;
     for k in 1.. {
         let dir = folder.path().join("run");
@@ -755,12 +825,18 @@ fn a_full_disk_at_any_effect_loses_nothing_that_was_committed() {
             }
             Err(problems) => {
                 let message = problems.to_string();
-                assert!(message.contains(&dir.display().to_string()) && message.contains("no storage space"), "{message}");
+                assert!(message.contains(&folder.path().display().to_string()) && message.contains("no storage space"), "{message}");
                 // Before there is a record, nothing can be safe.
-                let tells = message.contains("safe in") || message.contains("nothing had been committed") || message.contains("in place and complete");
+                let tells = message.contains("safe in")
+                    || message.contains("nothing had been committed")
+                    || message.contains("in place and complete");
                 assert!(tells || !dir.join("run.h5").exists(), "{message}");
-                let parts = std::fs::read_dir(&dir).into_iter().flatten().chain(std::fs::read_dir(dir.join("segments")).into_iter().flatten());
-                assert!(!parts.flatten().any(|e| e.file_name().to_string_lossy().ends_with(".part")), "unfinished files give their space back");
+                let parts =
+                    std::fs::read_dir(&dir).into_iter().flatten().chain(std::fs::read_dir(dir.join("segments")).into_iter().flatten());
+                assert!(
+                    !parts.flatten().any(|e| e.file_name().to_string_lossy().ends_with(".part")),
+                    "unfinished files give their space back"
+                );
             }
         }
         assert_recovers(&dir, safe, &reference);
@@ -773,8 +849,10 @@ fn a_full_disk_at_any_effect_loses_nothing_that_was_committed() {
 
 #[test]
 fn a_disk_that_is_really_full_loses_nothing_that_was_committed() {
-    let folder = tempfile::tempdir().unwrap();
-    let mount = |options: &str| Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null()).status();
+    let folder = scratch();
+    let mount = |options: &str| {
+        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null()).status()
+    };
     if !mount("size=1m").is_ok_and(|s| s.success()) {
         eprintln!("SKIPPED: no permission to mount a small file system; only injected errors were tested");
         return;
@@ -813,7 +891,7 @@ fn fill_disk() {
         let (mut writer, begin) = if dir.join("run.h5").exists() {
             match Writer::resume(&dir, options)? {
                 Resumed::Finished(_) => return Ok(()),
-                Resumed::Unfinished { writer, checkpoint, .. } => (writer, checkpoint.map_or(0, |c| c.integers["step"][0])),
+                Resumed::Unfinished { writer, checkpoint, .. } => (*writer, checkpoint.map_or(0, |c| c.integers["step"][0])),
             }
         } else {
             (Writer::create(&dir, Header { mesh, ..header() }, options)?, 0)
@@ -854,10 +932,10 @@ print(f['source/text'][()].decode(), f.attrs['schema'], f.attrs['finished'], f.a
 print(f['replicas/coordinates/name'][1].decode(), f['replicas/coordinates/value'][1], f['events/kind'][0].decode())
 ";
     let Some(text) = run_python("h5py", program, &[dir.path()]) else { return };
-    let last = record.frame("m", 19).unwrap();
-    let value = last.data[((1 * N[1] + 2) * N[0] + 4) * 3];
+    let last = record.frame("m", 11).unwrap();
+    let value = last.data[((N[1] + 2) * N[0] + 4) * 3];
     let expected = format!(
-        "2e-12 s\n{value:?} (20, 2, 3, 5, 3) float32\nsetGridSize(5, 3, 2)\n// µ₀ spinloom-record/1 True {}\nH_ex 0.1 switch\n",
+        "2e-12 s\n{value:?} (12, 2, 3, 5, 3) float32\nsetGridSize(5, 3, 2)\n// µ₀ spinloom-record/1 True {}\nH_ex 0.1 switch\n",
         u64::MAX - 1
     );
     assert_eq!(text, expected);
@@ -870,7 +948,7 @@ fn ovf() -> Ovf {
 
 #[test]
 fn ovf_comes_back_as_it_was() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     for format in [OvfFormat::Binary4, OvfFormat::Binary8, OvfFormat::Text] {
         let file = dir.path().join("m.ovf");
         let mut expected = ovf();
@@ -890,7 +968,18 @@ fn ovf_comes_back_as_it_was() {
     let at = bytes.windows(17).position(|w| w == b"Begin: Data Binar").unwrap();
     // mumax3's header, key for key.
     let head = String::from_utf8_lossy(&bytes[..at]).into_owned();
-    for line in ["# OOMMF OVF 2.0", "# Title: m", "# meshtype: rectangular", "# xmin: -0.0000000125", "# valuedim: 3", "# valuelabels: m_x m_y m_z", "# valueunits: 1 1 1", "# Desc: Total simulation time:  0.0000000015  s", "# xnodes: 5", "# zstepsize: 0.000000003"] {
+    for line in [
+        "# OOMMF OVF 2.0",
+        "# Title: m",
+        "# meshtype: rectangular",
+        "# xmin: -0.0000000125",
+        "# valuedim: 3",
+        "# valuelabels: m_x m_y m_z",
+        "# valueunits: 1 1 1",
+        "# Desc: Total simulation time:  0.0000000015  s",
+        "# xnodes: 5",
+        "# zstepsize: 0.000000003",
+    ] {
         assert!(head.lines().any(|l| l == line), "`{line}` in\n{head}");
     }
     bytes[at + 21] ^= 1;
@@ -909,7 +998,7 @@ fn ovf_1_of_oommf_is_read() {
 
 #[test]
 fn discretisedfield_reads_our_ovf() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let files = [OvfFormat::Binary4, OvfFormat::Binary8, OvfFormat::Text].map(|format| {
         let file = dir.path().join(format!("{format:?}.ovf"));
         ovf().write_file(&file, format).unwrap();
@@ -923,7 +1012,7 @@ for name in sys.argv[1:]:
 ";
     let arguments: Vec<&Path> = files.iter().map(|f| f.as_path()).collect();
     let Some(text) = run_python("discretisedfield", program, &arguments) else { return };
-    let value = ovf().data[((1 * N[1] + 2) * N[0] + 4) * 3 + 2];
+    let value = ovf().data[((N[1] + 2) * N[0] + 4) * 3 + 2];
     assert_eq!(text, format!("(5, 3, 2) (5, 3, 2, 3) {value:.5} -1.25e-08 3\n").repeat(3));
 }
 
@@ -953,7 +1042,7 @@ for grid in et.parse(sys.argv[1]).getroot().iter('Grid'):
 print(frames)
 "#;
     if let Some(text) = run_python("h5py", program, &[&path]) {
-        assert_eq!(text.trim(), "27", "20 frames of m and 7 of Edens_total");
+        assert_eq!(text.trim(), "17", "12 frames of m and 5 of Edens_total");
     }
 }
 
@@ -961,7 +1050,7 @@ print(frames)
 
 #[test]
 fn a_row_costs_well_under_a_microsecond() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut best = f64::INFINITY;
     for attempt in 0..5 {
         let columns = (0..10).map(|i| Column { name: format!("c{i}"), unit: "".into() }).collect();

@@ -1,0 +1,823 @@
+//! An experiment in YAML: what is simulated, what is done to it, what is written down. Read and checked whole before anything is computed.
+
+use crate::quantities::{self, Quantity};
+use crate::readout::{Probe, ProbeKind};
+use crate::shapes::Shape;
+use crate::simulation::{DeviceChoice, Step};
+use crate::tableau::{self, Tableau};
+use spinloom_base::diagnostics::{nearest, one_of};
+use spinloom_base::random::Stream;
+use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, units};
+use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, Replica, System, Term, Values, Waveform};
+
+/// A whole experiment, ready to run.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// What it is called.
+    pub name: String,
+    /// The file it came from, as the user named it, and its text.
+    pub source: (String, String),
+    /// Device.
+    pub device: DeviceChoice,
+    /// The ensemble at the start of the protocol.
+    pub system: System,
+    /// Start of each replica's magnetisation.
+    pub initial: Vec<Initial>,
+    /// Whether to relax, minimise or neither before the protocol.
+    pub settle: Settle,
+    /// Method.
+    pub tableau: &'static Tableau,
+    /// Step rule.
+    pub step: Step,
+    /// The swept variables and their values per replica (SI), with unit.
+    pub axes: Vec<Axis>,
+    /// What is done, per replica; the same phases for all, with the replica's own values.
+    pub protocol: Vec<Vec<Phase>>,
+    /// Ends a replica's run when met.
+    pub abort: Vec<Condition>,
+    /// Table columns after `t` and `phase`.
+    pub columns: Vec<Quantity>,
+    /// Time between rows (s).
+    pub every: f64,
+    /// Time between stored pictures of m (s), if any.
+    pub pictures: Option<f64>,
+    /// Hall crosses and junctions.
+    pub probes: Vec<Probe>,
+}
+
+/// A swept variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// Its name.
+    pub name: String,
+    /// SI unit.
+    pub unit: String,
+    /// One value per replica.
+    pub values: Vec<f64>,
+}
+
+/// How the magnetisation starts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Initial {
+    /// The same everywhere.
+    Uniform([f64; 3]),
+    /// Independent random directions.
+    Random,
+    /// A wall across the track: left and right domain, centre, position (m), width (m).
+    Wall {
+        /// m on the left.
+        left: [f64; 3],
+        /// m on the right.
+        right: [f64; 3],
+        /// m in the middle of the wall.
+        centre: [f64; 3],
+        /// Position (m).
+        at: f64,
+        /// Width parameter Δ of tanh(x/Δ) (m).
+        width: f64,
+    },
+}
+
+/// What precedes the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settle {
+    /// Nothing.
+    No,
+    /// [`crate::Simulation::relax`].
+    Relax,
+    /// [`crate::Simulation::minimise`].
+    Minimise,
+}
+
+/// One stretch of a protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// Its name, in events.
+    pub name: String,
+    /// Longest duration (s).
+    pub duration: f64,
+    /// Parameters that change at its start: region (all if `None`), parameter, value (SI), waveform.
+    pub set: Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>,
+    /// Values written into the table while it lasts, by position in the log columns.
+    pub log: Vec<(usize, f64)>,
+    /// Conditions that end it, and the position of the phase to go on with (usually the next).
+    pub exits: Vec<(Condition, usize)>,
+}
+
+/// A column compared with a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// The column, by position in [`Experiment::columns`].
+    pub column: usize,
+    /// Its name.
+    pub name: String,
+    /// Whether the value must lie above (or below) the limit.
+    pub above: bool,
+    /// The limit (SI).
+    pub limit: f64,
+}
+
+impl Condition {
+    /// Whether a row of the table (columns only) meets it. Not-a-number meets nothing.
+    pub fn met(&self, row: &[f64]) -> bool {
+        if self.above { row[self.column] > self.limit } else { row[self.column] < self.limit }
+    }
+
+    /// For events: `wall_x above`.
+    pub fn words(&self) -> String {
+        format!("{} {}", self.name, if self.above { "above" } else { "below" })
+    }
+}
+
+impl Experiment {
+    /// Reads and checks an experiment; nothing is computed.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(document: &Document) -> Result<Experiment, Problems> {
+        let mut problems = Problems::new();
+        let experiment = read(document, &mut problems);
+        problems.into_result(experiment)
+    }
+
+    /// Number of replicas.
+    pub fn replicas(&self) -> usize {
+        self.system.replicas.len()
+    }
+
+    /// Longest time the protocol can take (s), over all replicas.
+    pub fn longest(&self) -> f64 {
+        self.protocol.iter().map(|p| p.iter().map(|p| p.duration).sum()).fold(0.0, f64::max)
+    }
+
+    /// The starting magnetisation of a replica.
+    pub fn start(&self, replica: usize) -> Vec<f64> {
+        let mesh = &self.system.mesh;
+        let cells = mesh.cells();
+        let mut m = vec![0.0; 3 * cells];
+        let mut stream = Stream::new(self.system.seed, 1 + replica as u64);
+        for i in 0..cells {
+            let v = match &self.initial[replica] {
+                Initial::Uniform(v) => *v,
+                Initial::Random => [stream.normal(), stream.normal(), stream.normal()],
+                Initial::Wall { left, right, centre, at, width } => {
+                    let u = (mesh.position(i % mesh.n[0], 0, 0)[0] - at) / width;
+                    let (l, r) = (0.5 * (1.0 - u.tanh()), 0.5 * (1.0 + u.tanh()));
+                    std::array::from_fn(|c| l * left[c] + r * right[c] + centre[c] / u.cosh())
+                }
+            };
+            for c in 0..3 {
+                m[c * cells + i] = v[c];
+            }
+        }
+        m
+    }
+}
+
+/// The product of all swept values, the last name fastest, times the copies.
+struct Sweep {
+    names: Vec<(String, String)>,
+    points: Vec<Vec<(String, Node)>>,
+    values: Vec<Vec<f64>>,
+}
+
+fn read_sweep(node: Option<&Node>, copies: usize, problems: &mut Problems) -> Option<Sweep> {
+    let mut sweep = Sweep { names: Vec::new(), points: vec![Vec::new()], values: vec![Vec::new()] };
+    for (name, place, values) in node.and_then(|n| n.entries(problems)).unwrap_or(&[]) {
+        if sweep.names.iter().any(|(n, _)| n == name) {
+            problems.push(Diagnostic::error(format!("`{name}` is swept twice")).at(place.clone()));
+        }
+        let (nodes, si, dimension) = values.series(problems)?;
+        sweep.names.push((name.clone(), if dimension == Dimension::NONE { "1".into() } else { units::si_symbol(dimension) }));
+        let (points, old) = (std::mem::take(&mut sweep.points), std::mem::take(&mut sweep.values));
+        for (point, value) in points.iter().zip(&old) {
+            for (node, x) in nodes.iter().zip(&si) {
+                sweep.points.push(point.iter().cloned().chain([(name.clone(), node.clone())]).collect());
+                sweep.values.push(value.iter().copied().chain([*x]).collect());
+            }
+        }
+    }
+    if copies > 1 {
+        sweep.names.push(("copy".into(), "1".into()));
+        let repeat = |i: usize| i / copies;
+        let n = sweep.points.len() * copies;
+        sweep.values = (0..n).map(|i| sweep.values[repeat(i)].iter().copied().chain([(i % copies) as f64]).collect()).collect();
+        sweep.points = (0..n).map(|i| sweep.points[repeat(i)].clone()).collect();
+    }
+    if sweep.points.len() > 65536 {
+        let at = node.map(|n| n.error("")).unwrap_or_else(|| Diagnostic::error(""));
+        problems.push(Diagnostic { message: format!("the sweep has {} points; at most 65536 fit one record", sweep.points.len()), ..at });
+        return None;
+    }
+    Some(sweep)
+}
+
+fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
+    let root = &document.root;
+    let copies = root.get("copies").and_then(|n| {
+        let c = n.count(problems)?;
+        if c == 0 {
+            problems.push(n.error("0 copies: nothing would run"));
+        }
+        Some(c)
+    });
+    let sweep = read_sweep(root.get("sweep"), copies.unwrap_or(1).max(1), problems)?;
+    let mut list = Vec::new();
+    let substituted: Vec<Node> = {
+        // Copies share their tree; so does everything without a sweep.
+        let mut trees: Vec<Node> = Vec::new();
+        for (i, point) in sweep.points.iter().enumerate() {
+            if i > 0 && i % copies.unwrap_or(1).max(1) != 0 {
+                trees.push(trees[i - 1].clone());
+                continue;
+            }
+            let mut own = root.clone();
+            if let Value::Map(entries) = &mut own.value {
+                entries.retain(|(k, _, _)| k != "sweep" && k != "copies");
+            }
+            trees.push(own.substitute(point, problems));
+        }
+        trees
+    };
+    for tree in &substituted {
+        list.push(read_one(document, tree, problems));
+    }
+    if problems.any_error() {
+        return None;
+    }
+    let mut all = list.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut first = all.remove(0);
+    for (other, tree) in all.into_iter().zip(&substituted[1..]) {
+        if other.system.mesh != first.system.mesh {
+            let at = tree.get("mesh").unwrap_or(root);
+            problems.push(at.error("the mesh cannot vary within one ensemble").hint("run one experiment per mesh"));
+            return None;
+        }
+        let regions = (other.system.regions != first.system.regions).then_some(other.system.regions);
+        let mut replica = other.system.replicas.into_iter().next()?;
+        replica.regions = regions;
+        replica.id = first.system.replicas.len() as u64;
+        first.system.replicas.push(replica);
+        first.initial.extend(other.initial);
+        first.protocol.extend(other.protocol);
+    }
+    let demag = first.system.terms.contains(&Term::Demag);
+    first.system.terms = first.system.terms_in_use();
+    if !demag {
+        first.system.terms.retain(|t| *t != Term::Demag);
+    }
+    first.axes = sweep.names.into_iter().enumerate().map(|(i, (name, unit))| Axis { name, unit, values: sweep.values.iter().map(|v| v[i]).collect() }).collect();
+    Some(first)
+}
+
+fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option<Experiment> {
+    let mut f = Fields::of(root, "an experiment", problems)?;
+    let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
+    let word = |node: Option<&Node>, default: &str, problems: &mut Problems| node.map_or(Some(default.to_string()), |n| n.text(problems).map(str::to_string));
+    let device_node = f.optional("device");
+    let (device, precision) = (word(device_node, "cpu", problems), word(f.optional("precision"), "f32", problems));
+    let device = match DeviceChoice::parse(&device?, &precision?) {
+        Ok(d) => Some(d),
+        Err(e) => {
+            let at = device_node.unwrap_or(root).place.clone();
+            e.iter().for_each(|d| problems.push(d.clone().at(at.clone())));
+            None
+        }
+    };
+    let seed = f.optional("seed").map_or(Some(0), |n| n.count(problems));
+    let mesh = f.required("mesh", problems).and_then(|n| read_mesh(n, problems));
+    let geometry = f.optional("geometry").map_or(Some(Shape::All), |n| Shape::read(n, problems));
+    let region_nodes = f.optional("regions");
+    let material_node = f.required("material", problems);
+    let demag = f.optional("demag").map_or(Some(true), |n| n.bool(problems));
+    let initial = f.required("initial", problems).and_then(|n| read_initial(n, problems));
+    let settle = f.optional("settle").map_or(Some(Settle::No), |n| n.choice(&["no", "relax", "minimise"], problems).map(|i| [Settle::No, Settle::Relax, Settle::Minimise][i]));
+    let solver_node = f.optional("solver");
+    let probes = f.optional("probes").map_or(Some(Vec::new()), |n| n.list(problems)?.iter().map(|n| read_probe(n, problems)).collect());
+    let table_node = f.required("table", problems);
+    let protocol_node = f.required("protocol", problems);
+    let abort_node = f.optional("abort");
+    let pictures = f.optional("pictures").map(|n| n.positive(Dimension::TIME, problems));
+    f.finish(problems);
+
+    let mesh = mesh?;
+    let (names, map) = read_regions(region_nodes, &mesh, &geometry?, problems)?;
+    let mut values = Values::default();
+    let mut waveforms = Vec::new();
+    let mut regions = vec![Values::default(); names.len() + 1];
+    if let Some(node) = material_node {
+        for (id, value, wave) in read_parameters(node, problems)? {
+            values.set(id, value);
+            waveforms.push((id, wave));
+        }
+        regions.fill(values.clone());
+    }
+    for (i, (_, node)) in names.iter().enumerate() {
+        for (id, value, wave) in node.as_ref().map_or(Some(Vec::new()), |n| read_parameters(n, problems))? {
+            regions[i + 1].set(id, value);
+            waveforms.push((id, wave));
+        }
+    }
+    let mut material = Material { regions, waveforms: Vec::new() };
+    for (id, wave) in waveforms {
+        material.set_waveform(id, wave);
+    }
+    check_material(root, material_node.unwrap_or(root), &material, problems);
+    let (tableau, step) = read_solver(solver_node, material.uses(ParameterId::Temp), problems)?;
+
+    let mut table = Fields::of(table_node?, "the table", problems)?;
+    let every = table.required("every", problems).and_then(|n| n.positive(Dimension::TIME, problems));
+    let probes: Vec<Probe> = probes?;
+    for p in &probes {
+        if p.shape.cells(&mesh).is_empty() {
+            problems.push(root.get("probes").unwrap_or(root).error(format!("probe `{}` lies outside the mesh", p.name)));
+        }
+    }
+    let logs = log_names(protocol_node?);
+    let mut columns: Vec<Quantity> = logs.iter().enumerate().map(|(i, (n, unit))| Quantity::log(i, n, unit)).collect();
+    columns.extend(quantities::always());
+    if let Some(node) = table.optional("columns") {
+        for n in node.list(problems)? {
+            let text = n.text(problems)?;
+            match quantities::find(text) {
+                Some(q) if columns.iter().any(|c| c.name == q.name) => problems.push(n.error(format!("`{text}` is in the table already"))),
+                Some(q) => columns.push(q),
+                None => {
+                    let names = quantities::names();
+                    let hint = match nearest(text, names.iter().map(String::as_str)) {
+                        Some(k) => format!("did you mean `{k}`?"),
+                        None => format!("it can be {}", one_of(names.iter().map(String::as_str))),
+                    };
+                    problems.push(n.error(format!("`{text}` is not a quantity")).hint(hint));
+                }
+            }
+        }
+    }
+    table.finish(problems);
+    columns.extend(probes.iter().enumerate().map(|(i, p)| Quantity::probe(i, p)));
+    let context = Context { regions: &names, columns: &columns, logs: &logs };
+    let mut phases = Vec::new();
+    read_phases(protocol_node?, &context, &[], &mut phases, problems)?;
+    let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
+
+    let mut system = System { mesh, regions: map, terms: Vec::new(), replicas: vec![Replica { material, regions: None, id: 0 }], seed: seed? as u64 };
+    if demag? {
+        system.terms.push(Term::Demag);
+    }
+    Some(Experiment {
+        name: name?,
+        source: (document.name.clone(), document.text.to_string()),
+        device: device?,
+        system,
+        initial: vec![initial?],
+        settle: settle?,
+        tableau,
+        step,
+        axes: Vec::new(),
+        protocol: vec![phases],
+        abort: abort?,
+        columns,
+        every: every?,
+        pictures: match pictures {
+            Some(p) => Some(p?),
+            None => None,
+        },
+        probes,
+    })
+}
+
+fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
+    let mut f = Fields::of(node, "the mesh", problems)?;
+    let size_node = f.required("size", problems);
+    let size = size_node.and_then(|n| positive_vector(n, problems));
+    let cell_node = f.required("cell", problems);
+    let cell = cell_node.and_then(|n| positive_vector(n, problems));
+    let pbc = f.optional("pbc").map_or(Some([0; 3]), |n| {
+        let list = n.list(problems)?;
+        if list.len() != 3 {
+            problems.push(n.error("three numbers of periodic images are wanted here"));
+            return None;
+        }
+        let counts: Option<Vec<usize>> = list.iter().map(|n| n.count(problems)).collect();
+        counts.map(|c| [c[0] as u32, c[1] as u32, c[2] as u32])
+    });
+    f.finish(problems);
+    let (size, cell) = (size?, cell?);
+    let mut n = [0; 3];
+    for a in 0..3 {
+        let cells = size[a] / cell[a];
+        n[a] = cells.round().max(1.0) as usize;
+        if (cells - n[a] as f64).abs() > 1e-6 * cells.max(1.0) {
+            let axis = ["x", "y", "z"][a];
+            problems.push(node.error(format!("the size along {axis} is {cells:.3} cells, not a whole number")).hint("change the size or the cell"));
+        }
+    }
+    if n.iter().product::<usize>() > 1 << 30 {
+        problems.push(node.error(format!("{} x {} x {} cells are more than this program takes (2^30)", n[0], n[1], n[2])));
+    }
+    Some(Mesh { n, cell, pbc: pbc? })
+}
+
+fn positive_vector(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
+    let v = node.vector::<3>(Dimension::LENGTH, problems)?;
+    if v.iter().all(|x| *x > 0.0) {
+        return Some(v);
+    }
+    problems.push(node.error("lengths must be greater than zero"));
+    None
+}
+
+/// Names and material nodes of the regions after the first, and the painted map.
+fn read_regions(node: Option<&Node>, mesh: &Mesh, geometry: &Shape, problems: &mut Problems) -> Option<(Vec<(String, Option<Node>)>, RegionMap)> {
+    let mut cells = vec![RegionMap::VACUUM; mesh.cells()];
+    for i in geometry.cells(mesh) {
+        cells[i] = 0;
+    }
+    if cells.iter().all(|c| *c == RegionMap::VACUUM) {
+        problems.push(Diagnostic::error("the geometry contains no cell of the mesh"));
+    }
+    let mut names = Vec::new();
+    for (name, place, node) in node.map_or(Some(&[][..]), |n| n.entries(problems))? {
+        if ParameterId::by_name(name).is_some() || name == "all" {
+            problems.push(Diagnostic::error(format!("a region cannot be called `{name}`")).at(place.clone()).hint("that is a name of this program"));
+        }
+        let mut f = Fields::of(node, "a region", problems)?;
+        let shape = f.required("shape", problems).and_then(|n| Shape::read(n, problems));
+        let material = f.optional("material").cloned();
+        f.finish(problems);
+        names.push((name.clone(), material));
+        let mut any = false;
+        for i in shape?.cells(mesh) {
+            if cells[i] != RegionMap::VACUUM {
+                cells[i] = names.len() as u16;
+                any = true;
+            }
+        }
+        if !any {
+            let s = mesh.size().map(|s| 0.5e9 * s);
+            problems.push(
+                Diagnostic::error(format!("region `{name}` lies outside the mesh"))
+                    .at(place.clone())
+                    .hint(format!("the mesh spans ±{:.4} nm, ±{:.4} nm, ±{:.4} nm around its centre", s[0], s[1], s[2])),
+            );
+        }
+    }
+    let count = names.len() + 1;
+    Some((names, RegionMap { cells, count }))
+}
+
+/// One parameter: `15 pJ/m`, `[0, 0, 0.1 T]`, or `{value: …, wave: {…}}`.
+fn read_parameter(key: &str, place: &spinloom_base::Place, node: &Node, problems: &mut Problems) -> Option<(ParameterId, [f64; 3], Waveform)> {
+    let Some(id) = ParameterId::by_name(key) else {
+        let names = PARAMETERS.iter().map(|p| p.name);
+        let hint = match nearest(key, names.clone()) {
+            Some(k) => format!("did you mean `{k}`?"),
+            None => format!("it can be {}", one_of(names)),
+        };
+        problems.push(Diagnostic::error(format!("`{key}` is not a parameter")).at(place.clone()).hint(hint));
+        return None;
+    };
+    let info = id.info();
+    let (value, wave) = match node.value {
+        Value::Map(_) => {
+            let mut f = Fields::of(node, "a parameter in time", problems)?;
+            let value = f.required("value", problems)?;
+            let wave = f.required("wave", problems).and_then(|n| read_waveform(n, problems));
+            f.finish(problems);
+            (value, wave?)
+        }
+        _ => (node, Waveform::Constant),
+    };
+    let v = if info.components == 3 {
+        value.vector::<3>(info.dimension, problems)?
+    } else {
+        let x = value.quantity(info.dimension, problems)?;
+        if let Some(minimum) = info.minimum
+            && x < minimum
+        {
+            problems.push(value.error(format!("{key} must be at least {minimum}, not {x}")));
+            return None;
+        }
+        [x, 0.0, 0.0]
+    };
+    Some((id, v, wave))
+}
+
+fn read_parameters(node: &Node, problems: &mut Problems) -> Option<Vec<(ParameterId, [f64; 3], Waveform)>> {
+    let entries = node.entries(problems)?;
+    let list: Vec<_> = entries.iter().map(|(k, p, n)| read_parameter(k, p, n, problems)).collect();
+    list.into_iter().collect()
+}
+
+fn read_waveform(node: &Node, problems: &mut Problems) -> Option<Waveform> {
+    let mut f = Fields::of(node, "a waveform", problems)?;
+    let (sine, linear, steps) = (f.optional("sine"), f.optional("linear"), f.optional("steps"));
+    f.finish(problems);
+    let points = |n: &Node, problems: &mut Problems| -> Option<Vec<(f64, f64)>> {
+        let list = n.list(problems)?;
+        let points: Option<Vec<(f64, f64)>> = list
+            .iter()
+            .map(|p| match p.list(problems)? {
+                [t, x] => Some((t.quantity(Dimension::TIME, problems)?, x.quantity(Dimension::NONE, problems)?)),
+                _ => {
+                    problems.push(p.error("a point is [time, factor]"));
+                    None
+                }
+            })
+            .collect();
+        let points = points?;
+        if points.is_empty() || points.windows(2).any(|w| w[0].0 >= w[1].0) {
+            problems.push(n.error("the points must be at least one, with rising times"));
+            return None;
+        }
+        Some(points)
+    };
+    match (sine, linear, steps) {
+        (Some(n), None, None) => {
+            let mut f = Fields::of(n, "a sine", problems)?;
+            let mut get = |key, dimension, default: Option<f64>, problems: &mut Problems| match (f.optional(key), default) {
+                (Some(n), _) => n.quantity(dimension, problems),
+                (None, Some(d)) => Some(d),
+                (None, None) => {
+                    problems.push(n.error(format!("a sine needs the key `{key}`")));
+                    None
+                }
+            };
+            let frequency = get("frequency", Dimension::FREQUENCY, None, problems);
+            let amplitude = get("amplitude", Dimension::NONE, Some(1.0), problems);
+            let offset = get("offset", Dimension::NONE, Some(0.0), problems);
+            let phase = get("phase", Dimension::NONE, Some(0.0), problems);
+            f.finish(problems);
+            Some(Waveform::Sine { offset: offset?, amplitude: amplitude?, frequency: frequency?, phase: phase? })
+        }
+        (None, Some(n), None) => points(n, problems).map(Waveform::Linear),
+        (None, None, Some(n)) => points(n, problems).map(Waveform::Steps),
+        _ => {
+            problems.push(node.error("a waveform is exactly one of `sine`, `linear` and `steps`"));
+            None
+        }
+    }
+}
+
+/// What makes no physical sense, or a slip of the unit.
+fn check_material(root: &Node, node: &Node, material: &Material, problems: &mut Problems) {
+    let place = |p: ParameterId| node.get(p.info().name).unwrap_or(node);
+    for v in &material.regions {
+        let aex = v.scalar(ParameterId::Aex);
+        if aex > 1e-9 {
+            let ratio = aex / 13e-12;
+            problems.push(
+                place(ParameterId::Aex)
+                    .error(format!("Aex = {aex:e} J/m is 10^{:.0} times permalloy's", ratio.log10()))
+                    .hint("exchange stiffnesses are of the order of 10 pJ/m"),
+            );
+        }
+        let ms = v.scalar(ParameterId::Msat);
+        if ms > 5e6 {
+            problems.push(place(ParameterId::Msat).error(format!("Msat = {ms:e} A/m is above every known material (iron has 1.7e6)")));
+        }
+        if v.scalar(ParameterId::Ku1) != 0.0 && v.vector(ParameterId::AnisU) == [0.0; 3] {
+            problems.push(place(ParameterId::AnisU).error("the anisotropy axis has no direction"));
+        }
+        if v.scalar(ParameterId::Dind) != 0.0 && aex == 0.0 {
+            problems.push(place(ParameterId::Dind).error("Dind needs Aex: its boundary condition divides by it"));
+        }
+        if v.scalar(ParameterId::Temp) > 0.0 && v.scalar(ParameterId::Alpha) == 0.0 {
+            problems.push(place(ParameterId::Temp).error("a temperature without damping has no thermal field").hint("set `alpha`"));
+        }
+    }
+    if !material.uses(ParameterId::Msat) {
+        problems.push(root.get("material").unwrap_or(root).error("no region has a magnetisation").hint("set `Msat`"));
+    }
+}
+
+fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
+    if let Value::Text(_) = node.value {
+        return node.choice(&["random"], problems).map(|_| Initial::Random);
+    }
+    let mut f = Fields::of(node, "the initial state", problems)?;
+    let (uniform, wall) = (f.optional("uniform"), f.optional("wall"));
+    f.finish(problems);
+    let direction = |n: &Node, problems: &mut Problems| {
+        let v = n.vector::<3>(Dimension::NONE, problems)?;
+        if v == [0.0; 3] {
+            problems.push(n.error("a direction of length zero"));
+            return None;
+        }
+        Some(v)
+    };
+    match (uniform, wall) {
+        (Some(n), None) => direction(n, problems).map(Initial::Uniform),
+        (None, Some(n)) => {
+            let mut f = Fields::of(n, "a wall", problems)?;
+            let [left, right, centre] = ["left", "right", "centre"].map(|k| f.required(k, problems).and_then(|n| direction(n, problems)));
+            let at = f.required("at", problems).and_then(|n| n.quantity(Dimension::LENGTH, problems));
+            let width = f.required("width", problems).and_then(|n| n.positive(Dimension::LENGTH, problems));
+            f.finish(problems);
+            Some(Initial::Wall { left: left?, right: right?, centre: centre?, at: at?, width: width? })
+        }
+        _ => {
+            problems.push(node.error("the initial state is `random`, or exactly one of `uniform` and `wall`"));
+            None
+        }
+    }
+}
+
+fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> Option<(&'static Tableau, Step)> {
+    let Some(node) = node else {
+        if thermal {
+            problems.push(Diagnostic::error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
+            return None;
+        }
+        return Some((&tableau::RK45, Step::Adaptive { max_err: 1e-5 }));
+    };
+    let mut f = Fields::of(node, "the solver", problems)?;
+    let names: Vec<&str> = tableau::ALL.iter().map(|t| t.name).collect();
+    let method = f.optional("stepper").map_or(Some(if thermal { &tableau::HEUN } else { &tableau::RK45 }), |n| n.choice(&names, problems).map(|i| tableau::ALL[i]));
+    let (dt, max_err) = (f.optional("dt"), f.optional("max_err"));
+    f.finish(problems);
+    let step = match (dt, max_err) {
+        (Some(_), Some(n)) => {
+            problems.push(n.error("either `dt` or `max_err`"));
+            None
+        }
+        (Some(n), None) => n.positive(Dimension::TIME, problems).map(Step::Fixed),
+        // Rejecting steps by their error looks at the noise, which biases it.
+        (None, at) if thermal => {
+            problems.push(at.unwrap_or(node).error("a run with temperature needs a fixed step").hint("give `dt` instead"));
+            None
+        }
+        (None, Some(n)) => n.positive(Dimension::NONE, problems).map(|max_err| Step::Adaptive { max_err }),
+        (None, None) => Some(Step::Adaptive { max_err: 1e-5 }),
+    };
+    Some((method?, step?))
+}
+
+fn read_probe(node: &Node, problems: &mut Problems) -> Option<Probe> {
+    let mut f = Fields::of(node, "a probe", problems)?;
+    let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
+    let shape = f.required("shape", problems).and_then(|n| Shape::read(n, problems));
+    let (hall, junction) = (f.optional("hall"), f.optional("junction"));
+    f.finish(problems);
+    let kind = match (hall, junction) {
+        (Some(n), None) => {
+            let mut f = Fields::of(n, "a Hall cross", problems)?;
+            let amplitude = f.required("amplitude", problems).and_then(|n| n.quantity(Dimension::VOLTAGE, problems));
+            f.finish(problems);
+            ProbeKind::Hall { amplitude: amplitude? }
+        }
+        (None, Some(n)) => {
+            let mut f = Fields::of(n, "a junction", problems)?;
+            let ra = f.required("RA", problems).and_then(|n| n.positive(Dimension::RESISTANCE_AREA, problems));
+            let tmr = f.required("TMR", problems).and_then(|n| n.positive(Dimension::NONE, problems));
+            let reference = f.required("reference", problems).and_then(|n| n.vector::<3>(Dimension::NONE, problems));
+            f.finish(problems);
+            let reference = reference?;
+            let norm = reference.iter().map(|c| c * c).sum::<f64>().sqrt();
+            ProbeKind::Junction { ra: ra?, tmr: tmr?, reference: reference.map(|c| c / norm) }
+        }
+        _ => {
+            problems.push(node.error("a probe is exactly one of `hall` and `junction`"));
+            return None;
+        }
+    };
+    Some(Probe { name: name?, shape: shape?, kind })
+}
+
+struct Context<'a> {
+    regions: &'a [(String, Option<Node>)],
+    columns: &'a [Quantity],
+    logs: &'a [(String, String)],
+}
+
+/// Names and units of everything any phase logs, in the order met.
+fn log_names(node: &Node) -> Vec<(String, String)> {
+    let mut names: Vec<(String, String)> = Vec::new();
+    if let Value::List(list) = &node.value {
+        for phase in list {
+            if let Some(Value::Map(entries)) = phase.get("log").map(|n| &n.value) {
+                for (name, _, n) in entries {
+                    if names.iter().all(|(n, _)| n != name) {
+                        let unit = match &n.value {
+                            Value::Text(t) => units::dimension_of(t).filter(|d| *d != Dimension::NONE).map(units::si_symbol),
+                            _ => None,
+                        };
+                        names.push((name.clone(), unit.unwrap_or_else(|| "1".into())));
+                    }
+                }
+            }
+            if let Some(inner) = phase.get("phases") {
+                for n in log_names(inner) {
+                    if names.iter().all(|(m, _)| *m != n.0) {
+                        names.push(n);
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+fn read_conditions(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Vec<Condition>> {
+    let mut list = Vec::new();
+    for (name, place, node) in node.entries(problems)? {
+        let Some(column) = context.columns.iter().position(|c| c.name == *name) else {
+            let names = context.columns.iter().map(|c| c.name.as_str());
+            let hint = match nearest(name, names.clone()) {
+                Some(k) => format!("did you mean `{k}`?"),
+                None => format!("the table has {}", one_of(names)),
+            };
+            problems.push(Diagnostic::error(format!("`{name}` is not a column of the table")).at(place.clone()).hint(hint));
+            continue;
+        };
+        let mut f = Fields::of(node, "a condition", problems)?;
+        let dimension = units::parse_unit(&context.columns[column].unit).map_or(Dimension::NONE, |u| u.dimension);
+        let mut any = false;
+        for (key, above) in [("above", true), ("below", false)] {
+            if let Some(n) = f.optional(key) {
+                any = true;
+                if let Some(limit) = n.quantity(dimension, problems) {
+                    list.push(Condition { column, name: name.clone(), above, limit });
+                }
+            }
+        }
+        f.finish(problems);
+        if !any {
+            problems.push(node.error("a condition needs `above` or `below`"));
+        }
+    }
+    Some(list)
+}
+
+/// Appends the phases of a list; `outer` are conditions of the blocks around, which lead behind their block. Exits of a block that is
+/// not finished yet point to `usize::MAX - depth` until its end is known.
+fn read_phases(node: &Node, context: &Context<'_>, outer: &[(Condition, usize)], phases: &mut Vec<Phase>, problems: &mut Problems) -> Option<()> {
+    let list = node.list(problems)?;
+    if list.is_empty() {
+        problems.push(node.error("an empty protocol: nothing would run"));
+    }
+    for item in list {
+        let mut f = Fields::of(item, "a phase", problems)?;
+        if let Some(repeat) = f.optional("repeat") {
+            let times = repeat.count(problems);
+            let until = f.optional("until").map_or(Some(Vec::new()), |n| read_conditions(n, context, problems));
+            let inner = f.required("phases", problems);
+            f.finish(problems);
+            let (times, until, inner) = (times?, until?, inner?);
+            if times == 0 || times > 100_000 {
+                problems.push(repeat.error(format!("{times} repetitions; 1 to 100000 are possible")));
+                return None;
+            }
+            let mark = usize::MAX - outer.len();
+            let exits: Vec<_> = outer.iter().cloned().chain(until.into_iter().map(|c| (c, mark))).collect();
+            let from = phases.len();
+            for _ in 0..times {
+                read_phases(inner, context, &exits, phases, problems)?;
+            }
+            let end = phases.len();
+            for p in &mut phases[from..] {
+                p.exits.iter_mut().filter(|e| e.1 == mark).for_each(|e| e.1 = end);
+            }
+            continue;
+        }
+        let name = f.required("phase", problems).and_then(|n| n.text(problems)).map(str::to_string);
+        let duration = f.required("for", problems).and_then(|n| n.positive(Dimension::TIME, problems));
+        let set = f.optional("set").map_or(Some(Vec::new()), |n| read_settings(n, context, problems));
+        let mut log = Vec::new();
+        if let Some(n) = f.optional("log") {
+            for (name, _, n) in n.entries(problems)? {
+                let i = context.logs.iter().position(|(l, _)| l == name)?;
+                let dimension = units::parse_unit(&context.logs[i].1).map_or(Dimension::NONE, |u| u.dimension);
+                log.push((i, n.quantity(dimension, problems)?));
+            }
+        }
+        let until = f.optional("until").map_or(Some(Vec::new()), |n| read_conditions(n, context, problems));
+        f.finish(problems);
+        let next = phases.len() + 1;
+        let exits = outer.iter().cloned().chain(until?.into_iter().map(|c| (c, next))).collect();
+        phases.push(Phase { name: name?, duration: duration?, set: set?, log, exits });
+    }
+    Some(())
+}
+
+/// `{J: […], roi.B_ext: […]}`.
+fn read_settings(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>> {
+    let mut list = Vec::new();
+    for (key, place, value) in node.entries(problems)? {
+        let (region, parameter) = match key.split_once('.') {
+            Some((region, parameter)) => match context.regions.iter().position(|(n, _)| n == region) {
+                Some(i) => (Some(i + 1), parameter),
+                None => {
+                    let names = context.regions.iter().map(|(n, _)| n.as_str());
+                    let hint = nearest(region, names.clone()).map_or_else(|| format!("the regions are {}", one_of(names)), |k| format!("did you mean `{k}`?"));
+                    problems.push(Diagnostic::error(format!("there is no region `{region}`")).at(place.clone()).hint(hint));
+                    continue;
+                }
+            },
+            None => (None, key.as_str()),
+        };
+        let (id, v, wave) = read_parameter(parameter, place, value, problems)?;
+        list.push((region, id, v, wave));
+    }
+    Some(list)
+}

@@ -1,0 +1,444 @@
+//! Runs an experiment: steps every replica through its protocol, writes the record, commits so often that a kill costs seconds.
+
+use crate::experiment::{Experiment, Settle};
+use crate::quantities::Source;
+use crate::readout::{Wall, wall};
+use crate::simulation::{Simulation, Step};
+use spinloom_base::{Diagnostic, Problems};
+use spinloom_kernels::{Control, PARAMETERS, ParameterId, Status, Term, Waveform};
+use spinloom_record::{Checkpoint, Choice, Column, Coordinate, Event, Header, Mesh, Options, Parameter, Precision, Replica, Resumed, Volatile, Writer};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Whether to continue what is in the folder.
+    pub resume: bool,
+    /// Whether to replace what is in the folder.
+    pub overwrite: bool,
+    /// Whether to continue although program, device or choices that affect rounding differ.
+    pub allow_different: bool,
+    /// Wall-clock time between commits.
+    pub commit_every: Duration,
+    /// How the record is written; for tests of what a kill leaves behind.
+    pub record: Options,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { resume: false, overwrite: false, allow_different: false, commit_every: Duration::from_secs(5), record: Options::default() }
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What it is doing, in a word or two.
+    pub stage: &'static str,
+    /// Replicas that have finished.
+    pub finished: usize,
+    /// All replicas.
+    pub replicas: usize,
+    /// Simulated time of all replicas together (s).
+    pub simulated: f64,
+    /// The same if every phase lasts as long as it may (s).
+    pub longest: f64,
+    /// Evaluations of the right-hand side so far, all replicas.
+    pub evaluations: u64,
+    /// Wall-clock time so far.
+    pub elapsed: Duration,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The finished record.
+    pub record: PathBuf,
+    /// Evaluations of the right-hand side, all replicas.
+    pub evaluations: u64,
+    /// Simulated time, all replicas (s).
+    pub simulated: f64,
+    /// Wall-clock time of this part of the run.
+    pub elapsed: Duration,
+}
+
+/// Where a replica stands in its protocol.
+#[derive(Clone, Debug, Default)]
+struct Cursor {
+    phase: usize,
+    phase_start: f64,
+    /// Rows written in this phase.
+    rows: u64,
+    pictures: u64,
+    last_wall: Option<(f64, f64)>,
+    done: bool,
+    visited: Vec<u64>,
+}
+
+/// Runs an experiment into a folder. `monitor` is called a few times a second.
+///
+/// # Errors
+/// A record in the way, a full disk, a device that cannot, a not-a-number (with its place; what was committed before stays), or a resume that would not give the same bits.
+pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome, Problems> {
+    let clock = Instant::now();
+    let trouble = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::error(e.to_string()));
+    let mut sim = Simulation::new(experiment.system.clone(), experiment.device, experiment.tableau, experiment.step).map_err(|e| trouble(&e))?;
+    let header = header(experiment, &sim);
+    let mut record_options = options.record.clone();
+    record_options.overwrite = options.overwrite;
+    let mut cursors = vec![Cursor::default(); sim.replicas()];
+    let progress = |sim: &Simulation, cursors: &[Cursor], stage| {
+        let controls = (0..sim.replicas()).map(|r| sim.control(r));
+        Progress {
+            stage,
+            finished: cursors.iter().filter(|c| c.done).count(),
+            replicas: cursors.len(),
+            simulated: controls.clone().map(|c| c.t).sum(),
+            longest: cursors
+                .iter()
+                .enumerate()
+                .map(|(r, c)| if c.done { sim.control(r).t } else { c.phase_start + experiment.protocol[r][c.phase..].iter().map(|p| p.duration).sum::<f64>() })
+                .sum(),
+            evaluations: controls.map(|c| c.evaluations).sum(),
+            elapsed: clock.elapsed(),
+        }
+    };
+
+    let begun = if options.resume {
+        match Writer::resume(dir, record_options)? {
+            Resumed::Finished(record) => return Ok(Outcome { record, evaluations: 0, simulated: 0.0, elapsed: clock.elapsed() }),
+            Resumed::Unfinished { writer, header: before, checkpoint } => {
+                if !options.allow_different {
+                    same_bits(&before, &header)?;
+                }
+                (*writer, checkpoint)
+            }
+        }
+    } else {
+        (Writer::create(dir, header, record_options)?, None)
+    };
+    let (mut writer, checkpoint) = begun;
+    let places: Vec<Vec<usize>> = experiment.probes.iter().map(|p| p.shape.cells(&experiment.system.mesh)).collect();
+    match checkpoint {
+        Some(checkpoint) => restore(experiment, &mut sim, &mut cursors, &checkpoint)?,
+        None => {
+            for r in 0..sim.replicas() {
+                sim.set_m(r, &experiment.start(r));
+            }
+            match experiment.settle {
+                Settle::No => {}
+                Settle::Relax => {
+                    monitor(&progress(&sim, &cursors, "relaxing"));
+                    sim.relax();
+                }
+                Settle::Minimise => {
+                    monitor(&progress(&sim, &cursors, "minimising"));
+                    sim.minimise(1e-6, 100_000);
+                }
+            }
+            for r in 0..sim.replicas() {
+                enter(experiment, &mut sim, &mut cursors[r], r, 0, &mut writer)?;
+                let row = row(experiment, &mut sim, &cursors[r], r, &places);
+                cursors[r].last_wall = Some((0.0, wall_x(&sim, experiment, r)));
+                write_row(&mut writer, r, 0.0, 0, row)?;
+                picture(experiment, &sim, &mut cursors[r], r, 0.0, &mut writer)?;
+            }
+            writer.commit(&save(&sim, &cursors))?;
+        }
+    }
+
+    let mut committed = Instant::now();
+    let mut told = Instant::now();
+    while cursors.iter().any(|c| !c.done) {
+        for (r, c) in cursors.iter().enumerate().filter(|(_, c)| !c.done) {
+            let phase = &experiment.protocol[r][c.phase];
+            let next = c.phase_start + ((c.rows + 1) as f64 * experiment.every).min(phase.duration);
+            sim.run_to(r, next);
+        }
+        sim.advance();
+        for r in 0..sim.replicas() {
+            if cursors[r].done {
+                continue;
+            }
+            let control = sim.control(r);
+            if control.status == Status::NotANumber {
+                return Err(not_a_number(experiment, &sim, r));
+            }
+            let phase = &experiment.protocol[r][cursors[r].phase];
+            let target = cursors[r].phase_start + ((cursors[r].rows + 1) as f64 * experiment.every).min(phase.duration);
+            if control.t < target {
+                // A waveform jumped on the way.
+                continue;
+            }
+            settle_row(experiment, &mut sim, &mut cursors[r], r, &places, &mut writer)?;
+        }
+        if told.elapsed() > Duration::from_millis(300) {
+            monitor(&progress(&sim, &cursors, "running"));
+            told = Instant::now();
+        }
+        if committed.elapsed() > options.commit_every {
+            writer.commit(&save(&sim, &cursors))?;
+            committed = Instant::now();
+        }
+    }
+    let last = progress(&sim, &cursors, "writing");
+    monitor(&last);
+    let record = writer.finish()?;
+    Ok(Outcome { record, evaluations: last.evaluations, simulated: last.simulated, elapsed: clock.elapsed() })
+}
+
+/// Writes the row a replica is due for, and moves it on if a condition or the end of its phase says so.
+fn settle_row(experiment: &Experiment, sim: &mut Simulation, cursor: &mut Cursor, r: usize, places: &[Vec<usize>], writer: &mut Writer) -> Result<(), Problems> {
+    let t = sim.control(r).t;
+    let phase = &experiment.protocol[r][cursor.phase];
+    let values = row(experiment, sim, cursor, r, places);
+    cursor.last_wall = Some((t, wall_x(sim, experiment, r)));
+    cursor.rows += 1;
+    write_row(writer, r, t, cursor.phase, values.clone())?;
+    picture(experiment, sim, cursor, r, t, writer)?;
+    if let Some(condition) = experiment.abort.iter().find(|c| c.met(&values)) {
+        cursor.done = true;
+        return writer.event(Event { replica: r, t, kind: "abort".into(), value: cursor.phase as f64, detail: condition.words() });
+    }
+    let exit = phase.exits.iter().find(|(c, _)| c.met(&values));
+    let over = t >= cursor.phase_start + phase.duration;
+    let (why, next) = match exit {
+        Some((condition, next)) => (condition.words(), *next),
+        None if over => ("time".into(), cursor.phase + 1),
+        None => return Ok(()),
+    };
+    writer.event(Event { replica: r, t, kind: "end".into(), value: cursor.phase as f64, detail: format!("{} {why}", phase.name) })?;
+    if next < experiment.protocol[r].len() {
+        enter(experiment, sim, cursor, r, next, writer)?;
+    } else {
+        cursor.done = true;
+    }
+    Ok(())
+}
+
+/// Begins a phase: its parameters, its clock, its event.
+fn enter(experiment: &Experiment, sim: &mut Simulation, cursor: &mut Cursor, r: usize, phase: usize, writer: &mut Writer) -> Result<(), Problems> {
+    let t = sim.control(r).t;
+    (cursor.phase, cursor.phase_start, cursor.rows) = (phase, t, 0);
+    cursor.visited.push(phase as u64);
+    set_parameters(experiment, sim, r, phase);
+    sim.apply(r);
+    let name = experiment.protocol[r][phase].name.clone();
+    writer.event(Event { replica: r, t, kind: "start".into(), value: phase as f64, detail: name })
+}
+
+fn set_parameters(experiment: &Experiment, sim: &mut Simulation, r: usize, phase: usize) {
+    let material = &mut sim.system.replicas[r].material;
+    for (region, id, value, wave) in &experiment.protocol[r][phase].set {
+        match region {
+            Some(region) => material.regions[*region].set(*id, *value),
+            None => material.set_everywhere(*id, *value),
+        }
+        if *wave != Waveform::Constant || material.waveforms.iter().any(|(p, _)| p == id) {
+            material.set_waveform(*id, wave.clone());
+        }
+    }
+}
+
+fn wall_x(sim: &Simulation, experiment: &Experiment, r: usize) -> f64 {
+    wall(&experiment.system.mesh, experiment.system.regions_of(r), &sim.m(r)).x
+}
+
+/// The values of all columns after `t` and `phase`.
+fn row(experiment: &Experiment, sim: &mut Simulation, cursor: &Cursor, r: usize, places: &[Vec<usize>]) -> Vec<f64> {
+    let m = sim.m(r);
+    let mesh = experiment.system.mesh;
+    let regions = experiment.system.regions_of(r);
+    let cells = mesh.cells();
+    let solid = regions.cells.iter().filter(|c| **c != spinloom_kernels::RegionMap::VACUUM).count().max(1);
+    let mut found: Option<Wall> = None;
+    let control = sim.control(r);
+    experiment
+        .columns
+        .iter()
+        .map(|q| match &q.source {
+            Source::Log(i) => experiment.protocol[r][cursor.phase].log.iter().find(|(j, _)| j == i).map_or(0.0, |(_, v)| *v),
+            Source::Mean(c) => m[c * cells..(c + 1) * cells].iter().sum::<f64>() / solid as f64,
+            Source::Wall(part) => part.of(found.get_or_insert_with(|| wall(&mesh, regions, &m))),
+            Source::WallVelocity => {
+                let x = found.get_or_insert_with(|| wall(&mesh, regions, &m)).x;
+                cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (x - x0) / (control.t - t0))
+            }
+            Source::Energy(None) => sim.total_energy(r),
+            Source::Energy(Some(group)) => {
+                let terms: Vec<Term> = Term::ALL.iter().copied().filter(|t| t.info().group == *group).collect();
+                sim.energy(r, &terms)
+            }
+            Source::MaxTorque => control.torque / sim.system.replicas[r].material.regions[0].scalar(ParameterId::GammaLl),
+            Source::Step => control.dt,
+            Source::Probe(i) => experiment.probes[*i].read(&mesh, regions, &places[*i], &m),
+        })
+        .collect()
+}
+
+fn write_row(writer: &mut Writer, r: usize, t: f64, phase: usize, values: Vec<f64>) -> Result<(), Problems> {
+    let mut all = vec![t, phase as f64];
+    all.extend(values);
+    writer.row(r, &all)
+}
+
+/// Stores m if its time has come. The record wants components innermost.
+fn picture(experiment: &Experiment, sim: &Simulation, cursor: &mut Cursor, r: usize, t: f64, writer: &mut Writer) -> Result<(), Problems> {
+    let Some(every) = experiment.pictures else { return Ok(()) };
+    if t < cursor.pictures as f64 * every * (1.0 - 1e-9) {
+        return Ok(());
+    }
+    cursor.pictures = (t / every * (1.0 + 1e-9)) as u64 + 1;
+    let m = sim.m(r);
+    let cells = m.len() / 3;
+    let interleaved: Vec<f64> = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
+    writer.frame("m", "", r, t, 3, &interleaved)
+}
+
+/// Everything a run continues from.
+fn save(sim: &Simulation, cursors: &[Cursor]) -> Checkpoint {
+    let mut c = Checkpoint::default();
+    let controls: Vec<Control> = (0..sim.replicas()).map(|r| sim.control(r)).collect();
+    c.arrays.insert("m".into(), (0..sim.replicas()).flat_map(|r| sim.m(r)).collect());
+    c.arrays.insert("control".into(), controls.iter().flat_map(|c| [c.t, c.dt, c.dt_now, c.err, c.torque]).collect());
+    c.integers.insert("control".into(), controls.iter().flat_map(|c| [c.steps, c.attempts, c.evaluations]).collect());
+    c.arrays.insert(
+        "cursor".into(),
+        cursors.iter().flat_map(|c| [c.phase_start, c.last_wall.map_or(f64::NAN, |l| l.0), c.last_wall.map_or(f64::NAN, |l| l.1)]).collect(),
+    );
+    c.integers.insert("cursor".into(), cursors.iter().flat_map(|c| [c.phase as u64, c.rows, c.pictures, u64::from(c.done), u64::from(c.last_wall.is_some())]).collect());
+    c.integers.insert("visits".into(), cursors.iter().map(|c| c.visited.len() as u64).collect());
+    c.integers.insert("visited".into(), cursors.iter().flat_map(|c| c.visited.iter().copied()).collect());
+    c
+}
+
+fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor], c: &Checkpoint) -> Result<(), Problems> {
+    let n = sim.replicas();
+    let len = 3 * sim.system.mesh.cells();
+    let none_f: Vec<f64> = Vec::new();
+    let none_u: Vec<u64> = Vec::new();
+    let array = |name: &str| c.arrays.get(name).unwrap_or(&none_f);
+    let integer = |name: &str| c.integers.get(name).unwrap_or(&none_u);
+    let visits: u64 = integer("visits").iter().sum();
+    let fits = array("m").len() == n * len
+        && array("control").len() == 5 * n
+        && integer("control").len() == 3 * n
+        && array("cursor").len() == 3 * n
+        && integer("cursor").len() == 5 * n
+        && integer("visits").len() == n
+        && integer("visited").len() as u64 == visits
+        && integer("visited").iter().all(|p| (*p as usize) < experiment.protocol[0].len());
+    if !fits {
+        return Err(Diagnostic::error("the checkpoint does not belong to this experiment").hint("run it anew into another folder").into());
+    }
+    let mut visited = integer("visited").iter();
+    for (r, cursor) in cursors.iter_mut().enumerate() {
+        let (f, u) = (&array("control")[5 * r..], &integer("control")[3 * r..]);
+        let mut control = sim.control(r);
+        (control.t, control.dt, control.dt_now, control.err, control.torque) = (f[0], f[1], f[2], f[3], f[4]);
+        (control.steps, control.attempts, control.evaluations, control.status) = (u[0], u[1], u[2], Status::Due);
+        sim.set_control(r, control);
+        sim.restore_m(r, &array("m")[r * len..(r + 1) * len]);
+        let (f, u) = (&array("cursor")[3 * r..], &integer("cursor")[5 * r..]);
+        *cursor = Cursor {
+            phase: u[0] as usize,
+            phase_start: f[0],
+            rows: u[1],
+            pictures: u[2],
+            done: u[3] == 1,
+            last_wall: (u[4] == 1).then_some((f[1], f[2])),
+            visited: visited.by_ref().take(integer("visits")[r] as usize).copied().collect(),
+        };
+        for phase in &cursor.visited {
+            set_parameters(experiment, sim, r, *phase as usize);
+        }
+        sim.apply(r);
+    }
+    Ok(())
+}
+
+/// Refuses to continue where the bits would differ.
+fn same_bits(before: &Header, now: &Header) -> Result<(), Problems> {
+    let mut problems = Problems::new();
+    let mut compare = |what: &str, a: String, b: String| {
+        if a != b {
+            problems.push(Diagnostic::error(format!("{what} was {a} and is {b} now")).hint("resume where it is the same, or say --allow-different and accept other bits"));
+        }
+    };
+    compare("the experiment", before.source.sha256(), now.source.sha256());
+    compare("the program", format!("{} {}", before.program, before.version), format!("{} {}", now.program, now.version));
+    compare("the device", before.device.clone(), now.device.clone());
+    compare("the precision", before.precision.name().into(), now.precision.name().into());
+    for choice in &now.choices {
+        let old = before.choices.iter().find(|c| c.key == choice.key).map_or("absent", |c| &c.value);
+        compare(&choice.key, old.into(), choice.value.clone());
+    }
+    problems.into_result(Some(()))
+}
+
+fn not_a_number(experiment: &Experiment, sim: &Simulation, r: usize) -> Problems {
+    let m = sim.m(r);
+    let [nx, ny, _] = experiment.system.mesh.n;
+    let cells = m.len() / 3;
+    let place = m.iter().position(|v| !v.is_finite()).map_or("a rate".to_string(), |i| {
+        let c = i % cells;
+        format!("m{} in cell ({}, {}, {})", ["x", "y", "z"][i / cells], c % nx, c / nx % ny, c / (nx * ny))
+    });
+    Diagnostic::error(format!("{place} of replica {r} is not a number after t = {:e} s", sim.control(r).t))
+        .hint("what was committed before is in the record; look at the parameters, or take a smaller step and resume")
+        .into()
+}
+
+fn header(experiment: &Experiment, sim: &Simulation) -> Header {
+    let info = sim.device().info();
+    let system = &experiment.system;
+    let mut choices: Vec<Choice> = info.choices.iter().map(|(key, value)| Choice { key: key.clone(), value: value.clone() }).collect();
+    choices.push(Choice { key: "stepper".into(), value: experiment.tableau.name.into() });
+    choices.push(Choice {
+        key: "step".into(),
+        value: match experiment.step {
+            Step::Adaptive { max_err } => format!("adaptive, max_err {max_err:e}"),
+            Step::Fixed(dt) => format!("fixed, {dt:e} s"),
+        },
+    });
+    let names: Vec<&str> = system.terms.iter().map(|t| t.info().name).collect();
+    choices.push(Choice { key: "terms".into(), value: names.join(" ") });
+    // One entry per parameter and region where it differs from the first region; replicas that differ show it in their coordinates.
+    let mut parameters = Vec::new();
+    let first = &system.replicas[0].material;
+    for (i, info) in PARAMETERS.iter().enumerate() {
+        let id = ParameterId::by_name(info.name).unwrap_or_else(|| unreachable!("entry {i} of the list names itself"));
+        let show = |v: [f64; 3]| if info.components == 3 { format!("{:e} {:e} {:e}", v[0], v[1], v[2]) } else { format!("{:e}", v[0]) };
+        for (region, values) in first.regions.iter().enumerate() {
+            if region == 0 || values.vector(id) != first.regions[0].vector(id) {
+                let name = if region == 0 { info.name.to_string() } else { format!("region{region}.{}", info.name) };
+                let varies = system.replicas.iter().any(|r| r.material.regions[region].vector(id) != values.vector(id));
+                let value = if varies { "differs between replicas".into() } else { show(values.vector(id)) };
+                parameters.push(Parameter { name, value, unit: info.unit.into() });
+            }
+        }
+    }
+    let mut columns = vec![Column { name: "t".into(), unit: "s".into() }, Column { name: "phase".into(), unit: "1".into() }];
+    columns.extend(experiment.columns.iter().map(|q| Column { name: q.name.clone(), unit: q.unit.clone() }));
+    let replicas = (0..sim.replicas())
+        .map(|r| Replica {
+            label: experiment.axes.iter().map(|a| format!("{} = {:.6e} {}", a.name, a.values[r], a.unit)).collect::<Vec<_>>().join(", "),
+            coordinates: experiment.axes.iter().map(|a| Coordinate { name: a.name.clone(), value: a.values[r], unit: a.unit.clone() }).collect(),
+        })
+        .collect();
+    Header {
+        program: "spinloom".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        source: spinloom_record::Source { file: experiment.source.0.clone(), text: experiment.source.1.clone() },
+        device: info.name,
+        precision: if info.precision == "f32" { Precision::Single } else { Precision::Double },
+        seed: system.seed,
+        parameters,
+        choices,
+        mesh: Mesh { n: system.mesh.n, cell: system.mesh.cell, origin: system.mesh.size().map(|s| -0.5 * s) },
+        columns,
+        replicas,
+        volatile: Volatile::here(),
+    }
+}
