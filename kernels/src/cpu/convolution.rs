@@ -5,7 +5,7 @@
 //! product with the real symmetric kernel, z backward, y backward, keeping the rows that matter. Then x backward.
 //! The kernel is even or odd in every wave number, so one octant of it is stored. All scale factors lie in the kernel.
 
-use super::fft::{ColumnFft, LANES, Lane, smooth};
+use super::fft::{ColumnFft, LANES, Lane, cheapest, smooth};
 use super::isa::Isa;
 use super::parallel::{Shared, each};
 use crate::mesh::Mesh;
@@ -82,7 +82,7 @@ impl<T: Real> Convolution<T> {
             (true, n) => n,
             (false, 1) if a > 0 => 1,
             (false, n) if a == 0 => 2 * smooth(n),
-            (false, n) => smooth(2 * n - 1),
+            (false, n) => cheapest(2 * n - 1),
         });
         let panels = (padded[0] / 2 + 1).div_ceil(LANES);
         let mut planner = RealFftPlanner::<T>::new();

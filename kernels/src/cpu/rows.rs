@@ -75,7 +75,6 @@ unsafe fn motion_body<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], bx: &mut [T], by: &
     let (by, bz) = (&mut by[..n], &mut bz[..n]);
     let (mx, my, mz) = (&m[0][..n], &m[1][..n], &m[2][..n]);
     let (precession, damping) = (&c[0][..n], &c[1][..n]);
-    let mut largest = [T::ZERO; 16];
     for i in 0..n {
         let m = [mx[i], my[i], mz[i]];
         let mb = cross(m, [bx[i], by[i], bz[i]]);
@@ -84,11 +83,8 @@ unsafe fn motion_body<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], bx: &mut [T], by: &
         by[i] = precession[i] * mb[1] + damping[i] * mmb[1];
         bz[i] = precession[i] * mb[2] + damping[i] * mmb[2];
     }
-    for i in 0..n {
-        let square = bx[i] * bx[i] + by[i] * by[i] + bz[i] * bz[i];
-        largest[i % 16] = larger(largest[i % 16], square);
-    }
-    largest.into_iter().fold(T::ZERO, larger)
+    // SAFETY: as for the caller.
+    unsafe { largest_body([bx, by, bz]) }
 }
 
 /// The larger one; not-a-number wins, so that it is noticed.
@@ -139,9 +135,14 @@ unsafe fn largest_body<T: Real>(r: Rows<'_, T>) -> T {
     let n = r[0].len();
     let (x, y, z) = (r[0], &r[1][..n], &r[2][..n]);
     let mut largest = [T::ZERO; 16];
-    for i in 0..n {
-        let square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
-        largest[i % 16] = larger(largest[i % 16], square);
+    let chunks = x.as_chunks::<16>().0.iter().zip(y.as_chunks::<16>().0).zip(z.as_chunks::<16>().0);
+    for ((x, y), z) in chunks {
+        for l in 0..16 {
+            largest[l] = larger(largest[l], x[l] * x[l] + y[l] * y[l] + z[l] * z[l]);
+        }
+    }
+    for i in n / 16 * 16..n {
+        largest[0] = larger(largest[0], x[i] * x[i] + y[i] * y[i] + z[i] * z[i]);
     }
     largest.into_iter().fold(T::ZERO, larger)
 }
