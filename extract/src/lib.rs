@@ -1,1 +1,29 @@
-//! From records and measured traces to model cards
+//! From records and measured traces to model cards.
+//!
+//! A wall that a drive pushes and a restoring field pulls back is a leaky integrator. This crate measures it ([`velocity`], [`events`],
+//! [`energy`]), fits models of its membrane ([`models`], [`fit`]) and writes down which one describes data it has not seen best, with
+//! intervals, with what stays undetermined, and inside which limits ([`card`]). [`config`] is how a user asks for all that; [`mod@run`] does it.
+//!
+//! ```text
+//! record.h5 ─ VelocityMap ─ v_f(H_ex, J), v_r(H_ex), regimes ──────────────┐
+//! record.h5 ┐                                                              ├─ Card, figures
+//! trace.csv ┴ Trace ─ events (integrate, leak, fire, reset) ─ Comparison ──┘
+//! ```
+
+pub mod card;
+pub mod config;
+pub mod energy;
+pub mod events;
+pub mod fit;
+pub mod models;
+pub mod run;
+pub mod trace;
+pub mod velocity;
+
+pub use card::{NeuronInputs, neuron_card};
+pub use config::ExtractConfig;
+pub use fit::{Comparison, FitOptions, Start, Unit, compare};
+pub use models::{MODELS, MembraneModel, model};
+pub use run::{Extraction, Line, Plot, run};
+pub use trace::{CsvView, Membrane, RecordView, Trace};
+pub use velocity::{VelocityMap, VelocityOptions};

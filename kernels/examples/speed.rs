@@ -36,7 +36,12 @@ fn main() {
         })
     };
     let all: Vec<usize> = (0..system.terms.len()).collect();
-    for (name, pass) in [("convolution", convolve), ("torque alone", cells(vec![], false)), ("cells, all terms", cells(all.clone(), false)), ("cells, all terms, four rates", cells(all, true))] {
+    for (name, pass) in [
+        ("convolution", convolve),
+        ("torque alone", cells(vec![], false)),
+        ("cells, all terms", cells(all.clone(), false)),
+        ("cells, all terms, four rates", cells(all, true)),
+    ] {
         let plan = device.prepare(&Plan { name: name.into(), passes: vec![pass] }).expect("a simple plan");
         device.replay(plan, 3);
         let mut best = f64::INFINITY;

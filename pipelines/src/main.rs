@@ -1,13 +1,175 @@
-//! The command `spinloom`.
-fn main() {
-    let path = std::env::args().nth(1).unwrap();
-    let out = std::env::args().nth(2).unwrap();
-    let doc = spinloom_base::Document::read(std::path::Path::new(&path)).unwrap_or_else(|e| { eprintln!("{e}"); std::process::exit(2) });
-    let e = spinloom_solver::Experiment::read(&doc).unwrap_or_else(|e| { eprintln!("{e}"); std::process::exit(2) });
-    println!("{} replicas, {} cells", e.replicas(), e.system.mesh.cells());
-    let mut last = std::time::Instant::now();
-    let r = spinloom_solver::run(&e, std::path::Path::new(&out), &spinloom_solver::RunOptions{overwrite: true, ..Default::default()}, &mut |p| {
-        if last.elapsed().as_secs() >= 5 { last = std::time::Instant::now(); eprintln!("{} {}/{} {:.2} of {:.1} ns, {} evals, {:.0} s", p.stage, p.finished, p.replicas, p.simulated*1e9, p.longest*1e9, p.evaluations, p.elapsed.as_secs_f64()); }
-    });
-    match r { Ok(o) => println!("{o:?}"), Err(e) => eprintln!("{e}") }
+//! `spinloom`: from the magnetisation of one device to the accuracy of a network built from it.
+
+mod inspect;
+mod pipeline;
+mod progress;
+mod report;
+mod stages;
+
+use clap::{Parser, Subcommand};
+use spinloom_base::{Diagnostic, Document, Problems};
+use spinloom_solver::{Experiment, RunOptions};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// From the magnetisation of one device to the accuracy of a network built from it.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs an experiment or a pipeline.
+    Run {
+        /// The YAML file.
+        file: PathBuf,
+        /// Folder for the results; by default `out/` and the name of the file.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Continues an experiment that was cut off, to the same bits; a pipeline always does.
+        #[arg(long)]
+        resume: bool,
+        /// Continues even where program, device or file differ, accepting other bits.
+        #[arg(long)]
+        allow_different: bool,
+        /// Replaces an earlier run.
+        #[arg(long)]
+        force: bool,
+        /// Of a pipeline, only these stages (and what they need, if it is missing).
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Of a pipeline, this stage and everything after it, anew.
+        #[arg(long)]
+        from: Option<String>,
+        /// Folder with MNIST and the like; without it networks train on digits drawn by this program.
+        #[arg(long, env = "SPINLOOM_DATA")]
+        data: Option<PathBuf>,
+        /// Threads; by default all.
+        #[arg(long)]
+        threads: Option<usize>,
+    },
+    /// Checks an experiment or a pipeline without running it.
+    Vet {
+        /// The YAML file.
+        file: PathBuf,
+    },
+    /// Runs the standard problems and closed forms.
+    Validate {
+        /// Which; by default all. `list` lists them.
+        problems: Vec<String>,
+    },
+    /// Looks into a record: columns, replicas, events; or compares two.
+    Record {
+        /// Its folder or `run.h5`.
+        path: PathBuf,
+        /// Another one to compare with, bit for bit.
+        #[arg(long)]
+        diff: Option<PathBuf>,
+    },
+    /// Writes the pictures of a record as OVF 2 files, and an XDMF file for ParaView beside it.
+    Convert {
+        /// The record's folder or `run.h5`.
+        path: PathBuf,
+        /// Folder for the OVF files.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Checks a model card and prints it.
+    Card {
+        /// The YAML file.
+        path: PathBuf,
+    },
+    /// Lists the devices of this machine.
+    Devices,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().verb.run() {
+        Ok(code) => code,
+        Err(problems) => {
+            eprintln!("{problems}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+impl Verb {
+    fn run(self) -> Result<ExitCode, Problems> {
+        match self {
+            Verb::Run { file, out, resume, allow_different, force, only, from, data, threads } => {
+                if let Some(n) = threads {
+                    // Only fails if the pool exists already, and nothing has run yet.
+                    let _ = spinloom_solver::set_threads(n);
+                }
+                let out = out.unwrap_or_else(|| Path::new("out").join(file.file_stem().unwrap_or_default()));
+                let document = Document::read(&file)?;
+                if document.root.get("stages").is_some() {
+                    let options = pipeline::Options { out, force, only, from, data, allow_different };
+                    pipeline::run(&document, &options)?;
+                } else {
+                    let experiment = Experiment::read(&document)?;
+                    let options = RunOptions { resume, overwrite: force, allow_different, ..RunOptions::default() };
+                    stages::simulate::run(&experiment, &out, &options)?;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Verb::Vet { file } => {
+                let document = Document::read(&file)?;
+                if document.root.get("stages").is_some() {
+                    let pipeline = pipeline::Pipeline::read(&document)?;
+                    println!("{}: a pipeline of {} stages, nothing wrong with it", file.display(), pipeline.stages.len());
+                } else {
+                    let e = Experiment::read(&document)?;
+                    println!(
+                        "{}: {} replica(s) of {} cells, at most {:.3} ns each, nothing wrong with it",
+                        file.display(),
+                        e.replicas(),
+                        e.system.mesh.cells(),
+                        1e9 * e.longest()
+                    );
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Verb::Validate { problems } => validate(&problems),
+            Verb::Record { path, diff } => inspect::record(&path, diff.as_deref()),
+            Verb::Convert { path, out } => inspect::convert(&path, &out),
+            Verb::Card { path } => {
+                print!("{}", spinloom_card::Card::read(&path)?.to_yaml());
+                Ok(ExitCode::SUCCESS)
+            }
+            Verb::Devices => {
+                println!("cpu            f32, f64; {} threads, {}", spinloom_solver::threads(), spinloom_solver::instruction_set());
+                println!("cpu:reference  f64, direct sum, one thread: the plain version that everything faster is held to");
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn validate(wanted: &[String]) -> Result<ExitCode, Problems> {
+    let all = spinloom_validate::PROBLEMS;
+    if wanted.iter().any(|w| w == "list") {
+        all.iter().for_each(|p| println!("{:<14} {}", p.name, p.about));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut problems = Problems::new();
+    for w in wanted.iter().filter(|w| all.iter().all(|p| p.name != **w)) {
+        let hint = match spinloom_base::diagnostics::nearest(w, all.iter().map(|p| p.name)) {
+            Some(n) => format!("did you mean `{n}`?"),
+            None => "`spinloom validate list` lists them".into(),
+        };
+        problems.push(Diagnostic::error(format!("there is no problem `{w}`")).hint(hint));
+    }
+    problems.into_result(Some(()))?;
+    let mut good = true;
+    for p in all.iter().filter(|p| wanted.is_empty() || wanted.iter().any(|w| w == p.name)) {
+        let report = (p.run)();
+        print!("{report}");
+        good &= report.holds();
+    }
+    println!("{}", if good { "all hold" } else { "NOT all hold" });
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -266,14 +266,21 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
     if !demag {
         first.system.terms.retain(|t| *t != Term::Demag);
     }
-    first.axes = sweep.names.into_iter().enumerate().map(|(i, (name, unit))| Axis { name, unit, values: sweep.values.iter().map(|v| v[i]).collect() }).collect();
+    first.axes = sweep
+        .names
+        .into_iter()
+        .enumerate()
+        .map(|(i, (name, unit))| Axis { name, unit, values: sweep.values.iter().map(|v| v[i]).collect() })
+        .collect();
     Some(first)
 }
 
 fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option<Experiment> {
     let mut f = Fields::of(root, "an experiment", problems)?;
     let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
-    let word = |node: Option<&Node>, default: &str, problems: &mut Problems| node.map_or(Some(default.to_string()), |n| n.text(problems).map(str::to_string));
+    let word = |node: Option<&Node>, default: &str, problems: &mut Problems| {
+        node.map_or(Some(default.to_string()), |n| n.text(problems).map(str::to_string))
+    };
     let device_node = f.optional("device");
     let (device, precision) = (word(device_node, "cpu", problems), word(f.optional("precision"), "f32", problems));
     let device = match DeviceChoice::parse(&device?, &precision?) {
@@ -291,7 +298,9 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let material_node = f.required("material", problems);
     let demag = f.optional("demag").map_or(Some(true), |n| n.bool(problems));
     let initial = f.required("initial", problems).and_then(|n| read_initial(n, problems));
-    let settle = f.optional("settle").map_or(Some(Settle::No), |n| n.choice(&["no", "relax", "minimise"], problems).map(|i| [Settle::No, Settle::Relax, Settle::Minimise][i]));
+    let settle = f.optional("settle").map_or(Some(Settle::No), |n| {
+        n.choice(&["no", "relax", "minimise"], problems).map(|i| [Settle::No, Settle::Relax, Settle::Minimise][i])
+    });
     let solver_node = f.optional("solver");
     let probes = f.optional("probes").map_or(Some(Vec::new()), |n| n.list(problems)?.iter().map(|n| read_probe(n, problems)).collect());
     let table_node = f.required("table", problems);
@@ -360,7 +369,8 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     read_phases(protocol_node?, &context, &[], &mut phases, problems)?;
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
 
-    let mut system = System { mesh, regions: map, terms: Vec::new(), replicas: vec![Replica { material, regions: None, id: 0 }], seed: seed? as u64 };
+    let mut system =
+        System { mesh, regions: map, terms: Vec::new(), replicas: vec![Replica { material, regions: None, id: 0 }], seed: seed? as u64 };
     if demag? {
         system.terms.push(Term::Demag);
     }
@@ -409,7 +419,9 @@ fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
         n[a] = cells.round().max(1.0) as usize;
         if (cells - n[a] as f64).abs() > 1e-6 * cells.max(1.0) {
             let axis = ["x", "y", "z"][a];
-            problems.push(node.error(format!("the size along {axis} is {cells:.3} cells, not a whole number")).hint("change the size or the cell"));
+            problems.push(
+                node.error(format!("the size along {axis} is {cells:.3} cells, not a whole number")).hint("change the size or the cell"),
+            );
         }
     }
     if n.iter().product::<usize>() > 1 << 30 {
@@ -428,7 +440,12 @@ fn positive_vector(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
 }
 
 /// Names and material nodes of the regions after the first, and the painted map.
-fn read_regions(node: Option<&Node>, mesh: &Mesh, geometry: &Shape, problems: &mut Problems) -> Option<(Vec<(String, Option<Node>)>, RegionMap)> {
+fn read_regions(
+    node: Option<&Node>,
+    mesh: &Mesh,
+    geometry: &Shape,
+    problems: &mut Problems,
+) -> Option<(Vec<(String, Option<Node>)>, RegionMap)> {
     let mut cells = vec![RegionMap::VACUUM; mesh.cells()];
     for i in geometry.cells(mesh) {
         cells[i] = 0;
@@ -439,7 +456,9 @@ fn read_regions(node: Option<&Node>, mesh: &Mesh, geometry: &Shape, problems: &m
     let mut names = Vec::new();
     for (name, place, node) in node.map_or(Some(&[][..]), |n| n.entries(problems))? {
         if ParameterId::by_name(name).is_some() || name == "all" {
-            problems.push(Diagnostic::error(format!("a region cannot be called `{name}`")).at(place.clone()).hint("that is a name of this program"));
+            problems.push(
+                Diagnostic::error(format!("a region cannot be called `{name}`")).at(place.clone()).hint("that is a name of this program"),
+            );
         }
         let mut f = Fields::of(node, "a region", problems)?;
         let shape = f.required("shape", problems).and_then(|n| Shape::read(n, problems));
@@ -467,7 +486,12 @@ fn read_regions(node: Option<&Node>, mesh: &Mesh, geometry: &Shape, problems: &m
 }
 
 /// One parameter: `15 pJ/m`, `[0, 0, 0.1 T]`, or `{value: …, wave: {…}}`.
-fn read_parameter(key: &str, place: &spinloom_base::Place, node: &Node, problems: &mut Problems) -> Option<(ParameterId, [f64; 3], Waveform)> {
+fn read_parameter(
+    key: &str,
+    place: &spinloom_base::Place,
+    node: &Node,
+    problems: &mut Problems,
+) -> Option<(ParameterId, [f64; 3], Waveform)> {
     let Some(id) = ParameterId::by_name(key) else {
         let names = PARAMETERS.iter().map(|p| p.name);
         let hint = match nearest(key, names.clone()) {
@@ -633,7 +657,9 @@ fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> O
     };
     let mut f = Fields::of(node, "the solver", problems)?;
     let names: Vec<&str> = tableau::ALL.iter().map(|t| t.name).collect();
-    let method = f.optional("stepper").map_or(Some(if thermal { &tableau::HEUN } else { &tableau::RK45 }), |n| n.choice(&names, problems).map(|i| tableau::ALL[i]));
+    let method = f
+        .optional("stepper")
+        .map_or(Some(if thermal { &tableau::HEUN } else { &tableau::RK45 }), |n| n.choice(&names, problems).map(|i| tableau::ALL[i]));
     let (dt, max_err) = (f.optional("dt"), f.optional("max_err"));
     f.finish(problems);
     let step = match (dt, max_err) {
@@ -751,7 +777,13 @@ fn read_conditions(node: &Node, context: &Context<'_>, problems: &mut Problems) 
 
 /// Appends the phases of a list; `outer` are conditions of the blocks around, which lead behind their block. Exits of a block that is
 /// not finished yet point to `usize::MAX - depth` until its end is known.
-fn read_phases(node: &Node, context: &Context<'_>, outer: &[(Condition, usize)], phases: &mut Vec<Phase>, problems: &mut Problems) -> Option<()> {
+fn read_phases(
+    node: &Node,
+    context: &Context<'_>,
+    outer: &[(Condition, usize)],
+    phases: &mut Vec<Phase>,
+    problems: &mut Problems,
+) -> Option<()> {
     let list = node.list(problems)?;
     if list.is_empty() {
         problems.push(node.error("an empty protocol: nothing would run"));
@@ -801,7 +833,11 @@ fn read_phases(node: &Node, context: &Context<'_>, outer: &[(Condition, usize)],
 }
 
 /// `{J: […], roi.B_ext: […]}`.
-fn read_settings(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>> {
+fn read_settings(
+    node: &Node,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>> {
     let mut list = Vec::new();
     for (key, place, value) in node.entries(problems)? {
         let (region, parameter) = match key.split_once('.') {
@@ -809,7 +845,8 @@ fn read_settings(node: &Node, context: &Context<'_>, problems: &mut Problems) ->
                 Some(i) => (Some(i + 1), parameter),
                 None => {
                     let names = context.regions.iter().map(|(n, _)| n.as_str());
-                    let hint = nearest(region, names.clone()).map_or_else(|| format!("the regions are {}", one_of(names)), |k| format!("did you mean `{k}`?"));
+                    let hint = nearest(region, names.clone())
+                        .map_or_else(|| format!("the regions are {}", one_of(names)), |k| format!("did you mean `{k}`?"));
                     problems.push(Diagnostic::error(format!("there is no region `{region}`")).at(place.clone()).hint(hint));
                     continue;
                 }

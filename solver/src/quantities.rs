@@ -75,7 +75,8 @@ const LIST: &[(&str, &str, Source)] = &[
 ];
 
 fn all() -> Vec<Quantity> {
-    let mut list: Vec<Quantity> = LIST.iter().map(|(n, u, s)| Quantity { name: (*n).into(), unit: (*u).into(), source: s.clone() }).collect();
+    let mut list: Vec<Quantity> =
+        LIST.iter().map(|(n, u, s)| Quantity { name: (*n).into(), unit: (*u).into(), source: s.clone() }).collect();
     for term in Term::ALL.iter().filter(|t| t.has_energy()) {
         let group = term.info().group;
         let name = format!("E_{group}");

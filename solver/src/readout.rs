@@ -168,7 +168,8 @@ mod tests {
         let cells = Shape::All.cells(&mesh);
         let hall = Probe { name: "a".into(), shape: Shape::All, kind: ProbeKind::Hall { amplitude: 2e-6 } };
         assert!((hall.read(&mesh, &regions, &cells, &m) + 2e-6).abs() < 1e-12);
-        let junction = Probe { name: "a".into(), shape: Shape::All, kind: ProbeKind::Junction { ra: 1e-11, tmr: 1.0, reference: [0.0, 0.0, 1.0] } };
+        let junction =
+            Probe { name: "a".into(), shape: Shape::All, kind: ProbeKind::Junction { ra: 1e-11, tmr: 1.0, reference: [0.0, 0.0, 1.0] } };
         let area = 200e-9 * 40e-9;
         // All antiparallel: G = A/RA/(1 + TMR); all parallel: A/RA.
         assert!((junction.read(&mesh, &regions, &cells, &m) / (area / 1e-11) - 0.5).abs() < 1e-6);

@@ -6,7 +6,9 @@ use crate::readout::{Wall, wall};
 use crate::simulation::{Simulation, Step};
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_kernels::{Control, PARAMETERS, ParameterId, Status, Term, Waveform};
-use spinloom_record::{Checkpoint, Choice, Column, Coordinate, Event, Header, Mesh, Options, Parameter, Precision, Replica, Resumed, Volatile, Writer};
+use spinloom_record::{
+    Checkpoint, Choice, Column, Coordinate, Event, Header, Mesh, Options, Parameter, Precision, Replica, Resumed, Volatile, Writer,
+};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -83,7 +85,8 @@ struct Cursor {
 pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome, Problems> {
     let clock = Instant::now();
     let trouble = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::error(e.to_string()));
-    let mut sim = Simulation::new(experiment.system.clone(), experiment.device, experiment.tableau, experiment.step).map_err(|e| trouble(&e))?;
+    let mut sim =
+        Simulation::new(experiment.system.clone(), experiment.device, experiment.tableau, experiment.step).map_err(|e| trouble(&e))?;
     let header = header(experiment, &sim);
     let mut record_options = options.record.clone();
     record_options.overwrite = options.overwrite;
@@ -98,7 +101,13 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             longest: cursors
                 .iter()
                 .enumerate()
-                .map(|(r, c)| if c.done { sim.control(r).t } else { c.phase_start + experiment.protocol[r][c.phase..].iter().map(|p| p.duration).sum::<f64>() })
+                .map(|(r, c)| {
+                    if c.done {
+                        sim.control(r).t
+                    } else {
+                        c.phase_start + experiment.protocol[r][c.phase..].iter().map(|p| p.duration).sum::<f64>()
+                    }
+                })
                 .sum(),
             evaluations: controls.map(|c| c.evaluations).sum(),
             elapsed: clock.elapsed(),
@@ -189,7 +198,14 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
 }
 
 /// Writes the row a replica is due for, and moves it on if a condition or the end of its phase says so.
-fn settle_row(experiment: &Experiment, sim: &mut Simulation, cursor: &mut Cursor, r: usize, places: &[Vec<usize>], writer: &mut Writer) -> Result<(), Problems> {
+fn settle_row(
+    experiment: &Experiment,
+    sim: &mut Simulation,
+    cursor: &mut Cursor,
+    r: usize,
+    places: &[Vec<usize>],
+    writer: &mut Writer,
+) -> Result<(), Problems> {
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
     let values = row(experiment, sim, cursor, r, places);
@@ -218,7 +234,14 @@ fn settle_row(experiment: &Experiment, sim: &mut Simulation, cursor: &mut Cursor
 }
 
 /// Begins a phase: its parameters, its clock, its event.
-fn enter(experiment: &Experiment, sim: &mut Simulation, cursor: &mut Cursor, r: usize, phase: usize, writer: &mut Writer) -> Result<(), Problems> {
+fn enter(
+    experiment: &Experiment,
+    sim: &mut Simulation,
+    cursor: &mut Cursor,
+    r: usize,
+    phase: usize,
+    writer: &mut Writer,
+) -> Result<(), Problems> {
     let t = sim.control(r).t;
     (cursor.phase, cursor.phase_start, cursor.rows) = (phase, t, 0);
     cursor.visited.push(phase as u64);
@@ -305,9 +328,15 @@ fn save(sim: &Simulation, cursors: &[Cursor]) -> Checkpoint {
     c.integers.insert("control".into(), controls.iter().flat_map(|c| [c.steps, c.attempts, c.evaluations]).collect());
     c.arrays.insert(
         "cursor".into(),
-        cursors.iter().flat_map(|c| [c.phase_start, c.last_wall.map_or(f64::NAN, |l| l.0), c.last_wall.map_or(f64::NAN, |l| l.1)]).collect(),
+        cursors
+            .iter()
+            .flat_map(|c| [c.phase_start, c.last_wall.map_or(f64::NAN, |l| l.0), c.last_wall.map_or(f64::NAN, |l| l.1)])
+            .collect(),
     );
-    c.integers.insert("cursor".into(), cursors.iter().flat_map(|c| [c.phase as u64, c.rows, c.pictures, u64::from(c.done), u64::from(c.last_wall.is_some())]).collect());
+    c.integers.insert(
+        "cursor".into(),
+        cursors.iter().flat_map(|c| [c.phase as u64, c.rows, c.pictures, u64::from(c.done), u64::from(c.last_wall.is_some())]).collect(),
+    );
     c.integers.insert("visits".into(), cursors.iter().map(|c| c.visited.len() as u64).collect());
     c.integers.insert("visited".into(), cursors.iter().flat_map(|c| c.visited.iter().copied()).collect());
     c
@@ -363,7 +392,10 @@ fn same_bits(before: &Header, now: &Header) -> Result<(), Problems> {
     let mut problems = Problems::new();
     let mut compare = |what: &str, a: String, b: String| {
         if a != b {
-            problems.push(Diagnostic::error(format!("{what} was {a} and is {b} now")).hint("resume where it is the same, or say --allow-different and accept other bits"));
+            problems.push(
+                Diagnostic::error(format!("{what} was {a} and is {b} now"))
+                    .hint("resume where it is the same, or say --allow-different and accept other bits"),
+            );
         }
     };
     compare("the experiment", before.source.sha256(), now.source.sha256());
@@ -424,7 +456,11 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     let replicas = (0..sim.replicas())
         .map(|r| Replica {
             label: experiment.axes.iter().map(|a| format!("{} = {:.6e} {}", a.name, a.values[r], a.unit)).collect::<Vec<_>>().join(", "),
-            coordinates: experiment.axes.iter().map(|a| Coordinate { name: a.name.clone(), value: a.values[r], unit: a.unit.clone() }).collect(),
+            coordinates: experiment
+                .axes
+                .iter()
+                .map(|a| Coordinate { name: a.name.clone(), value: a.values[r], unit: a.unit.clone() })
+                .collect(),
         })
         .collect();
     Header {

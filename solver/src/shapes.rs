@@ -80,7 +80,8 @@ impl Shape {
             problems.push(node.error("a shape is exactly one of `box`, `ellipse`, `ellipsoid`, `union`, `intersection` and `not`"));
             return None;
         };
-        let list = |problems: &mut Problems| -> Option<Vec<Shape>> { inner.list(problems)?.iter().map(|n| Shape::read(n, problems)).collect() };
+        let list =
+            |problems: &mut Problems| -> Option<Vec<Shape>> { inner.list(problems)?.iter().map(|n| Shape::read(n, problems)).collect() };
         match kind {
             "box" => {
                 let mut f = Fields::of(inner, "a box", problems)?;

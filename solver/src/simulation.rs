@@ -8,6 +8,24 @@ use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Re
 use spinloom_kernels::terms::Extra;
 use spinloom_kernels::{Control, Device, DeviceError, ParameterId, RegionMap, Status, System, Term};
 
+/// Number of threads that simulations use.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Sets it, before anything has run.
+///
+/// # Errors
+/// If something has run already.
+pub fn set_threads(n: usize) -> Result<(), Problems> {
+    rayon::ThreadPoolBuilder::new().num_threads(n).build_global().map_err(|e| Diagnostic::error(e.to_string()).into())
+}
+
+/// The instruction set that inner loops use on this machine.
+pub fn instruction_set() -> &'static str {
+    spinloom_kernels::cpu::isa::Isa::widest().name()
+}
+
 /// Which machine computes, and how precisely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -29,9 +47,15 @@ impl DeviceChoice {
             ("cpu" | "auto", "f32") => Ok(Self::CpuSingle),
             ("cpu" | "auto", "f64") => Ok(Self::CpuDouble),
             ("cpu:reference", "f64") => Ok(Self::Reference),
-            ("cpu:reference", _) => Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into()),
-            ("cpu" | "auto", _) => Err(Diagnostic::error(format!("`{precision}` is not a precision")).hint("it can be `f32` or `f64`").into()),
-            _ => Err(Diagnostic::error(format!("`{device}` is not a device of this program")).hint("it can be `cpu`, `cpu:reference` or `auto`").into()),
+            ("cpu:reference", _) => {
+                Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into())
+            }
+            ("cpu" | "auto", _) => {
+                Err(Diagnostic::error(format!("`{precision}` is not a precision")).hint("it can be `f32` or `f64`").into())
+            }
+            _ => Err(Diagnostic::error(format!("`{device}` is not a device of this program"))
+                .hint("it can be `cpu`, `cpu:reference` or `auto`")
+                .into()),
         }
     }
 
@@ -110,7 +134,8 @@ impl Simulation {
         let attempt = device.prepare(&plan)?;
         let start = if tableau.fsal && !noisy { Some(device.prepare(&start_plan(&system, &buffers, &all, Motion::Llg))?) } else { None };
         let stale = vec![true; system.replicas.len()];
-        let mut simulation = Self { system, device, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
+        let mut simulation =
+            Self { system, device, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
         for r in 0..simulation.replicas() {
             let mut control = Control::new();
             match step {
@@ -182,7 +207,12 @@ impl Simulation {
     /// Sets the time (s) at which a replica pauses next, no later than a jump of one of its waveforms, and lets it run.
     pub fn run_to(&mut self, replica: usize, t: f64) {
         let mut control = self.device.control(replica);
-        let jump = self.system.replicas[replica].material.waveforms.iter().filter_map(|(_, w)| w.next_jump(control.t)).fold(f64::INFINITY, f64::min);
+        let jump = self.system.replicas[replica]
+            .material
+            .waveforms
+            .iter()
+            .filter_map(|(_, w)| w.next_jump(control.t))
+            .fold(f64::INFINITY, f64::min);
         if self.system.replicas[replica].material.waveforms.iter().any(|(_, w)| w.at(control.t) != w.before(control.t)) {
             self.stale[replica] = true;
         }
@@ -243,7 +273,8 @@ impl Simulation {
                     error: None,
                     measure: false,
                 }));
-                let prepared = self.device.prepare(&Plan { name: "field".into(), passes }).expect("a plan of the same passes was accepted before");
+                let prepared =
+                    self.device.prepare(&Plan { name: "field".into(), passes }).expect("a plan of the same passes was accepted before");
                 self.fields.push((positions, prepared));
                 prepared
             }
@@ -281,7 +312,10 @@ impl Simulation {
                 let regions = &self.system.regions_of(r).cells;
                 let ms: Vec<f64> = self.system.replicas[r].material.regions.iter().map(|v| v.scalar(ParameterId::Msat)).collect();
                 let sum: f64 = (0..cells)
-                    .map(|i| ms.get(usize::from(regions[i])).map_or(0.0, |ms| ms * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>()))
+                    .map(|i| {
+                        ms.get(usize::from(regions[i]))
+                            .map_or(0.0, |ms| ms * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>())
+                    })
                     .sum();
                 *total -= volume * sum / degree;
             }
@@ -484,7 +518,12 @@ fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], m
             }
             w
         });
-        passes.push(Pass::Cells(Cells { combine, error, measure: last || i == 0, ..cells(b, stage_m(i), terms, tableau.c[i], motion, write) }));
+        passes.push(Pass::Cells(Cells {
+            combine,
+            error,
+            measure: last || i == 0,
+            ..cells(b, stage_m(i), terms, tableau.c[i], motion, write)
+        }));
     }
     passes.push(Pass::Control(Rule::End { order: f64::from(tableau.control_order) }));
     Plan { name: format!("{} step", tableau.name), passes }

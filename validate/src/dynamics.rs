@@ -9,7 +9,15 @@ use std::time::Instant;
 /// Reversal in field 1, against the mean of the published solutions.
 pub fn sp4_field1() -> Report {
     // OOMMF itself is 0.0021/0.0062/0.0014 away from the mean.
-    sp4("sp4-field1", [-24.6e-3, 4.3e-3, 0.0], include_str!("../reference/sp4_field1_published_mean.csv"), 1e-9, 0.0065, 138.5, Some([-0.98451, 0.12745, 0.04315]))
+    sp4(
+        "sp4-field1",
+        [-24.6e-3, 4.3e-3, 0.0],
+        include_str!("../reference/sp4_field1_published_mean.csv"),
+        1e-9,
+        0.0065,
+        138.5,
+        Some([-0.98451, 0.12745, 0.04315]),
+    )
 }
 
 /// Reversal in field 2; later than 0.4 ns the end domains make it sensitive to the mesh.
@@ -26,7 +34,8 @@ fn sp4(name: &'static str, field: [f64; 3], published: &str, until: f64, toleran
     let mesh = Mesh::new([200, 50, 1], [2.5e-9, 2.5e-9, 3e-9]);
     let cells = mesh.cells();
     let system = System::new(mesh, RegionMap::uniform(cells), Material::uniform(v, 1));
-    let mut sim = Simulation::new(system, DeviceChoice::CpuSingle, &tableau::RKF45, Step::Adaptive { max_err: 1e-6 }).expect("an open mesh");
+    let mut sim =
+        Simulation::new(system, DeviceChoice::CpuSingle, &tableau::RKF45, Step::Adaptive { max_err: 1e-6 }).expect("an open mesh");
     let mut m = vec![0.0; 3 * cells];
     m[..cells].fill(1.0);
     m[cells..2 * cells].fill(0.1);
@@ -58,14 +67,38 @@ fn sp4(name: &'static str, field: [f64; 3], published: &str, until: f64, toleran
     let control = sim.control(0);
     let mut checks = vec![];
     for (c, (got, want)) in ["mx", "my", "mz"].iter().zip(start.iter().zip([0.966716, 0.125749, 0.0])) {
-        checks.push(Check { what: format!("relaxed <{c}>"), got: *got, want, tolerance: 2e-4, reason: "OOMMF on the same mesh, which stopped relaxing earlier" });
+        checks.push(Check {
+            what: format!("relaxed <{c}>"),
+            got: *got,
+            want,
+            tolerance: 2e-4,
+            reason: "OOMMF on the same mesh, which stopped relaxing earlier",
+        });
     }
-    checks.push(Check { what: "first zero of <mx> (ps)".into(), got: zero, want: crossing, tolerance: 0.5, reason: "spread of the published solutions" });
+    checks.push(Check {
+        what: "first zero of <mx> (ps)".into(),
+        got: zero,
+        want: crossing,
+        tolerance: 0.5,
+        reason: "spread of the published solutions",
+    });
     for (c, w) in ["mx", "my", "mz"].iter().zip(worst) {
-        checks.push(Check { what: format!("largest distance of <{c}> from the published mean"), got: w, want: 0.0, tolerance, reason: "that of established codes" });
+        checks.push(Check {
+            what: format!("largest distance of <{c}> from the published mean"),
+            got: w,
+            want: 0.0,
+            tolerance,
+            reason: "that of established codes",
+        });
     }
     for (c, want) in end.into_iter().flatten().enumerate() {
-        checks.push(Check { what: format!("<{}> at 1 ns", ["mx", "my", "mz"][c]), got: m[c], want, tolerance: 5e-4, reason: "OOMMF on the same mesh" });
+        checks.push(Check {
+            what: format!("<{}> at 1 ns", ["mx", "my", "mz"][c]),
+            got: m[c],
+            want,
+            tolerance: 5e-4,
+            reason: "OOMMF on the same mesh",
+        });
     }
     Report {
         name,
@@ -94,9 +127,20 @@ pub fn macrospin() -> Report {
             let m = sim.m(0);
             worst = worst.max((0..3).map(|c| (m[c] - row[1 + c]).abs()).fold(0.0, f64::max));
         }
-        checks.push(Check { what: format!("largest distance from the closed form, {name}"), got: worst, want: 0.0, tolerance, reason: "tolerance of the step and rounding" });
+        checks.push(Check {
+            what: format!("largest distance from the closed form, {name}"),
+            got: worst,
+            want: 0.0,
+            tolerance,
+            reason: "tolerance of the step and rounding",
+        });
     }
-    Report { name: "macrospin", source: "m = (cos wt, sin wt, sinh(a wt))/cosh(a wt)", work: format!("{:.1} s", clock.elapsed().as_secs_f64()), checks }
+    Report {
+        name: "macrospin",
+        source: "m = (cos wt, sin wt, sinh(a wt))/cosh(a wt)",
+        work: format!("{:.1} s", clock.elapsed().as_secs_f64()),
+        checks,
+    }
 }
 
 /// Where <mz> of a chain changes sign, by linear interpolation (cells).
@@ -119,15 +163,24 @@ pub fn wall_sot() -> Report {
             }
             let mut v = Values::default();
             let ms = 1e6;
-            for (p, x) in [(P::Msat, ms), (P::Aex, 15e-12), (P::Dind, sd * 0.5e-3), (P::Ku1, 1e6 - 0.5 * MU0 * ms * ms), (P::Alpha, alpha), (P::ThetaSh, 0.5)] {
+            for (p, x) in [
+                (P::Msat, ms),
+                (P::Aex, 15e-12),
+                (P::Dind, sd * 0.5e-3),
+                (P::Ku1, 1e6 - 0.5 * MU0 * ms * ms),
+                (P::Alpha, alpha),
+                (P::ThetaSh, 0.5),
+            ] {
                 v.set_scalar(p, x);
             }
             v.set(P::J, [sj * j, 0.0, 0.0]);
             // Periodic across: a chain has no edges for the DMI to act on.
             let n = 600;
-            let mut system = System::new(Mesh { n: [n, 1, 1], cell: [1e-9; 3], pbc: [0, 1, 0] }, RegionMap::uniform(n), Material::uniform(v, 1));
+            let mut system =
+                System::new(Mesh { n: [n, 1, 1], cell: [1e-9; 3], pbc: [0, 1, 0] }, RegionMap::uniform(n), Material::uniform(v, 1));
             system.terms.retain(|t| *t != Term::Demag);
-            let mut sim = Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RKF45, Step::Adaptive { max_err: 1e-5 }).expect("a chain");
+            let mut sim =
+                Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RKF45, Step::Adaptive { max_err: 1e-5 }).expect("a chain");
             // Up on the left, down on the right, in the middle; the centre along −x for D > 0.
             let mut m = vec![0.0; 3 * n];
             for i in 0..n {

@@ -11,7 +11,12 @@ use std::time::Instant;
 pub fn prisms() -> Report {
     let clock = Instant::now();
     let mut checks = Vec::new();
-    for (line, row) in include_str!("../reference/demag_prisms.csv").lines().filter(|l| !l.starts_with('#')).skip(1).zip(table(include_str!("../reference/demag_prisms.csv"))) {
+    for (line, row) in include_str!("../reference/demag_prisms.csv")
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+        .skip(1)
+        .zip(table(include_str!("../reference/demag_prisms.csv")))
+    {
         let (size, exact) = ([row[1], row[2], row[3]], [row[4], row[5], row[6]]);
         // At most 60 cells an axis, 3 across the thickness, whatever the shape of the cells.
         let n = size.map(|s| ((s / size[0].max(size[1]).max(size[2]) * 60.0) as usize).clamp(2, 60));
@@ -20,7 +25,8 @@ pub fn prisms() -> Report {
         v.set_scalar(P::Msat, 1e6);
         let system = System::new(Mesh::new(n, cell), RegionMap::uniform(n.iter().product()), Material::uniform(v, 1));
         let cells = system.mesh.cells();
-        let mut sim = Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-5 }).expect("an open mesh");
+        let mut sim =
+            Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-5 }).expect("an open mesh");
         for axis in 0..3 {
             let mut m = vec![0.0; 3 * cells];
             m[axis * cells..(axis + 1) * cells].fill(1.0);
@@ -36,7 +42,12 @@ pub fn prisms() -> Report {
             });
         }
     }
-    Report { name: "prisms", source: "Aharoni, J. Appl. Phys. 83, 3432 (1998)", work: format!("{:.1} s", clock.elapsed().as_secs_f64()), checks }
+    Report {
+        name: "prisms",
+        source: "Aharoni, J. Appl. Phys. 83, 3432 (1998)",
+        work: format!("{:.1} s", clock.elapsed().as_secs_f64()),
+        checks,
+    }
 }
 
 /// The tensor against 70-digit values: the largest relative error near and far.
@@ -52,12 +63,21 @@ pub fn newell() -> Report {
         let distance = (r[0] * r[0] + r[1] * r[1] + r[2] * r[2]).sqrt() / (d[0] * d[1] * d[2]).cbrt();
         if distance < 10.0 { near = near.max(error) } else { far = far.max(error) }
     }
-    let check = |what: &str, got, tolerance| Check { what: what.into(), got, want: 0.0, tolerance, reason: "relative to the largest component of the pair" };
+    let check = |what: &str, got, tolerance| Check {
+        what: what.into(),
+        got,
+        want: 0.0,
+        tolerance,
+        reason: "relative to the largest component of the pair",
+    };
     Report {
         name: "newell",
         source: "Newell, Williams and Dunlop, J. Geophys. Res. 98, 9551 (1993), in 70-digit arithmetic",
         work: format!("{:.1} s", clock.elapsed().as_secs_f64()),
-        checks: vec![check("largest relative error, nearer than 10 cells", near, 1e-8), check("largest relative error, 10 to 1000 cells", far, 1e-8)],
+        checks: vec![
+            check("largest relative error, nearer than 10 cells", near, 1e-8),
+            check("largest relative error, 10 to 1000 cells", far, 1e-8),
+        ],
     }
 }
 
@@ -80,7 +100,9 @@ pub fn dmi1d() -> Report {
     sim.relax();
     let m = sim.m(0);
     let codes = table(include_str!("../reference/dmi1d_fd_codes.csv"));
-    let worst = |column: usize, component: usize| codes.iter().enumerate().map(|(i, r)| (r[column] - m[component * 100 + i]).abs()).fold(0.0, f64::max);
+    let worst = |column: usize, component: usize| {
+        codes.iter().enumerate().map(|(i, r)| (r[column] - m[component * 100 + i]).abs()).fold(0.0, f64::max)
+    };
     let ode = table(include_str!("../reference/dmi1d_ode.csv"));
     // The exact profile at a cell centre, between the two nearest given points.
     let exact = |x: f64, c: usize| {
@@ -95,11 +117,27 @@ pub fn dmi1d() -> Report {
         source: "Cortés-Ortuño et al., New J. Phys. 20, 113015 (2018)",
         work: format!("{:.1} s", clock.elapsed().as_secs_f64()),
         checks: vec![
-            Check { what: "|mx| in the last cell".into(), got: m[99].abs(), want: 0.61345, tolerance: 1e-5, reason: "OOMMF, fidimag and mumax3 agree to 5e-6" },
+            Check {
+                what: "|mx| in the last cell".into(),
+                got: m[99].abs(),
+                want: 0.61345,
+                tolerance: 1e-5,
+                reason: "OOMMF, fidimag and mumax3 agree to 5e-6",
+            },
             check("largest distance of mx from mumax3", worst(5, 0), 2e-5, "its single precision and relaxation"),
             check("largest distance of mz from mumax3", worst(6, 2), 2e-5, "its single precision and relaxation"),
-            check("largest distance of mx from the exact profile", off(1, 0), 0.0030, "a 1 nm mesh, 0.0020, plus interpolation of the table"),
-            check("largest distance of mz from the exact profile", off(2, 2), 0.0045, "a 1 nm mesh, 0.0034, plus interpolation of the table"),
+            check(
+                "largest distance of mx from the exact profile",
+                off(1, 0),
+                0.0030,
+                "a 1 nm mesh, 0.0020, plus interpolation of the table",
+            ),
+            check(
+                "largest distance of mz from the exact profile",
+                off(2, 2),
+                0.0045,
+                "a 1 nm mesh, 0.0034, plus interpolation of the table",
+            ),
         ],
     }
 }

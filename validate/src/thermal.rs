@@ -32,7 +32,13 @@ pub fn fokker_planck() -> Report {
         sim.run_all_to(row[0]);
         let m = mean(&sim.m(0))[2];
         if [1e-9, 2e-9, 5e-9].iter().any(|t| (t - row[0]).abs() < 1e-15) {
-            checks.push(Check { what: format!("<mz> after {:.0} ns", 1e9 * row[0]), got: m, want: row[1], tolerance: 0.004, reason: "three standard errors of 65 536 spins, 0.0012 each" });
+            checks.push(Check {
+                what: format!("<mz> after {:.0} ns", 1e9 * row[0]),
+                got: m,
+                want: row[1],
+                tolerance: 0.004,
+                reason: "three standard errors of 65 536 spins, 0.0012 each",
+            });
         }
     }
     let work = format!("65536 cells, {} evaluations, {:.1} s", sim.control(0).evaluations, clock.elapsed().as_secs_f64());
@@ -61,8 +67,20 @@ pub fn langevin() -> Report {
             square += m[2 * cells..].iter().map(|z| z * z).sum::<f64>() / cells as f64 / 20.0;
         }
         let error = 4.0 * 0.6 / (16384.0f64 * 20.0 / 2.0).sqrt();
-        checks.push(Check { what: format!("<mz> at {} K", row[0]), got: sum, want: row[2], tolerance: error, reason: "four standard errors" });
-        checks.push(Check { what: format!("<mz^2> at {} K", row[0]), got: square, want: row[3], tolerance: error, reason: "four standard errors" });
+        checks.push(Check {
+            what: format!("<mz> at {} K", row[0]),
+            got: sum,
+            want: row[2],
+            tolerance: error,
+            reason: "four standard errors",
+        });
+        checks.push(Check {
+            what: format!("<mz^2> at {} K", row[0]),
+            got: square,
+            want: row[3],
+            tolerance: error,
+            reason: "four standard errors",
+        });
     }
     Report { name: "langevin", source: "coth xi - 1/xi", work: format!("{:.1} s", clock.elapsed().as_secs_f64()), checks }
 }

@@ -232,13 +232,13 @@ impl Card {
                 problems.push(Diagnostic::file(name, format!("parameter `{symbol}` is {}, not a number", p.value)));
             }
             if let Some([low, high]) = p.interval
-                && !(low <= high)
+                && (low > high || low.is_nan() || high.is_nan())
             {
                 problems.push(Diagnostic::file(name, format!("the interval of `{symbol}` runs from {low} to {high}")));
             }
         }
         for (quantity, r) in &self.validity {
-            if !(r.min <= r.max) {
+            if r.min > r.max || r.min.is_nan() || r.max.is_nan() {
                 problems.push(Diagnostic::file(name, format!("the validity range of `{quantity}` runs from {} to {}", r.min, r.max)));
             }
         }

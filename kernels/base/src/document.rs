@@ -250,7 +250,13 @@ impl Node {
         let si = units::si_symbol(dimension);
         let nodes = match &self.value {
             Value::List(list) => list.clone(),
-            _ => values.iter().map(|v| Node { place: self.place.clone(), value: if dimension == Dimension::NONE { Value::Number(*v) } else { Value::Text(format!("{v:e} {si}")) } }).collect(),
+            _ => values
+                .iter()
+                .map(|v| Node {
+                    place: self.place.clone(),
+                    value: if dimension == Dimension::NONE { Value::Number(*v) } else { Value::Text(format!("{v:e} {si}")) },
+                })
+                .collect(),
         };
         Some((nodes, values, dimension))
     }

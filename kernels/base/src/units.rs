@@ -206,8 +206,12 @@ pub fn si_symbol(dimension: Dimension) -> String {
             return (*name).to_string();
         }
     }
-    let parts: Vec<String> =
-        ["m", "kg", "s", "A", "K"].iter().zip(dimension.0).filter(|(_, e)| *e != 0).map(|(s, e)| if e == 1 { s.to_string() } else { format!("{s}^{e}") }).collect();
+    let parts: Vec<String> = ["m", "kg", "s", "A", "K"]
+        .iter()
+        .zip(dimension.0)
+        .filter(|(_, e)| *e != 0)
+        .map(|(s, e)| if e == 1 { s.to_string() } else { format!("{s}^{e}") })
+        .collect();
     parts.join(" ")
 }
 
@@ -281,7 +285,9 @@ mod tests {
 
     #[test]
     fn every_named_dimension_has_a_unit_that_reads_back() {
-        for d in [Dimension::FIELD, Dimension::CURRENT_DENSITY, Dimension::EXCHANGE, Dimension::LENGTH, Dimension::GYROMAGNETIC, Dimension::NONE] {
+        for d in
+            [Dimension::FIELD, Dimension::CURRENT_DENSITY, Dimension::EXCHANGE, Dimension::LENGTH, Dimension::GYROMAGNETIC, Dimension::NONE]
+        {
             let text = format!("2 {}", si_symbol(d));
             assert_eq!(parse(&text, d), Ok(2.0), "{text}");
             assert_eq!(dimension_of(&text), Some(d));

@@ -31,7 +31,9 @@ pub fn cheapest(n: usize) -> usize {
         }
         if m == 1 { per_element } else { f64::INFINITY }
     };
-    (n.max(1)..=2 * n.max(1)).min_by(|a, b| (*a as f64 * cost(*a)).total_cmp(&(*b as f64 * cost(*b)))).expect("there is a power of two in the range")
+    (n.max(1)..=2 * n.max(1))
+        .min_by(|a, b| (*a as f64 * cost(*a)).total_cmp(&(*b as f64 * cost(*b))))
+        .expect("there is a power of two in the range")
 }
 
 fn is_smooth(mut n: usize) -> bool {
@@ -132,7 +134,17 @@ fn part<T>(x: &[Lane<T>], s: usize, m: usize, p: usize, j: usize) -> &[T] {
 }
 
 #[inline(always)]
-fn pair<T: Real, const FMA: bool>(ar: &[T], ai: &[T], br: &[T], bi: &[T], w: (T, T), or0: &mut [T], oi0: &mut [T], or1: &mut [T], oi1: &mut [T]) {
+fn pair<T: Real, const FMA: bool>(
+    ar: &[T],
+    ai: &[T],
+    br: &[T],
+    bi: &[T],
+    w: (T, T),
+    or0: &mut [T],
+    oi0: &mut [T],
+    or1: &mut [T],
+    oi1: &mut [T],
+) {
     for l in 0..or0.len() {
         (or0[l], oi0[l]) = (ar[l] + br[l], ai[l] + bi[l]);
         (or1[l], oi1[l]) = turn::<T, FMA>(ar[l] - br[l], ai[l] - bi[l], w);
@@ -181,7 +193,17 @@ fn step_body<T: Real, const FMA: bool>(step: &Step<T>, xr: &[Lane<T>], xi: &[Lan
             2 => {
                 let ((or0, or1), (oi0, oi1)) = (or.split_at_mut(run), oi.split_at_mut(run));
                 let (ar, br, ai, bi) = (part(xr, s, m, p, 0), part(xr, s, m, p, 1), part(xi, s, m, p, 0), part(xi, s, m, p, 1));
-                pair::<T, FMA>(&ar[..run], &ai[..run], &br[..run], &bi[..run], w[0], &mut or0[..run], &mut oi0[..run], &mut or1[..run], &mut oi1[..run]);
+                pair::<T, FMA>(
+                    &ar[..run],
+                    &ai[..run],
+                    &br[..run],
+                    &bi[..run],
+                    w[0],
+                    &mut or0[..run],
+                    &mut oi0[..run],
+                    &mut or1[..run],
+                    &mut oi1[..run],
+                );
             }
             4 => {
                 let ((lr, hr), (li, hi)) = (or.split_at_mut(2 * run), oi.split_at_mut(2 * run));

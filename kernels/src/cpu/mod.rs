@@ -299,7 +299,8 @@ impl<T: Real> Cpu<T> {
             Pass::Combine(combine) => {
                 let out = place(combine.out);
                 let mut to = std::mem::take(&mut member.buffers[out.0][out.1]);
-                let (base, rates): (_, Vec<_>) = (place(combine.base), combine.weights.iter().filter(|w| w.1 != 0.0).map(|(r, w)| (place(*r), *w)).collect());
+                let (base, rates): (_, Vec<_>) =
+                    (place(combine.base), combine.weights.iter().filter(|w| w.1 != 0.0).map(|(r, w)| (place(*r), *w)).collect());
                 let (cells, nx, dt) = (self.mesh.cells(), self.mesh.n[0], member.control.dt_now);
                 let shared = Shared::new(&mut to);
                 self.each_row(|row| {

@@ -8,9 +8,7 @@
 use clap::Parser;
 use spinloom_base::Problems;
 use spinloom_card::Card;
-use spinloom_network::{
-    ClipGradient, Config, Crossbar, Dataset, NeuronModel, Outcome, Progress, Reset, Schedule, Source, Surrogate, train,
-};
+use spinloom_network::{Config, Crossbar, Dataset, NeuronModel, Outcome, Progress, Reset, Schedule, Source, Surrogate, train};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,9 +57,6 @@ struct Args {
     /// Treat the reset as constant in the gradient
     #[arg(long)]
     detach_reset: bool,
-    /// Gradient at a clipped drive: zero, through or inward
-    #[arg(long)]
-    clip: Option<String>,
     /// Logit of an output that fires as often as it can
     #[arg(long)]
     logit_scale: Option<f64>,
@@ -120,12 +115,6 @@ fn run(args: &Args) -> Result<(), Problems> {
         surrogate: if args.fast_sigmoid { Surrogate::FastSigmoid } else { standard.surrogate },
         slope: args.slope.unwrap_or(standard.slope),
         detach_reset: args.detach_reset,
-        clip_gradient: match args.clip.as_deref() {
-            Some("zero") => ClipGradient::Zero,
-            Some("through") => ClipGradient::Through,
-            Some("inward") => ClipGradient::Inward,
-            _ => standard.clip_gradient,
-        },
         logit_scale: args.logit_scale.unwrap_or(standard.logit_scale),
         crossbar: args.crossbar.then_some(Crossbar { g_on: 2e-4, g_off: 8e-5, spread: args.spread, read_noise: args.read_noise, chips: 5 }),
         threads: args.threads,

@@ -1,7 +1,8 @@
 //! Weights as differential pairs of binary conductances, as a crossbar of two-state magnetic tunnel junctions holds them.
 //!
 //! A weight is w = scale · (G⁺ − G⁻)/(G_on − G_off) with both conductances G_on or G_off: −scale, 0 or +scale, one scale per layer (the gain of
-//! its sense amplifiers). A pair that stands for 0 has both devices off.
+//! its sense amplifiers). A pair that stands for 0 has both devices off. The bias of a neuron is a current source of its own: a real number, without
+//! spread or noise.
 //!
 //! Training keeps a latent real weight per pair. Forward and backward use the quantised weight; the gradient goes to the latent one unchanged
 //! ("straight through"; Hubara et al., JMLR 18, 187 (2018)). The latent weight is rounded as in ternary weight networks (Li, Zhang and Liu,

@@ -55,36 +55,25 @@ impl Encoder {
     /// Appends the train of one sample. `sample` is its number in the data set, `phase` tells passes over the data apart.
     pub(crate) fn encode(&self, pixels: &[u8], sample: u32, phase: u32, trains: &mut Trains) {
         trains.buckets.resize_with(self.steps, Vec::new);
-        for bucket in &mut trains.buckets {
-            bucket.clear();
-        }
+        trains.buckets.iter_mut().for_each(Vec::clear);
         for (i, &p) in pixels.iter().enumerate() {
             let below = self.below[usize::from(p)];
             if below == 0 {
                 continue;
             }
+            // Whether the pixel was on in the step before.
             let mut on = 0u32;
             for block in 0..self.steps.div_ceil(8) {
-                // Eight steps in the eight lower bits, first step lowest.
-                let mut bits = if below > 0xFFFF {
-                    0xFF
-                } else {
-                    let r = philox4x32([i as u32 | (block as u32) << 20, sample, phase, domain::SPIKES], self.key);
-                    let mut bits = 0;
-                    for (w, word) in r.into_iter().enumerate() {
-                        bits |= u32::from(word & 0xFFFF < below) << (2 * w) | u32::from(word >> 16 < below) << (2 * w + 1);
-                    }
-                    bits
-                };
                 let first = 8 * block;
-                bits &= 0xFF >> (8 - (self.steps - first).min(8));
+                let here = 0xFF >> (8 - (self.steps - first).min(8));
+                let bits = self.eight_steps(below, [i as u32 | (block as u32) << 20, sample, phase, domain::SPIKES]) & here;
                 trains.spikes += u64::from(bits.count_ones());
-                let mut changed = (bits ^ (bits << 1 | on)) & (0xFF >> (8 - (self.steps - first).min(8)));
+                let mut changed = (bits ^ (bits << 1 | on)) & here;
                 on = bits >> 7;
                 while changed != 0 {
                     let j = changed.trailing_zeros();
                     changed &= changed - 1;
-                    trains.buckets[first + j as usize].push((i as u32) << 1 | u32::from(bits >> j & 1 == 0));
+                    trains.buckets[first + j as usize].push((i as u32) << 1 | (!(bits >> j) & 1));
                 }
             }
         }
@@ -92,6 +81,17 @@ impl Encoder {
             trains.changes.extend_from_slice(bucket);
             trains.ends.push(trains.changes.len() as u32);
         }
+    }
+
+    /// Spikes of a pixel in eight steps, the first in the lowest bit.
+    #[inline]
+    fn eight_steps(&self, below: u32, counter: [u32; 4]) -> u32 {
+        if below > 0xFFFF {
+            return 0xFF;
+        }
+        let two = |word: u32| u32::from(word & 0xFFFF < below) | u32::from(word >> 16 < below) << 1;
+        let [a, b, c, d] = philox4x32(counter, self.key);
+        two(a) | two(b) << 2 | two(c) << 4 | two(d) << 6
     }
 }
 

@@ -38,7 +38,7 @@ pub mod weights;
 
 pub use crossbar::{Crossbar, CrossbarReport};
 pub use data::{Dataset, Images, Source};
-pub use network::{ClipGradient, Surrogate};
+pub use network::Surrogate;
 pub use neuron::{Cost, EventCounts, Mapping, NeuronModel, Reset};
 pub use train::{Config, EpochRecord, Evaluation, LayerActivity, Outcome, Progress, Report, Schedule, Trainer, evaluate, train};
 pub use weights::Weights;

@@ -88,18 +88,6 @@ pub enum Surrogate {
     Arctan,
 }
 
-/// What the gradient does where a drive is clipped to the range that the device can take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClipGradient {
-    /// None passes: the true derivative of the clip.
-    Zero,
-    /// All passes, as if there were no clip ("straight through").
-    Through,
-    /// It passes if it would move the drive back into the range.
-    Inward,
-}
-
 /// How spikes are made and differentiated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spike {
@@ -109,7 +97,6 @@ pub(crate) struct Spike {
     pub(crate) smooth: bool,
     /// The reset counts as constant in the gradient.
     pub(crate) detach_reset: bool,
-    pub(crate) clip: ClipGradient,
 }
 
 /// The numbers of a [`Mapping`] in the precision of the network, absent bounds at infinity.
@@ -228,6 +215,8 @@ pub(crate) struct Chunk<R> {
     count_gradient: Vec<R>,
     /// Summed cross-entropy of the chunk.
     pub(crate) loss: f64,
+    /// What each layer did, as of the last [`Chunk::count`].
+    pub(crate) activity: Vec<LayerCounts>,
 }
 
 impl<R: Real> Chunk<R> {
@@ -239,7 +228,7 @@ impl<R: Real> Chunk<R> {
                 h: Vec::new(),
                 spikes: Vec::new(),
                 awake: Vec::new(),
-                gradient: if learn { vec![R::default(); w[0] * w[1]] } else { Vec::new() },
+                gradient: if learn { vec![R::default(); (w[0] + 1) * w[1]] } else { Vec::new() },
             })
             .collect();
         Self {
@@ -256,6 +245,7 @@ impl<R: Real> Chunk<R> {
             counts: Vec::new(),
             count_gradient: Vec::new(),
             loss: 0.0,
+            activity: Vec::new(),
         }
     }
 
@@ -295,9 +285,16 @@ impl<R: Real> Chunk<R> {
             for buffer in [&mut layer.x, &mut layer.h, &mut layer.spikes] {
                 buffer.resize(size, R::default());
             }
-            let product = |w: &[R], out: &mut [R], row: &mut Vec<R>, trains: &Trains| match before.last() {
-                None => sum_rows(trains, w, n, steps, width, out, row),
-                Some(previous) => multiply(out, &previous.spikes, w, steps * n, self.widths[l], width),
+            // The last row of the weights is the bias, an input that is always on.
+            let product = |w: &[R], out: &mut [R], row: &mut Vec<R>, trains: &Trains| {
+                let (w, bias) = w.split_at(self.widths[l] * width);
+                match before.last() {
+                    None => sum_rows(trains, w, bias, n, steps, width, out, row),
+                    Some(previous) => {
+                        multiply(out, &previous.spikes, w, steps * n, self.widths[l], width);
+                        out.chunks_exact_mut(width).for_each(|out| out.iter_mut().zip(bias).for_each(|(o, &b)| *o += b));
+                    }
+                }
             };
             product(&weights[l], &mut layer.x, &mut self.row, &self.trains);
             if let Some(noise) = noise {
@@ -369,7 +366,8 @@ impl<R: Real> Chunk<R> {
                 }
             } else {
                 let above = &self.layers[l + 1];
-                multiply_transposed(&mut self.spike_gradient[..size], &above.x, &weights[l + 1], steps * n, self.widths[l + 2], width);
+                let w = &weights[l + 1][..width * self.widths[l + 2]];
+                multiply_transposed(&mut self.spike_gradient[..size], &above.x, w, steps * n, self.widths[l + 2], width);
             }
             let (before, rest) = self.layers.split_at_mut(l);
             let layer = &mut rest[0];
@@ -388,12 +386,13 @@ impl<R: Real> Chunk<R> {
                     back_through_time(dynamics, spike, layer, gs, gu, |v| half / (R::ONE + (q * v) * (q * v)));
                 }
             }
+            let (gradient, bias) = layer.gradient.split_at_mut(self.widths[l] * width);
             match before.last() {
-                None => scatter_rows(&self.trains, &layer.x, n, steps, width, &mut layer.gradient, &mut self.row),
-                Some(previous) => {
-                    multiply_by_columns(&mut layer.gradient, &previous.spikes, &layer.x, steps * n, self.widths[l], width);
-                }
+                None => scatter_rows(&self.trains, &layer.x, n, steps, width, gradient, &mut self.row),
+                Some(previous) => multiply_by_columns(gradient, &previous.spikes, &layer.x, steps * n, self.widths[l], width),
             }
+            bias.fill(R::default());
+            layer.x.chunks_exact(width).for_each(|x| bias.iter_mut().zip(x).for_each(|(b, &x)| *b += x));
         }
     }
 
@@ -410,42 +409,61 @@ impl<R: Real> Chunk<R> {
         self.row.iter().map(|sum| (sum.f64() / self.steps as f64).powi(2)).sum::<f64>() / every as f64
     }
 
-    /// Adds what layer `l` did in the last [`Chunk::forward`].
-    pub(crate) fn count(&mut self, l: usize, m: &Mapping, counts: &mut LayerCounts) {
+    /// Counts what every layer did in the last [`Chunk::forward`]; overwrites `activity`.
+    pub(crate) fn count(&mut self, d: &Dynamics<R>) {
         let n = self.labels.len();
-        let width = self.widths[l + 1];
-        let layer = &self.layers[l];
-        let low = R::of(m.x_min.unwrap_or(f64::NEG_INFINITY));
-        let high = R::of(m.x_max.unwrap_or(f64::INFINITY));
-        let every = n * width;
-        self.row.clear();
-        self.row.resize(every, R::default());
-        let mut sum = LayerCounts::default();
-        for t in 0..self.steps {
-            let at = t * every..(t + 1) * every;
-            let (mut below, mut above, mut driven, mut awake, mut spikes) = (0u32, 0u32, 0u32, 0u32, 0u32);
-            let mut squares = R::default();
-            for (i, ((&x, &s), fired)) in layer.x[at.clone()].iter().zip(&layer.spikes[at.clone()]).zip(&mut self.row).enumerate() {
-                let on = layer.awake.is_empty() || layer.awake[at.start + i] > R::default();
-                let c = x.max(low).min(high);
-                let c = if on { c } else { R::default() };
-                awake += u32::from(on);
-                below += u32::from(on && x < low);
-                above += u32::from(on && x > high);
-                driven += u32::from(c != R::default());
-                squares += c * c;
-                spikes += u32::from(s > R::default());
-                *fired = fired.max(s);
+        self.activity.clear();
+        for (layer, width) in self.layers.iter().zip(&self.widths[1..]) {
+            let every = n * width;
+            self.row.clear();
+            self.row.resize(every, R::default());
+            let mut sum = LayerCounts::default();
+            for t in 0..self.steps {
+                let at = t * every..(t + 1) * every;
+                let (x, s, fired) = (&layer.x[at.clone()], &layer.spikes[at.clone()], &mut self.row[..]);
+                let awake = if layer.awake.is_empty() { None } else { Some(&layer.awake[at]) };
+                let step = widest(
+                    #[inline(always)]
+                    move || match awake {
+                        None => tally(d, x.iter().zip(s).zip(fired).map(|((&x, &s), f)| (x, s, f, true))),
+                        Some(awake) => {
+                            let rows = x.iter().zip(s).zip(fired).zip(awake);
+                            tally(d, rows.map(|(((&x, &s), f), &awake)| (x, s, f, awake > R::default())))
+                        }
+                    },
+                );
+                sum.add(&step);
             }
-            sum.below += u64::from(below);
-            sum.above += u64::from(above);
-            sum.driven += u64::from(driven);
-            sum.awake += u64::from(awake);
-            sum.spikes += u64::from(spikes);
-            sum.drive_squared += squares.f64();
+            sum.active = self.row.iter().filter(|f| **f > R::default()).count() as u64;
+            self.activity.push(sum);
         }
-        sum.active = self.row.iter().filter(|f| **f > R::default()).count() as u64;
-        counts.add(&sum);
+    }
+}
+
+/// One step of a layer, counted. Items: synaptic sum, spike, whether the neuron has fired so far, whether it can integrate.
+#[inline(always)]
+fn tally<'a, R: Real>(d: &Dynamics<R>, neurons: impl Iterator<Item = (R, R, &'a mut R, bool)>) -> LayerCounts {
+    let (mut below, mut above, mut driven, mut awake, mut spikes) = (0u32, 0u32, 0u32, 0u32, 0u32);
+    let mut squares = R::default();
+    for (x, s, fired, on) in neurons {
+        let c = x.max(d.x_min).min(d.x_max);
+        let c = if on { c } else { R::default() };
+        awake += u32::from(on);
+        below += u32::from(on & (x < d.x_min));
+        above += u32::from(on & (x > d.x_max));
+        driven += u32::from(c != R::default());
+        squares += c * c;
+        spikes += u32::from(s > R::default());
+        *fired = fired.max(s);
+    }
+    LayerCounts {
+        spikes: spikes.into(),
+        active: 0,
+        below: below.into(),
+        above: above.into(),
+        awake: awake.into(),
+        driven: driven.into(),
+        drive_squared: squares.f64(),
     }
 }
 
@@ -484,25 +502,11 @@ fn integrate_and_fire<R: Real>(d: &Dynamics<R>, layer: &mut Layer<R>, u: &mut [R
 }
 
 /// From gradients with respect to the spikes (`gs`) to those with respect to the synaptic sums (in place of them). `gu` starts at zero.
+///
+/// Where a drive is clipped to what the device can take, nothing passes: the true derivative. Two others were tried, with a wall that takes eight
+/// pulses of 7e11 A/m² to fire, on 6000 digits of MNIST for four epochs (validation accuracy): true derivative 90 %; passing what would move the
+/// drive back into its range 87 %, as it favours one direction; passing all ("straight through") 7 %, as drives run away beyond the range.
 fn back_through_time<R: Real>(d: &Dynamics<R>, spike: &Spike, layer: &mut Layer<R>, gs: &[R], gu: &mut [R], slope: impl Fn(R) -> R + Copy) {
-    match spike.clip {
-        ClipGradient::Zero => steps_back(d, spike, layer, gs, gu, slope, |below, above, _| !(below || above)),
-        ClipGradient::Through => steps_back(d, spike, layer, gs, gu, slope, |_, _, _| true),
-        ClipGradient::Inward => {
-            steps_back(d, spike, layer, gs, gu, slope, |below, above, g| !(below && g > R::default() || above && g < R::default()));
-        }
-    }
-}
-
-fn steps_back<R: Real>(
-    d: &Dynamics<R>,
-    spike: &Spike,
-    layer: &mut Layer<R>,
-    gs: &[R],
-    gu: &mut [R],
-    slope: impl Fn(R) -> R + Copy,
-    passes: impl Fn(bool, bool, R) -> bool + Copy,
-) {
     let zero = R::default();
     let every = gu.len();
     let d = *d;
@@ -526,8 +530,7 @@ fn steps_back<R: Real>(
                     // The stops of the membrane: the true derivative, for beyond a stop the device has forgotten the drive.
                     let g = if h > d.u_min && h < d.u_max { g } else { zero };
                     *gu = g * d.decay_on;
-                    let gx = g * d.gain;
-                    *x = if passes(*x < d.x_min, *x > d.x_max, gx) { gx } else { zero };
+                    *x = if *x < d.x_min || *x > d.x_max { zero } else { g * d.gain };
                 }
             },
         );
@@ -540,13 +543,14 @@ fn steps_back<R: Real>(
     }
 }
 
-/// out[t][b] = Σ over the pixels of sample b that spike at t of their rows of `weights`, by adding and subtracting changes.
-fn sum_rows<R: Real>(trains: &Trains, weights: &[R], n: usize, steps: usize, width: usize, out: &mut [R], row: &mut Vec<R>) {
+/// out[t][b] = bias + Σ over the pixels of sample b that spike at t of their rows of `weights`, by adding and subtracting changes.
+fn sum_rows<R: Real>(trains: &Trains, weights: &[R], bias: &[R], n: usize, steps: usize, width: usize, out: &mut [R], row: &mut Vec<R>) {
     row.resize(width, R::default());
+    let row = &mut row[..width];
     for b in 0..n {
-        row.fill(R::default());
+        row.copy_from_slice(bias);
         for t in 0..steps {
-            let (row, changes) = (&mut row[..width], trains.changes(b * steps + t));
+            let (row, changes) = (&mut *row, trains.changes(b * steps + t));
             let out = &mut out[(t * n + b) * width..][..width];
             widest(
                 #[inline(always)]
@@ -677,7 +681,7 @@ mod tests {
 
     fn weights(seed: u64, scale: f64) -> Vec<Vec<f64>> {
         let mut stream = Stream::new(seed, 51);
-        WIDTHS.windows(2).map(|w| (0..w[0] * w[1]).map(|_| scale * (stream.normal() + 0.4)).collect()).collect()
+        WIDTHS.windows(2).map(|w| (0..(w[0] + 1) * w[1]).map(|_| scale * (stream.normal() + 0.4)).collect()).collect()
     }
 
     fn neurons() -> Vec<(&'static str, Mapping)> {
@@ -695,7 +699,7 @@ mod tests {
     fn gradient_of_the_whole_network_equals_finite_differences() {
         for (name, mapping) in neurons() {
             for surrogate in [Surrogate::FastSigmoid, Surrogate::Arctan] {
-                let spike = Spike { surrogate, slope: 3.0, smooth: true, detach_reset: false, clip: ClipGradient::Zero };
+                let spike = Spike { surrogate, slope: 3.0, smooth: true, detach_reset: false };
                 let dynamics = Dynamics::<f64>::of(&mapping);
                 let mut w = weights(5, 0.35);
                 let mut chunk = chunk(3);
@@ -741,7 +745,7 @@ mod tests {
     #[test]
     fn a_layer_steps_as_the_plain_law_says() {
         for (name, mapping) in neurons() {
-            let spike = Spike { surrogate: Surrogate::Arctan, slope: 2.0, smooth: false, detach_reset: false, clip: ClipGradient::Inward };
+            let spike = Spike { surrogate: Surrogate::Arctan, slope: 2.0, smooth: false, detach_reset: false };
             let mut chunk = chunk(8);
             chunk.forward(&weights(9, 0.6), &Dynamics::of(&mapping), &spike, 1.0, None);
             let (n, mut fired) = (4, 0);
@@ -776,10 +780,11 @@ mod tests {
     fn sums_over_changes_equal_sums_over_spikes() {
         let chunk = chunk(4);
         let (n, width) = (4, 6);
-        let w = &weights(2, 1.0)[0];
+        let weights = &weights(2, 1.0)[0];
+        let (w, bias) = weights.split_at(7 * width);
         let mut out = vec![f64::NAN; STEPS * n * width];
         let mut row = vec![f64::NAN; 3];
-        sum_rows(&chunk.trains, w, n, STEPS, width, &mut out, &mut row);
+        sum_rows(&chunk.trains, w, bias, n, STEPS, width, &mut out, &mut row);
         // Spikes one by one.
         let mut gradient = vec![0.0; w.len()];
         for b in 0..n {
@@ -789,7 +794,7 @@ mod tests {
                     on[(c >> 1) as usize] = c & 1 == 0;
                 }
                 for j in 0..width {
-                    let sum: f64 = (0..7).filter(|&i| on[i]).map(|i| w[i * width + j]).sum();
+                    let sum = bias[j] + (0..7).filter(|&i| on[i]).map(|i| w[i * width + j]).sum::<f64>();
                     assert!((sum - out[(t * n + b) * width + j]).abs() < 1e-12);
                     for i in (0..7).filter(|&i| on[i]) {
                         gradient[i * width + j] += out[(t * n + b) * width + j];

@@ -134,6 +134,12 @@ impl Mapping {
         self.spikes(self.x_max.unwrap_or(f64::MAX / (2.0 + self.gain.abs())), steps)
     }
 
+    /// The smallest lasting synaptic sum that brings the membrane to the threshold, if only after a long time.
+    pub fn rheobase(&self) -> f64 {
+        let decay = self.decay_on * self.decay_off;
+        if decay < 1.0 { (1.0 - decay) / self.gain } else { (self.leak_on + self.leak_off) / self.gain }
+    }
+
     /// Steps until the first spike under the largest drive, if it comes within `limit` steps.
     pub fn fewest_steps_to_fire(&self, limit: usize) -> Option<usize> {
         (1..=limit).find(|&n| self.most_spikes(n) > 0)
@@ -654,6 +660,7 @@ mod tests {
         assert!((m.decay_on - (-1.0f64 / 3.0).exp()).abs() < 1e-15 && (m.gain + m.decay_on - 1.0).abs() < 1e-15);
         // A lasting x = 1 only just reaches the threshold: never in finite time; twice that does in 1 + ln 2 / (1/3) = 2.08 → 3 steps.
         assert_eq!((m.spikes(1.0, 30), m.spikes(2.0, 3), m.spikes(2.0, 2)), (0, 1, 0));
+        assert!((m.rheobase() - 1.0).abs() < 1e-12);
         // drive_to_fire_in inverts that: x = 1/(1 − e^(−n/3)).
         assert!((m.drive_to_fire_in(2.0) - 1.0 / (1.0 - (-2.0f64 / 3.0).exp())).abs() < 1e-12);
     }

@@ -1,7 +1,8 @@
 //! Weights on disk: the safetensors layout (8 bytes little-endian length of the header, a JSON header with name, type, shape and place of each
 //! array, then the raw little-endian numbers), which Python reads with one call of `safetensors.numpy.load_file`.
 //!
-//! A layer is the array `layer0`, `layer1`, … of shape `[from, to]`: synaptic sum of neuron j = Σ_i spike_i · w[i][j].
+//! A layer is the array `layer0`, `layer1`, … of shape `[from + 1, to]`: synaptic sum of neuron j = Σ_i spike_i · w[i][j] + w[from][j]. The last
+//! row is the bias, an input line that is always on.
 
 use serde_json::{Map, Value, json};
 use spinloom_base::{Diagnostic, Problems};
@@ -13,7 +14,7 @@ use std::path::Path;
 pub struct Weights {
     /// Neurons per layer, inputs first.
     pub widths: Vec<usize>,
-    /// Per pair of layers, `[from][to]`, row-major.
+    /// Per pair of layers, `[from + 1][to]`, row-major; the last row is the bias, an input that is always on.
     pub layers: Vec<Vec<f32>>,
 }
 
@@ -36,7 +37,7 @@ impl Weights {
     }
 
     pub(crate) fn array<'a>(&self, name: &str, layer: usize, data: &'a [f32]) -> Array<'a> {
-        Array { name: name.to_string(), shape: [self.widths[layer], self.widths[layer + 1]], data }
+        Array { name: name.to_string(), shape: [self.widths[layer] + 1, self.widths[layer + 1]], data }
     }
 }
 
@@ -131,8 +132,8 @@ impl Contents {
     pub(crate) fn weights(&self, prefix: &str) -> Result<Weights, Problems> {
         let mut weights = Weights { widths: Vec::new(), layers: Vec::new() };
         while let Some((name, shape, data)) = self.arrays.iter().find(|a| a.0 == format!("{prefix}{}", weights.layers.len())) {
-            let [from, to] = shape[..] else {
-                return Err(Diagnostic::file(&self.name, format!("`{name}` has the shape {shape:?}, not [from, to]")).into());
+            let (Some(from), &[_, to]) = (shape.first().and_then(|rows| rows.checked_sub(1)), &shape[..]) else {
+                return Err(Diagnostic::file(&self.name, format!("`{name}` has the shape {shape:?}, not [from + 1, to]")).into());
             };
             match weights.widths.last() {
                 None => weights.widths.push(from),
@@ -161,7 +162,10 @@ mod tests {
     fn weights_survive_their_file_and_damage_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        let weights = Weights { widths: vec![2, 3, 1], layers: vec![vec![1.0, -0.0, 3.5e-20, 4.0, f32::MAX, 6.0], vec![0.1, 0.2, 0.3]] };
+        let weights = Weights {
+            widths: vec![2, 3, 1],
+            layers: vec![vec![1.0, -0.0, 3.5e-20, 4.0, f32::MAX, 6.0, 7.0, 8.0, 9.0], vec![0.1, 0.2, 0.3, 0.4]],
+        };
         weights.save(&path).unwrap();
         let back = Weights::load(&path).unwrap();
         assert_eq!(back, weights);

