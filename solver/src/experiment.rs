@@ -473,11 +473,11 @@ fn read_regions(
             }
         }
         if !any {
-            let s = mesh.size().map(|s| 0.5e9 * s);
+            let s = mesh.size().map(|s| (0.5e13 * s).round() / 1e4);
             problems.push(
                 Diagnostic::error(format!("region `{name}` lies outside the mesh"))
                     .at(place.clone())
-                    .hint(format!("the mesh spans ±{:.4} nm, ±{:.4} nm, ±{:.4} nm around its centre", s[0], s[1], s[2])),
+                    .hint(format!("the mesh spans ±{} nm, ±{} nm, ±{} nm around its centre", s[0], s[1], s[2])),
             );
         }
     }

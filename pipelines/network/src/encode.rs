@@ -4,7 +4,7 @@
 //! resumed run see the same ones. A decision takes 16 random bits; probabilities are therefore multiples of 2⁻¹⁶.
 //!
 //! Trains are kept as *changes*: the list of pixels that go on or off from one step to the next. A bright pixel is nearly always on and a dark one
-//! off, so the list is short (MNIST: 29 changes against 102 spikes in a step), and the first layer needs only to add or subtract those rows of its
+//! off, so the list is short (MNIST: about 29 changes against 102 spikes in a step), and the first layer needs only to add or subtract those rows of its
 //! weights from the sum of the step before.
 
 use spinloom_base::random::philox4x32;

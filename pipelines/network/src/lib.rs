@@ -1,6 +1,6 @@
 //! Runs fitted device models in spiking networks.
 //!
-//! [`NeuronModel::from_card`] turns a model card into the numbers of one network step, and says where each came from ([`Mapping`]). [`train`]
+//! [`NeuronModel::from_card`] turns a model card into the numbers of one network step, and says where each came from ([`Mapping`]). [`train()`]
 //! trains a fully connected network of such neurons on images ([`Dataset`]) and returns accuracy, spikes, the fraction of drives outside what the
 //! device was characterised for, energy and latency per inference ([`Report`]), and the [`Weights`]. This crate never sees a magnetisation.
 //!

@@ -1,7 +1,7 @@
 //! Weights on disk: the safetensors layout (8 bytes little-endian length of the header, a JSON header with name, type, shape and place of each
 //! array, then the raw little-endian numbers), which Python reads with one call of `safetensors.numpy.load_file`.
 //!
-//! A layer is the array `layer0`, `layer1`, … of shape `[from + 1, to]`: synaptic sum of neuron j = Σ_i spike_i · w[i][j] + w[from][j]. The last
+//! A layer is the array `layer0`, `layer1`, … of shape `[from + 1, to]`: synaptic sum of neuron j = `Σ_i spike_i · w[i][j] + w[from][j]`. The last
 //! row is the bias, an input line that is always on.
 
 use serde_json::{Map, Value, json};

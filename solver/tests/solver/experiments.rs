@@ -1,0 +1,129 @@
+//! Whole experiments: what the record holds, and that a run cut off anywhere ends with the same bits.
+
+use crate::input::GOOD;
+use spinloom_base::Document;
+use spinloom_record::{Faults, Options, Record, diff};
+use spinloom_solver::{Experiment, RunOptions, run};
+use std::path::Path;
+use std::time::Duration;
+
+fn experiment(text: &str) -> Experiment {
+    Experiment::read(&Document::parse("e.yaml", text).unwrap()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn uninterrupted(e: &Experiment, dir: &Path) -> Record {
+    run(e, dir, &RunOptions::default(), &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+    Record::open(dir).unwrap()
+}
+
+#[test]
+fn the_record_tells_what_was_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = GOOD.replace("settle: minimise", "settle: no");
+    let record = uninterrupted(&experiment(&text), dir.path());
+    assert!(record.is_finished());
+    let t = record.column("t", 0).unwrap();
+    // Every 4 ps in phases of 20, 10, 20 and 10 ps, and the start.
+    assert_eq!(t.len(), 1 + 5 + 3 + 5 + 3);
+    assert!((t[t.len() - 1] - 60e-12).abs() < 1e-20);
+    let drive = record.column("J", 0).unwrap();
+    assert_eq!((drive[5], drive[6], drive[9]), (7e11, 0.0, 7e11));
+    assert_eq!(record.header().replicas[1].coordinates[0].value, 0.02);
+    let x = record.column("wall_x", 0).unwrap();
+    assert!(x[5] > x[0] + 0.5e-9, "the current along -x drives the wall to +x: {x:?}");
+    let events: Vec<String> =
+        record.events().unwrap().iter().filter(|e| e.replica == 0).map(|e| format!("{} {}", e.kind, e.detail)).collect();
+    assert_eq!(events[..3], ["start push", "end push time", "start rest"]);
+    // 0, 20, 40 and 60 ps.
+    assert_eq!(record.fields().unwrap()[0].frames.iter().filter(|f| f.1 == 0).count(), 4);
+    assert_eq!(record.header().source.text, text);
+}
+
+/// Runs with a commit after every row and a disk that fills up at step `k`, then resumes.
+fn cut_and_resumed(e: &Experiment, dir: &Path, k: u64) -> bool {
+    let faulty = RunOptions {
+        commit_every: Duration::ZERO,
+        record: Options { faults: Faults { full_at: Some(k), ..Faults::default() }, ..Options::default() },
+        ..RunOptions::default()
+    };
+    let whole = run(e, dir, &faulty, &mut |_| ()).is_ok();
+    if !whole {
+        let again = RunOptions { resume: true, commit_every: Duration::ZERO, ..RunOptions::default() };
+        if run(e, dir, &again, &mut |_| ()).is_err() {
+            // Cut off before there was anything to resume.
+            run(e, dir, &RunOptions { overwrite: true, ..RunOptions::default() }, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+    whole
+}
+
+fn every_cut(text: &str) {
+    let e = experiment(text);
+    let dir = tempfile::tempdir().unwrap();
+    let whole = uninterrupted(&e, &dir.path().join("whole"));
+    let mut cuts = 0;
+    // Every third step of the writer; the record's own tests take every single one.
+    for k in (1..).step_by(3) {
+        let part = dir.path().join(format!("cut{k}"));
+        if cut_and_resumed(&e, &part, k) {
+            break;
+        }
+        cuts += 1;
+        let differences = diff(&whole, &Record::open(&part).unwrap()).unwrap();
+        assert!(differences.is_empty(), "cut at step {k}: {}", differences[0]);
+        std::fs::remove_dir_all(&part).unwrap();
+    }
+    println!("{cuts} cuts, each resumed to the same bits");
+    assert!(cuts > 20);
+}
+
+#[test]
+fn a_run_cut_off_at_any_write_ends_with_the_same_bits() {
+    every_cut(&GOOD.replace("settle: minimise", "settle: no"));
+}
+
+#[test]
+fn so_does_one_with_temperature() {
+    every_cut(
+        &GOOD
+            .replace("alpha: 0.1,", "alpha: 0.1, Temp: 300 K,")
+            .replace("settle: minimise", "settle: no\nsolver: {stepper: heun, dt: 50 fs}"),
+    );
+}
+
+#[test]
+fn another_experiment_is_not_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let e = experiment(GOOD);
+    assert!(
+        run(
+            &e,
+            dir.path(),
+            &RunOptions {
+                commit_every: Duration::ZERO,
+                record: Options { faults: Faults { full_at: Some(20), ..Faults::default() }, ..Options::default() },
+                ..RunOptions::default()
+            },
+            &mut |_| ()
+        )
+        .is_err()
+    );
+    let other = experiment(&GOOD.replace("0.5 mJ/m^2", "0.6 mJ/m^2"));
+    let message = run(&other, dir.path(), &RunOptions { resume: true, ..RunOptions::default() }, &mut |_| ()).unwrap_err().to_string();
+    assert!(message.contains("the experiment was") && message.contains("--allow-different"), "{message}");
+}
+
+#[test]
+fn a_not_a_number_stops_the_run_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    // A fixed step of 20 ps is far beyond stability; in f32 the field overflows.
+    let e = experiment(
+        &GOOD
+            .replace("settle: minimise", "settle: no\nsolver: {stepper: heun, dt: 20 ps}")
+            .replace("0, 0, 50 mT", "0, 0, 1e38 T")
+            .replace("$B", "3e38 T")
+            .replace("sweep: {B: [100 Oe, 200 Oe]}\n", ""),
+    );
+    let message = run(&e, dir.path(), &RunOptions::default(), &mut |_| ()).unwrap_err().to_string();
+    assert!(message.contains("is not a number after t =") && message.contains("replica 0"), "{message}");
+}
