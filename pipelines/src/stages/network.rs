@@ -76,6 +76,7 @@ fn settings(node: &Node, problems: &mut Problems) -> Option<Settings> {
     number("learning_rate", &mut config.learning_rate, problems);
     number("weight_decay", &mut config.weight_decay, problems);
     number("slope", &mut config.slope, problems);
+    number("logit_scale", &mut config.logit_scale, problems);
     if let Some(n) = f.optional("hidden") {
         let hidden: Option<Vec<usize>> = n.list(problems)?.iter().map(|n| n.count(problems)).collect();
         config.layers = std::iter::once(784).chain(hidden?).chain([10]).collect();
