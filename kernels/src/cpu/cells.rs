@@ -68,6 +68,7 @@ impl<T: Real> View<'_, T> {
     ///
     /// # Safety
     /// Nobody else may be using them.
+    #[allow(clippy::mut_from_ref, reason = "that is what shared buffers are for")]
     unsafe fn rows_mut(&self, r: Ref, cells: usize, from: usize, n: usize) -> [&mut [T]; 3] {
         let s = self.shared(r);
         // SAFETY: by the caller's promise.

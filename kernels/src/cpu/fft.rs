@@ -103,12 +103,7 @@ impl<T: Real> ColumnFft<T> {
         Self { len, steps, run }
     }
 
-    /// The length.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Transforms in place, forward; the work arrays are overwritten. All four have [`ColumnFft::len`] lanes. For the backward transform exchange `re` and `im`.
+    /// Transforms in place, forward; the work arrays are overwritten. All four have the planned length. For the backward transform exchange `re` and `im`.
     pub fn forward(&self, re: &mut [Lane<T>], im: &mut [Lane<T>], work_re: &mut [Lane<T>], work_im: &mut [Lane<T>]) {
         assert!([re.len(), im.len(), work_re.len(), work_im.len()].iter().all(|l| *l == self.len), "arrays differ from the planned length");
         // SAFETY: the instruction set was detected when `isa` was made, and the lengths have been checked.

@@ -89,20 +89,9 @@ unsafe fn motion_body<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], bx: &mut [T], by: &
 
 /// The larger one; not-a-number wins, so that it is noticed.
 #[inline(always)]
+#[allow(clippy::eq_op, reason = "not-a-number is the one value that differs from itself")]
 pub fn larger<T: Real>(a: T, b: T) -> T {
-    if a > b || a.is_nan_real() { a } else { b }
-}
-
-trait NanReal {
-    fn is_nan_real(self) -> bool;
-}
-
-impl<T: Real> NanReal for T {
-    #[inline(always)]
-    #[allow(clippy::eq_op, reason = "the one value that differs from itself")]
-    fn is_nan_real(self) -> bool {
-        self != self
-    }
+    if a > b || a != a { a } else { b }
 }
 
 #[inline(always)]

@@ -79,7 +79,7 @@ fn origin(context: &Context<'_>, name: &str, outputs: &BTreeMap<String, String>,
 }
 
 fn figure(body: &mut String, plot: &Plot, origin: &str) {
-    let _ = write!(body, "<figure>{}<figcaption>{}</figcaption>{origin}</figure>\n", svg(plot), escape(&plot.title));
+    let _ = writeln!(body, "<figure>{}<figcaption>{}</figcaption>{origin}</figure>", svg(plot), escape(&plot.title));
 }
 
 fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Problems> {
@@ -158,16 +158,16 @@ fn extracted(body: &mut String, name: &str, path: &Path, origin: &str) -> Result
         escape(&card.model.equation)
     );
     body.push_str(&table(&card_rows(&card)));
-    let _ = write!(
+    let _ = writeln!(
         body,
-        "<p>Misfit over the swing: {:.2} % on the data of the fit, {:.2} % on held-out protocols ({}). {}</p>\n",
+        "<p>Misfit over the swing: {:.2} % on the data of the fit, {:.2} % on held-out protocols ({}). {}</p>",
         100.0 * card.fit.nrmse,
         100.0 * card.fit.nrmse_held_out,
         escape(&card.fit.held_out.join(", ")),
         escape(&card.fit.note)
     );
     for u in &card.undetermined {
-        let _ = write!(body, "<p class=\"note\">Not determined: {}</p>\n", escape(u));
+        let _ = writeln!(body, "<p class=\"note\">Not determined: {}</p>", escape(u));
     }
     if !card.fit.rivals.is_empty() {
         let mut rows = vec![["model", "parameters", "misfit (%)", "held out (%)", "held-out log-likelihood"].map(String::from).to_vec()];
@@ -190,7 +190,7 @@ fn extracted(body: &mut String, name: &str, path: &Path, origin: &str) -> Result
         body.push_str(&table(&rows));
     }
     for (title, t) in &card.tables {
-        let _ = write!(body, "<h3>{}: {}</h3>\n", escape(title), escape(&t.about));
+        let _ = writeln!(body, "<h3>{}: {}</h3>", escape(title), escape(&t.about));
         let mut rows = vec![t.columns.iter().map(|(n, u)| if u == "1" { n.clone() } else { format!("{n} ({u})") }).collect::<Vec<_>>()];
         let count = t.values.first().map_or(0, Vec::len);
         rows.extend((0..count).map(|i| t.values.iter().map(|c| if c[i].is_nan() { "–".into() } else { number(c[i]) }).collect()));
@@ -224,14 +224,14 @@ fn extracted(body: &mut String, name: &str, path: &Path, origin: &str) -> Result
         figure(body, &Plot { name: p.name, title: p.title, x: p.x, y: p.y, lines }, origin);
     }
     for n in extraction.notes {
-        let _ = write!(body, "<p class=\"note\">{}</p>\n", escape(&n));
+        let _ = writeln!(body, "<p class=\"note\">{}</p>", escape(&n));
     }
     Ok(())
 }
 
 fn trained(body: &mut String, name: &str, path: &Path, origin: &str) -> Result<(), Problems> {
     let all: Vec<Trained> = json(path)?;
-    let _ = write!(body, "<h2>Network: {}</h2>\n", escape(name));
+    let _ = writeln!(body, "<h2>Network: {}</h2>", escape(name));
     if all.iter().any(|t| t.report.stand_in) {
         body.push_str("<p class=\"note\">Trained on digits drawn by this program, not on MNIST: give <code>--data FOLDER</code> for the real sets.</p>\n");
     }
@@ -319,7 +319,7 @@ fn trained(body: &mut String, name: &str, path: &Path, origin: &str) -> Result<(
             ],
         };
         figure(body, &plot, origin);
-        let _ = write!(body, "<p>{}: confusion matrix of the {} test images</p>\n", escape(&key), t.report.test.images);
+        let _ = writeln!(body, "<p>{}: confusion matrix of the {} test images</p>", escape(&key), t.report.test.images);
         body.push_str(&confusion(&t.report.classes, &t.report.test.confusion));
         if let Some(c) = &t.report.crossbar {
             let _ = write!(body, "<p>Binary crossbar: {:.2} % with every conductance on target", 100.0 * c.nominal_accuracy);
