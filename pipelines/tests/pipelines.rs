@@ -122,7 +122,7 @@ fn the_whole_chain_runs_from_magnetisation_to_a_page() {
         .replace("J: [6.5e11 A/m^2, 7e11 A/m^2, 7.5e11 A/m^2, 8e11 A/m^2]", "J: [6e11 A/m^2, 7e11 A/m^2, 8e11 A/m^2]")
         .replace("for: 20 ns", "for: 4 ns");
     let neuron = "neuron:\n  name: small\n  records: [$train]\n  roi: [-128 nm, 256 nm]\n  threshold: 216 nm\n  \
-                  hold_out: [{J: 7e11 A/m^2}]\n  resamples: 200\n  models: [lif-two-times, constant-leak]\n";
+                  hold_out: [{J: 7e11 A/m^2}]\n  resamples: 200\n  models: [lif-two-times]\n  pulse: {on: 1 ns, off: 1.5 ns}\n";
     let network = "card: $neuron\nneurons: [ideal, card]\nstand_in: {train: 300, test: 100}\nhidden: [20]\nsteps: 100\nepochs: 1\n";
     let pipeline = "pipeline: small\nstages:\n  train: {simulate: train.yaml}\n  neuron: {extract: neuron.yaml}\n  network: {network: network.yaml}\n  report: {report: {title: Small, of: [train, neuron, network]}}\n";
     let dir = folder(&[("train.yaml", &train), ("neuron.yaml", neuron), ("network.yaml", network), ("p.yaml", pipeline)]);
