@@ -172,10 +172,10 @@ fn read_stage(node: &Node, base: &Path, data: Option<&Path>, problems: &mut Prob
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problems> {
     use std::io::Write;
     let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
-    file.persist(path).map_err(|e| cannot(e.error))?;
+    let part = path.with_extension("part");
+    let mut file = std::fs::File::create(&part).map_err(cannot)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
+    std::fs::rename(&part, path).map_err(cannot)?;
     Ok(())
 }
 

@@ -422,6 +422,14 @@ fn not_a_number(experiment: &Experiment, sim: &Simulation, r: usize) -> Problems
         .into()
 }
 
+/// A number for people: at most six digits, none of them idle.
+fn short(v: f64) -> String {
+    let text = format!("{v:.5e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    if exponent == "0" { digits.to_string() } else { format!("{digits}e{exponent}") }
+}
+
 fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     let info = sim.device().info();
     let system = &experiment.system;
@@ -455,7 +463,12 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     columns.extend(experiment.columns.iter().map(|q| Column { name: q.name.clone(), unit: q.unit.clone() }));
     let replicas = (0..sim.replicas())
         .map(|r| Replica {
-            label: experiment.axes.iter().map(|a| format!("{} = {:.6e} {}", a.name, a.values[r], a.unit)).collect::<Vec<_>>().join(", "),
+            label: experiment
+                .axes
+                .iter()
+                .map(|a| format!("{} = {} {}", a.name, short(a.values[r]), a.unit).trim_end_matches(" 1").to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
             coordinates: experiment
                 .axes
                 .iter()

@@ -206,6 +206,12 @@ pub fn si_symbol(dimension: Dimension) -> String {
             return (*name).to_string();
         }
     }
+    // As the field writes them.
+    for text in ["A/m", "A/m^2", "J/m", "J/m^2", "J/m^3", "m/s", "m^2", "rad/(T s)", "Ohm m", "Ohm m^2"] {
+        if parse_unit(text).is_ok_and(|u| u.dimension == dimension) {
+            return text.to_string();
+        }
+    }
     let parts: Vec<String> = ["m", "kg", "s", "A", "K"]
         .iter()
         .zip(dimension.0)
