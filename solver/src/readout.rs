@@ -77,9 +77,9 @@ pub struct Probe {
 /// What a probe measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ProbeKind {
-    /// Anomalous Hall voltage of a cross: V = amplitude · <mz> over its area (Nagaosa et al., Rev. Mod. Phys. 82, 1539 (2010), eq. 1.1 without the ordinary part).
+    /// Anomalous Hall voltage of a cross: V = amplitude · the mean mz over its area (Nagaosa et al., Rev. Mod. Phys. 82, 1539 (2010), eq. 1.1 without the ordinary part).
     Hall {
-        /// Voltage at <mz> = 1 (V).
+        /// Voltage at mean mz = 1 (V).
         amplitude: f64,
     },
     /// Conductance of a tunnel junction, cells in parallel: G = (A/RA) Σ [1 + P² m·p]/[1 + P²] with TMR = 2P²/(1 − P²)

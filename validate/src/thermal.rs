@@ -19,7 +19,7 @@ fn macrospins(count: usize, v: Values, edge: f64, seed: u64) -> Simulation {
     sim
 }
 
-/// Decay of <mz> of 65 536 uniaxial macrospins against the exact Fokker–Planck solution.
+/// Decay of the mean mz of 65 536 uniaxial macrospins against the exact Fokker–Planck solution.
 pub fn fokker_planck() -> Report {
     let clock = Instant::now();
     let mut v = Values::default();
@@ -45,7 +45,7 @@ pub fn fokker_planck() -> Report {
     Report { name: "fokker-planck", source: "exact solution of Brown, Phys. Rev. 130, 1677 (1963); sigma = 1.81", work, checks }
 }
 
-/// <mz> of superparamagnetic moments in a field, at three temperatures.
+/// Mean mz of superparamagnetic moments in a field, at three temperatures.
 pub fn langevin() -> Report {
     let clock = Instant::now();
     let mut checks = Vec::new();
