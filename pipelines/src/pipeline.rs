@@ -281,7 +281,8 @@ fn key(stage: &dyn Stage, done: &BTreeMap<String, (PathBuf, Stamp)>) -> Result<S
         let path = if file.is_dir() { file.join("run.h5") } else { file };
         let hash = hash::of_file(&path)
             .map_err(|e| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}"))))?;
-        text.push_str(&format!("{} {hash}\n", path.display()));
+        // By name and content: a folder may be moved.
+        text.push_str(&format!("{} {hash}\n", path.file_name().unwrap_or_default().display()));
     }
     Ok(hash::of_bytes(text.as_bytes()))
 }

@@ -323,7 +323,9 @@ fn picture(experiment: &Experiment, sim: &Simulation, cursor: &mut Cursor, r: us
 fn save(sim: &Simulation, cursors: &[Cursor]) -> Checkpoint {
     let mut c = Checkpoint::default();
     let controls: Vec<Control> = (0..sim.replicas()).map(|r| sim.control(r)).collect();
-    c.arrays.insert("m".into(), (0..sim.replicas()).flat_map(|r| sim.m(r)).collect());
+    for entry in sim.state() {
+        c.arrays.insert(entry.name.into(), (0..sim.replicas()).flat_map(|r| sim.read_state(r, entry)).collect());
+    }
     c.arrays.insert("control".into(), controls.iter().flat_map(|c| [c.t, c.dt, c.dt_now, c.err, c.torque]).collect());
     c.integers.insert("control".into(), controls.iter().flat_map(|c| [c.steps, c.attempts, c.evaluations]).collect());
     c.arrays.insert(
@@ -350,7 +352,8 @@ fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor]
     let array = |name: &str| c.arrays.get(name).unwrap_or(&none_f);
     let integer = |name: &str| c.integers.get(name).unwrap_or(&none_u);
     let visits: u64 = integer("visits").iter().sum();
-    let fits = array("m").len() == n * len
+    let state = sim.state().to_vec();
+    let fits = state.iter().all(|e| array(e.name).len() == n * len)
         && array("control").len() == 5 * n
         && integer("control").len() == 3 * n
         && array("cursor").len() == 3 * n
@@ -368,7 +371,9 @@ fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor]
         (control.t, control.dt, control.dt_now, control.err, control.torque) = (f[0], f[1], f[2], f[3], f[4]);
         (control.steps, control.attempts, control.evaluations, control.status) = (u[0], u[1], u[2], Status::Due);
         sim.set_control(r, control);
-        sim.restore_m(r, &array("m")[r * len..(r + 1) * len]);
+        for entry in &state {
+            sim.restore_state(r, entry, &array(entry.name)[r * len..(r + 1) * len]);
+        }
         let (f, u) = (&array("cursor")[3 * r..], &integer("cursor")[5 * r..]);
         *cursor = Cursor {
             phase: u[0] as usize,

@@ -84,6 +84,17 @@ pub enum Step {
     Fixed(f64),
 }
 
+/// One entry of the state: a field with a law of motion. The magnetisation is the first; whatever else moves (temperature, a second
+/// sublattice, exchange-bias directions) joins the list, and checkpoints, records and shifts iterate it.
+#[derive(Clone, Copy, Debug)]
+pub struct StateEntry {
+    /// Its symbol, also its name in checkpoints.
+    pub name: &'static str,
+    buffer: Buffer,
+    /// Whether it enters the first rate of a step, so that restoring it makes that rate stale.
+    moves_with_stages: bool,
+}
+
 struct Buffers {
     m: Buffer,
     first: Buffer,
@@ -99,6 +110,7 @@ pub struct Simulation {
     /// What is simulated. Mesh, terms and regions are fixed once realised.
     pub system: System,
     device: Box<dyn Device>,
+    state: Vec<StateEntry>,
     buffers: Buffers,
     tableau: &'static Tableau,
     attempt: Prepared,
@@ -134,8 +146,9 @@ impl Simulation {
         let attempt = device.prepare(&plan)?;
         let start = if tableau.fsal && !noisy { Some(device.prepare(&start_plan(&system, &buffers, &all, Motion::Llg))?) } else { None };
         let stale = vec![true; system.replicas.len()];
+        let state = vec![StateEntry { name: "m", buffer: buffers.m, moves_with_stages: true }];
         let mut simulation =
-            Self { system, device, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
+            Self { system, device, state, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
         for r in 0..simulation.replicas() {
             let mut control = Control::new();
             match step {
@@ -179,13 +192,24 @@ impl Simulation {
                 unit[c * cells + i] *= scale;
             }
         }
-        self.restore_m(replica, &unit);
+        let m = self.state[0];
+        self.restore_state(replica, &m, &unit);
     }
 
-    /// Sets the magnetisation to values that came from [`Simulation::m`], bit for bit.
-    pub fn restore_m(&mut self, replica: usize, m: &[f64]) {
-        self.device.upload(replica, self.buffers.m, false, m);
-        self.stale[replica] = true;
+    /// The state: everything that moves, the magnetisation first.
+    pub fn state(&self) -> &[StateEntry] {
+        &self.state
+    }
+
+    /// The values of one entry of the state, `[component][z][y][x]`.
+    pub fn read_state(&self, replica: usize, entry: &StateEntry) -> Vec<f64> {
+        self.device.download(replica, entry.buffer, false)
+    }
+
+    /// Sets an entry to values that came from [`Simulation::read_state`], bit for bit.
+    pub fn restore_state(&mut self, replica: usize, entry: &StateEntry, values: &[f64]) {
+        self.device.upload(replica, entry.buffer, false, values);
+        self.stale[replica] |= entry.moves_with_stages;
     }
 
     /// Clock, step and counters of a replica.
