@@ -148,8 +148,8 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             }
             for r in 0..sim.replicas() {
                 enter(experiment, &mut sim, &mut cursors[r], r, 0, &mut writer)?;
-                let row = row(experiment, &mut sim, &cursors[r], r, &places);
-                cursors[r].last_wall = Some((0.0, wall_x(&sim, experiment, r)));
+                let (row, x) = row(experiment, &mut sim, &cursors[r], r, &places);
+                cursors[r].last_wall = Some((0.0, x));
                 write_row(&mut writer, r, 0.0, 0, row)?;
                 picture(experiment, &sim, &mut cursors[r], r, 0.0, &mut writer)?;
             }
@@ -208,8 +208,8 @@ fn settle_row(
 ) -> Result<(), Problems> {
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
-    let values = row(experiment, sim, cursor, r, places);
-    cursor.last_wall = Some((t, wall_x(sim, experiment, r)));
+    let (values, x) = row(experiment, sim, cursor, r, places);
+    cursor.last_wall = Some((t, x));
     cursor.rows += 1;
     write_row(writer, r, t, cursor.phase, values.clone())?;
     picture(experiment, sim, cursor, r, t, writer)?;
@@ -264,30 +264,23 @@ fn set_parameters(experiment: &Experiment, sim: &mut Simulation, r: usize, phase
     }
 }
 
-fn wall_x(sim: &Simulation, experiment: &Experiment, r: usize) -> f64 {
-    wall(&experiment.system.mesh, experiment.system.regions_of(r), &sim.m(r)).x
-}
-
-/// The values of all columns after `t` and `phase`.
-fn row(experiment: &Experiment, sim: &mut Simulation, cursor: &Cursor, r: usize, places: &[Vec<usize>]) -> Vec<f64> {
+/// The values of all columns after `t` and `phase`, and the position of the wall (m).
+fn row(experiment: &Experiment, sim: &mut Simulation, cursor: &Cursor, r: usize, places: &[Vec<usize>]) -> (Vec<f64>, f64) {
     let m = sim.m(r);
     let mesh = experiment.system.mesh;
     let regions = experiment.system.regions_of(r);
     let cells = mesh.cells();
     let solid = regions.cells.iter().filter(|c| **c != spinloom_kernels::RegionMap::VACUUM).count().max(1);
-    let mut found: Option<Wall> = None;
+    let wall: Wall = wall(&mesh, regions, &m);
     let control = sim.control(r);
-    experiment
+    let values = experiment
         .columns
         .iter()
         .map(|q| match &q.source {
             Source::Log(i) => experiment.protocol[r][cursor.phase].log.iter().find(|(j, _)| j == i).map_or(0.0, |(_, v)| *v),
             Source::Mean(c) => m[c * cells..(c + 1) * cells].iter().sum::<f64>() / solid as f64,
-            Source::Wall(part) => part.of(found.get_or_insert_with(|| wall(&mesh, regions, &m))),
-            Source::WallVelocity => {
-                let x = found.get_or_insert_with(|| wall(&mesh, regions, &m)).x;
-                cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (x - x0) / (control.t - t0))
-            }
+            Source::Wall(part) => part.of(&wall),
+            Source::WallVelocity => cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (wall.x - x0) / (control.t - t0)),
             Source::Energy(None) => sim.total_energy(r),
             Source::Energy(Some(group)) => {
                 let terms: Vec<Term> = Term::ALL.iter().copied().filter(|t| t.info().group == *group).collect();
@@ -297,7 +290,8 @@ fn row(experiment: &Experiment, sim: &mut Simulation, cursor: &Cursor, r: usize,
             Source::Step => control.dt,
             Source::Probe(i) => experiment.probes[*i].read(&mesh, regions, &places[*i], &m),
         })
-        .collect()
+        .collect();
+    (values, wall.x)
 }
 
 fn write_row(writer: &mut Writer, r: usize, t: f64, phase: usize, values: Vec<f64>) -> Result<(), Problems> {

@@ -105,6 +105,11 @@ impl Problems {
         other.list.into_iter().for_each(|d| self.push(d));
     }
 
+    /// The value of a result; its problems join these.
+    pub fn take<T>(&mut self, result: Result<T, Problems>) -> Option<T> {
+        result.map_err(|e| self.extend(e)).ok()
+    }
+
     /// Whether anything forbids going on.
     pub fn any_error(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)

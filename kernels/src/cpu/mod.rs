@@ -80,7 +80,8 @@ impl Regions {
 struct Scratch<T: Real> {
     columns: Vec<Columns<T>>,
     spectrum: Option<Spectrum<T>>,
-    block: Box<cells::Scratch<T>>,
+    /// One per thread that shares a replica, with the largest squares it has met.
+    blocks: Vec<(Box<cells::Scratch<T>>, [T; 2])>,
 }
 
 /// See the module.
@@ -172,7 +173,7 @@ impl<T: Real> Cpu<T> {
                     Convolver::Transform(c) => ((0..parallel_columns).map(|_| c.columns()).collect(), Some(c.spectrum())),
                     _ => (Vec::new(), None),
                 };
-                Mutex::new(Scratch { columns, spectrum, block: Box::default() })
+                Mutex::new(Scratch { columns, spectrum, blocks: (0..parallel_columns).map(|_| Default::default()).collect() })
             })
             .collect();
         let axes = if mesh.n[2] > 1 { 3 } else { 2 };
@@ -249,22 +250,12 @@ impl<T: Real> Cpu<T> {
                     regions: &member.regions,
                     now,
                 };
-                let largest = if self.across {
-                    let count = cells::blocks(&self.mesh);
-                    let mut largest = [T::ZERO; 2];
-                    for i in 0..count {
-                        let l = cells::block(self, &view, pass, i, &mut scratch.block);
-                        largest = [rows::larger(largest[0], l[0]), rows::larger(largest[1], l[1])];
-                    }
-                    largest
-                } else {
-                    let mut all: Vec<(Box<cells::Scratch<T>>, [T; 2])> = (0..self.threads).map(|_| Default::default()).collect();
-                    each(cells::blocks(&self.mesh), &mut all, |i, (s, largest)| {
-                        let l = cells::block(self, &view, pass, i, s);
-                        *largest = [rows::larger(largest[0], l[0]), rows::larger(largest[1], l[1])];
-                    });
-                    all.iter().fold([T::ZERO; 2], |a, (_, l)| [rows::larger(a[0], l[0]), rows::larger(a[1], l[1])])
-                };
+                scratch.blocks.iter_mut().for_each(|(_, largest)| *largest = [T::ZERO; 2]);
+                each(cells::blocks(&self.mesh), &mut scratch.blocks, |i, (s, largest)| {
+                    let l = cells::block(self, &view, pass, i, s);
+                    *largest = [rows::larger(largest[0], l[0]), rows::larger(largest[1], l[1])];
+                });
+                let largest = scratch.blocks.iter().fold([T::ZERO; 2], |a, (_, l)| [rows::larger(a[0], l[0]), rows::larger(a[1], l[1])]);
                 let control = &mut member.control;
                 control.evaluations += 1;
                 if pass.measure {

@@ -39,13 +39,7 @@ impl Extract {
     /// Reads and checks the configuration.
     pub fn read(node: &Node, base: &Path, problems: &mut Problems) -> Option<Self> {
         let file = base.join(node.text(problems)?);
-        let document = match Document::read(&file) {
-            Ok(d) => d,
-            Err(e) => {
-                problems.extend(e);
-                return None;
-            }
-        };
+        let document = problems.take(Document::read(&file))?;
         // The names are texts, so the check can see them before they mean anything.
         let config = ExtractConfig::parse(&document.root, problems)?;
         let mut needs = Vec::new();

@@ -105,13 +105,7 @@ impl Network {
     /// Reads and checks the configuration.
     pub fn read(node: &Node, base: &Path, data: Option<&Path>, problems: &mut Problems) -> Option<Self> {
         let file = base.join(node.text(problems)?);
-        let document = match Document::read(&file) {
-            Ok(d) => d,
-            Err(e) => {
-                problems.extend(e);
-                return None;
-            }
-        };
+        let document = problems.take(Document::read(&file))?;
         settings(&document.root, problems)?;
         let mut needs = Vec::new();
         references(&document.root, &mut needs);

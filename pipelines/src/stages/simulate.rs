@@ -17,13 +17,9 @@ impl Simulate {
     /// Reads and checks the experiment.
     pub fn read(node: &Node, base: &Path, problems: &mut Problems) -> Option<Self> {
         let file = base.join(node.text(problems)?);
-        match Document::read(&file).and_then(|document| Experiment::read(&document).map(|e| (document, e))) {
-            Ok((document, experiment)) => Some(Self { file, document, experiment }),
-            Err(e) => {
-                problems.extend(e);
-                None
-            }
-        }
+        let document = problems.take(Document::read(&file))?;
+        let experiment = problems.take(Experiment::read(&document))?;
+        Some(Self { file, document, experiment })
     }
 }
 
