@@ -38,6 +38,7 @@ fn main() {
     let all: Vec<usize> = (0..system.terms.len()).collect();
     for (name, pass) in [
         ("convolution", convolve),
+        ("noise", Pass::Noise(Ref::of(b))),
         ("torque alone", cells(vec![], false)),
         ("cells, all terms", cells(all.clone(), false)),
         ("cells, all terms, four rates", cells(all, true)),

@@ -15,7 +15,7 @@ pub mod system;
 pub mod terms;
 pub mod waveform;
 
-pub use control::{Control, Status};
+pub use control::{Control, Sampling, Status};
 pub use device::{Device, DeviceError, DeviceInfo};
 pub use material::{Material, PARAMETERS, ParameterId, Values};
 pub use mesh::Mesh;

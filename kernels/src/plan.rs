@@ -112,6 +112,25 @@ pub enum Pass {
         /// B (T).
         write: Ref,
     },
+    /// If the control block says that one is due, takes a sample of the convolution into the oldest place of the ring, compares it with the
+    /// field extrapolated to now, and lets the control block choose the next interval.
+    Sample {
+        /// m.
+        read: Ref,
+        /// The samples.
+        ring: [Ref; 3],
+        /// Room for the extrapolated field.
+        predicted: Ref,
+    },
+    /// The field of the ring's samples extrapolated to t + time · dt.
+    Extrapolate {
+        /// The samples.
+        ring: [Ref; 3],
+        /// In steps.
+        time: f64,
+        /// B (T).
+        write: Ref,
+    },
     /// Laws, motion, combination.
     Cells(Cells),
     /// A stage combination on its own.

@@ -3,7 +3,7 @@
 use crate::quantities::{self, Quantity};
 use crate::readout::{Probe, ProbeKind};
 use crate::shapes::Shape;
-use crate::simulation::{DeviceChoice, Step};
+use crate::simulation::{DemagEvery, DeviceChoice, Step};
 use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
@@ -29,6 +29,8 @@ pub struct Experiment {
     pub tableau: &'static Tableau,
     /// Step rule.
     pub step: Step,
+    /// How often the demagnetising field is computed.
+    pub demag_every: DemagEvery,
     /// The swept variables and their values per replica (SI), with unit.
     pub axes: Vec<Axis>,
     /// What is done, per replica; the same phases for all, with the replica's own values.
@@ -332,7 +334,19 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         material.set_waveform(id, wave);
     }
     check_material(root, material_node.unwrap_or(root), &material, problems);
-    let (tableau, step) = read_solver(solver_node, material.uses(ParameterId::Temp), problems)?;
+    let thermal = material.uses(ParameterId::Temp);
+    let (tableau, step, demag_every) = read_solver(solver_node, thermal, problems)?;
+    if let (true, DemagEvery::Time(t)) = (thermal, demag_every) {
+        let turn = t * highest_frequency(&material, &mesh);
+        if turn > THERMAL_TURN {
+            problems.push(
+                solver_node
+                    .unwrap_or(root)
+                    .error(format!("thermal spin waves turn by up to {turn:.1} rad within `demag_every`, and above {THERMAL_TURN} the extrapolated field heats or cools them"))
+                    .hint(format!("at most {:.0} fs here", 1e15 * t * THERMAL_TURN / turn)),
+            );
+        }
+    }
 
     let mut table = Fields::of(table_node?, "the table", problems)?;
     let every = table.required("every", problems).and_then(|n| n.positive(Dimension::TIME, problems));
@@ -383,6 +397,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         settle: settle?,
         tableau,
         step,
+        demag_every,
         axes: Vec::new(),
         protocol: vec![phases],
         abort: abort?,
@@ -647,20 +662,35 @@ fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
     }
 }
 
-fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> Option<(&'static Tableau, Step)> {
+/// Largest angle that the fastest spin wave of the mesh may turn by between two samples of the demagnetising field where temperature keeps all
+/// waves excited: the limit of third-order Adams–Bashforth on the imaginary axis, 0.72. Measured on 2 nm cells at 300 K, alpha = 0.012: exchange
+/// energy -1 ± 0.5 % at 0.6 rad, -4 % at 1.3, eightfold at 2.5.
+const THERMAL_TURN: f64 = 0.7;
+
+/// γ times the exchange field of the shortest wave of the mesh (rad/s), the largest of any region.
+fn highest_frequency(material: &Material, mesh: &Mesh) -> f64 {
+    let inverse: f64 = (0..3).filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / mesh.cell[a].powi(2)).sum();
+    let of = |v: &Values| {
+        let ms = v.scalar(ParameterId::Msat);
+        if ms > 0.0 { v.scalar(ParameterId::GammaLl) * 2.0 * v.scalar(ParameterId::Aex) / ms * inverse } else { 0.0 }
+    };
+    material.regions.iter().map(of).fold(0.0, f64::max)
+}
+
+fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> Option<(&'static Tableau, Step, DemagEvery)> {
     let Some(node) = node else {
         if thermal {
             problems.push(Diagnostic::error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
             return None;
         }
-        return Some((&tableau::RK45, Step::Adaptive { max_err: 1e-5 }));
+        return Some((&tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation));
     };
     let mut f = Fields::of(node, "the solver", problems)?;
     let names: Vec<&str> = tableau::ALL.iter().map(|t| t.name).collect();
     let method = f
         .optional("stepper")
         .map_or(Some(if thermal { &tableau::HEUN } else { &tableau::RK45 }), |n| n.choice(&names, problems).map(|i| tableau::ALL[i]));
-    let (dt, max_err) = (f.optional("dt"), f.optional("max_err"));
+    let (dt, max_err, every) = (f.optional("dt"), f.optional("max_err"), f.optional("demag_every"));
     f.finish(problems);
     let step = match (dt, max_err) {
         (Some(_), Some(n)) => {
@@ -676,7 +706,18 @@ fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> O
         (None, Some(n)) => n.positive(Dimension::NONE, problems).map(|max_err| Step::Adaptive { max_err }),
         (None, None) => Some(Step::Adaptive { max_err: 1e-5 }),
     };
-    Some((method?, step?))
+    let every = match (every, step) {
+        (None, _) => Some(DemagEvery::Evaluation),
+        (Some(n), Some(Step::Adaptive { max_err })) if matches!(&n.value, Value::Text(t) if t == "adaptive") => {
+            Some(DemagEvery::Adaptive { max_err })
+        }
+        (Some(n), Some(Step::Fixed(_))) if matches!(&n.value, Value::Text(t) if t == "adaptive") => {
+            problems.push(n.error("with a fixed step there is no error to adapt to").hint("give a time, e.g. `500 fs`"));
+            None
+        }
+        (Some(n), _) => n.positive(Dimension::TIME, problems).map(DemagEvery::Time),
+    };
+    Some((method?, step?, every?))
 }
 
 fn read_probe(node: &Node, problems: &mut Problems) -> Option<Probe> {

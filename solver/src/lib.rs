@@ -10,5 +10,5 @@ pub mod tableau;
 
 pub use experiment::Experiment;
 pub use run::{Outcome, Progress, RunOptions, run};
-pub use simulation::{DeviceChoice, Simulation, Step, instruction_set, set_threads, threads};
+pub use simulation::{DemagEvery, DeviceChoice, Simulation, Step, instruction_set, set_threads, threads};
 pub use tableau::Tableau;

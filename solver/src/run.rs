@@ -85,8 +85,14 @@ struct Cursor {
 pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome, Problems> {
     let clock = Instant::now();
     let trouble = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::error(e.to_string()));
-    let mut sim =
-        Simulation::new(experiment.system.clone(), experiment.device, experiment.tableau, experiment.step).map_err(|e| trouble(&e))?;
+    let mut sim = Simulation::with_demag_every(
+        experiment.system.clone(),
+        experiment.device,
+        experiment.tableau,
+        experiment.step,
+        experiment.demag_every,
+    )
+    .map_err(|e| trouble(&e))?;
     let header = header(experiment, &sim);
     let mut record_options = options.record.clone();
     record_options.overwrite = options.overwrite;
@@ -162,8 +168,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     while cursors.iter().any(|c| !c.done) {
         for (r, c) in cursors.iter().enumerate().filter(|(_, c)| !c.done) {
             let phase = &experiment.protocol[r][c.phase];
-            let next = c.phase_start + ((c.rows + 1) as f64 * experiment.every).min(phase.duration);
-            sim.run_to(r, next);
+            sim.run_to(r, next_row(experiment, c, phase.duration));
         }
         sim.advance();
         for r in 0..sim.replicas() {
@@ -175,8 +180,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                 return Err(not_a_number(experiment, &sim, r));
             }
             let phase = &experiment.protocol[r][cursors[r].phase];
-            let target = cursors[r].phase_start + ((cursors[r].rows + 1) as f64 * experiment.every).min(phase.duration);
-            if control.t < target {
+            if control.t < next_row(experiment, &cursors[r], phase.duration) {
                 // A waveform jumped on the way.
                 continue;
             }
@@ -195,6 +199,12 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     monitor(&last);
     let record = writer.finish()?;
     Ok(Outcome { record, evaluations: last.evaluations, simulated: last.simulated, elapsed: clock.elapsed() })
+}
+
+/// When the next row of a phase is due: every so often, and at its end. A row that would miss the end by rounding alone is the end's.
+fn next_row(experiment: &Experiment, cursor: &Cursor, duration: f64) -> f64 {
+    let after = (cursor.rows + 1) as f64 * experiment.every;
+    cursor.phase_start + if after > duration * (1.0 - 1e-9) { duration } else { after }
 }
 
 /// Writes the row a replica is due for, and moves it on if a condition or the end of its phase says so.
@@ -322,6 +332,11 @@ fn save(sim: &Simulation, cursors: &[Cursor]) -> Checkpoint {
     }
     c.arrays.insert("control".into(), controls.iter().flat_map(|c| [c.t, c.dt, c.dt_now, c.err, c.torque]).collect());
     c.integers.insert("control".into(), controls.iter().flat_map(|c| [c.steps, c.attempts, c.evaluations]).collect());
+    c.arrays.insert("sampling".into(), controls.iter().flat_map(|c| [c.sampling.every].into_iter().chain(c.sampling.times)).collect());
+    c.integers.insert(
+        "sampling".into(),
+        controls.iter().flat_map(|c| [u64::from(c.sampling.count), u64::from(c.sampling.newest), c.sampling.taken]).collect(),
+    );
     c.arrays.insert(
         "cursor".into(),
         cursors
@@ -350,6 +365,8 @@ fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor]
     let fits = state.iter().all(|e| array(e.name).len() == n * len)
         && array("control").len() == 5 * n
         && integer("control").len() == 3 * n
+        && array("sampling").len() == 4 * n
+        && integer("sampling").len() == 3 * n
         && array("cursor").len() == 3 * n
         && integer("cursor").len() == 5 * n
         && integer("visits").len() == n
@@ -382,6 +399,13 @@ fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor]
             set_parameters(experiment, sim, r, *phase as usize);
         }
         sim.apply(r);
+        // The samples of the demagnetising field came back with the state; applying the parameters has forgotten that they hold.
+        let (f, u) = (&array("sampling")[4 * r..], &integer("sampling")[3 * r..]);
+        let mut control = sim.control(r);
+        let sampling = &mut control.sampling;
+        (sampling.every, sampling.times) = (f[0], [f[1], f[2], f[3]]);
+        (sampling.count, sampling.newest, sampling.taken) = (u[0].min(3) as u8, (u[1] % 3) as u8, u[2]);
+        sim.set_control(r, control);
     }
     Ok(())
 }
@@ -441,6 +465,9 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
             Step::Fixed(dt) => format!("fixed, {dt:e} s"),
         },
     });
+    if let Some(words) = experiment.demag_every.words() {
+        choices.push(Choice { key: "demagnetising field".into(), value: words });
+    }
     let names: Vec<&str> = system.terms.iter().map(|t| t.info().name).collect();
     choices.push(Choice { key: "terms".into(), value: names.join(" ") });
     // One entry per parameter and region where it differs from the first region; replicas that differ show it in their coordinates.

@@ -1,6 +1,7 @@
 //! A system realised on a device, and the ways to move it: run, relax, minimise.
 
 use crate::tableau::{RK23, Tableau};
+use spinloom_base::constants::MU0;
 use spinloom_base::diagnostics::{Diagnostic, Problems};
 use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::device::Prepared;
@@ -84,6 +85,38 @@ pub enum Step {
     Fixed(f64),
 }
 
+/// How often the demagnetising field, by far the dearest, is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub enum DemagEvery {
+    /// At every evaluation.
+    #[default]
+    Evaluation,
+    /// So often that extrapolating it in between (see [`spinloom_kernels::Sampling`]) turns no spin by more than `max_err`.
+    Adaptive {
+        /// Per interval (rad).
+        max_err: f64,
+    },
+    /// Once in this time (s), extrapolated in between.
+    Time(f64),
+}
+
+impl DemagEvery {
+    /// For the record and the log; `None` where nothing is extrapolated.
+    pub fn words(self) -> Option<String> {
+        match self {
+            Self::Evaluation => None,
+            Self::Adaptive { max_err } => Some(format!("extrapolated, adaptive, max_err {max_err:e}")),
+            Self::Time(t) => Some(format!("extrapolated, every {t:e} s")),
+        }
+    }
+}
+
+/// The longest interval between samples times the largest precession frequency γ μ0 Msat that the demagnetising field can cause: third-order
+/// Adams–Bashforth is stable up to 0.72 on the imaginary axis.
+const LONGEST_SAMPLING: f64 = 0.5;
+/// Degree of the polynomial through the samples.
+const SAMPLING_ORDER: u8 = 2;
+
 /// One entry of the state: a field with a law of motion. The magnetisation is the first; whatever else moves (temperature, a second
 /// sublattice, exchange-bias directions) joins the list, and checkpoints, records and shifts iterate it.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +134,8 @@ struct Buffers {
     stages: Vec<Buffer>,
     between: [Buffer; 2],
     demag: Buffer,
+    /// Samples of the demagnetising field, where it is extrapolated.
+    ring: Option<[Buffer; 3]>,
     noise: Buffer,
     field: Buffer,
 }
@@ -129,6 +164,20 @@ impl Simulation {
     /// # Errors
     /// What the device cannot do.
     pub fn new(system: System, choice: DeviceChoice, tableau: &'static Tableau, step: Step) -> Result<Self, DeviceError> {
+        Self::with_demag_every(system, choice, tableau, step, DemagEvery::Evaluation)
+    }
+
+    /// The same, with the demagnetising field computed less often than the rest.
+    ///
+    /// # Errors
+    /// What the device cannot do.
+    pub fn with_demag_every(
+        system: System,
+        choice: DeviceChoice,
+        tableau: &'static Tableau,
+        step: Step,
+        every: DemagEvery,
+    ) -> Result<Self, DeviceError> {
         let mut device = choice.open(&system)?;
         let mut allocate = |name: &str, slots| device.allocate(name, slots);
         let buffers = Buffers {
@@ -137,6 +186,12 @@ impl Simulation {
             stages: (1..tableau.c.len()).map(|i| allocate(&format!("rate of stage {}", i + 1), 1)).collect::<Result<_, _>>()?,
             between: [allocate("m between stages", 1)?, allocate("m between stages, other", 1)?],
             demag: allocate("B_demag", 1)?,
+            ring: if every != DemagEvery::Evaluation && system.terms.contains(&Term::Demag) {
+                let mut sample = |i| allocate(&format!("B_demag sample {i}"), 1);
+                Some([sample(1)?, sample(2)?, sample(3)?])
+            } else {
+                None
+            },
             noise: allocate("normals", 1)?,
             field: allocate("field", 1)?,
         };
@@ -144,9 +199,15 @@ impl Simulation {
         let noisy = system.terms.contains(&Term::Thermal);
         let plan = step_plan(&system, &buffers, tableau, &all, Motion::Llg, matches!(step, Step::Fixed(_)));
         let attempt = device.prepare(&plan)?;
-        let start = if tableau.fsal && !noisy { Some(device.prepare(&start_plan(&system, &buffers, &all, Motion::Llg))?) } else { None };
+        let start =
+            if reuses(tableau, noisy, &buffers) { Some(device.prepare(&start_plan(&system, &buffers, &all, Motion::Llg))?) } else { None };
         let stale = vec![true; system.replicas.len()];
-        let state = vec![StateEntry { name: "m", buffer: buffers.m, moves_with_stages: true }];
+        let mut state = vec![StateEntry { name: "m", buffer: buffers.m, moves_with_stages: true }];
+        for (name, buffer) in
+            ["B_demag sample 1", "B_demag sample 2", "B_demag sample 3"].into_iter().zip(buffers.ring.into_iter().flatten())
+        {
+            state.push(StateEntry { name, buffer, moves_with_stages: false });
+        }
         let mut simulation =
             Self { system, device, state, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
         for r in 0..simulation.replicas() {
@@ -154,6 +215,16 @@ impl Simulation {
             match step {
                 Step::Adaptive { max_err } => control.max_err = max_err,
                 Step::Fixed(dt) => (control.dt, control.fixed) = (dt, true),
+            }
+            control.sampling.order = SAMPLING_ORDER;
+            match every {
+                DemagEvery::Evaluation => {}
+                DemagEvery::Time(t) => (control.sampling.every, control.sampling.fixed) = (t, true),
+                DemagEvery::Adaptive { max_err } => {
+                    control.sampling.max_err = max_err;
+                    control.sampling.every = 1e-14;
+                    control.sampling.longest = LONGEST_SAMPLING / simulation.demag_frequency(r);
+                }
             }
             simulation.device.set_control(r, control);
         }
@@ -194,6 +265,7 @@ impl Simulation {
         }
         let m = self.state[0];
         self.restore_state(replica, &m, &unit);
+        self.forget_samples(replica);
     }
 
     /// The state: everything that moves, the magnetisation first.
@@ -226,6 +298,14 @@ impl Simulation {
     pub fn apply(&mut self, replica: usize) {
         self.device.set_material(replica, &self.system);
         self.stale[replica] = true;
+        self.forget_samples(replica);
+    }
+
+    /// What moves, or how, has jumped: extrapolating across would be wrong.
+    fn forget_samples(&mut self, replica: usize) {
+        let mut control = self.device.control(replica);
+        control.sampling.forget();
+        self.device.set_control(replica, control);
     }
 
     /// Sets the time (s) at which a replica pauses next, no later than a jump of one of its waveforms, and lets it run.
@@ -239,6 +319,7 @@ impl Simulation {
             .fold(f64::INFINITY, f64::min);
         if self.system.replicas[replica].material.waveforms.iter().any(|(_, w)| w.at(control.t) != w.before(control.t)) {
             self.stale[replica] = true;
+            control.sampling.forget();
         }
         control.t_pause = t.min(jump);
         control.status = if control.t < control.t_pause { Status::Running } else { Status::Due };
@@ -411,7 +492,14 @@ impl Simulation {
             self.device.set_control(r, Control { slot: after.slot, ..*control });
         }
         self.stale.fill(true);
+        (0..self.replicas()).for_each(|r| self.forget_samples(r));
         torques
+    }
+
+    /// γ μ0 Msat (rad/s), the largest of any region.
+    fn demag_frequency(&self, replica: usize) -> f64 {
+        let regions = &self.system.replicas[replica].material.regions;
+        regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(f64::MIN_POSITIVE, f64::max)
     }
 
     fn gamma(&self, replica: usize) -> f64 {
@@ -460,6 +548,7 @@ impl Simulation {
             self.device.set_control(r, Control { slot, ..before[r] });
         }
         self.stale.fill(true);
+        (0..self.replicas()).for_each(|r| self.forget_samples(r));
         results
     }
 }
@@ -467,6 +556,11 @@ impl Simulation {
 /// The terms that lead to a minimum of the energy: neither noise nor torques without an energy.
 fn still_terms(system: &System) -> Vec<usize> {
     (0..system.terms.len()).filter(|i| system.terms[*i] != Term::Thermal && system.terms[*i].has_energy()).collect()
+}
+
+/// Whether the last rate of a step serves as the first of the next: not with new noise, nor where a sample of the demagnetising field corrects what was extrapolated.
+fn reuses(tableau: &Tableau, noisy: bool, b: &Buffers) -> bool {
+    tableau.fsal && !noisy && b.ring.is_none()
 }
 
 /// Passes that make what these terms read besides m.
@@ -507,7 +601,9 @@ fn start_plan(system: &System, b: &Buffers, terms: &[usize], motion: Motion) -> 
 /// One attempt of a step: stages, combination, error, decision. With `fixed` the stage that only serves the error estimate is left out where noise forbids reusing it.
 fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], motion: Motion, fixed: bool) -> Plan {
     let noisy = terms.iter().any(|t| system.terms[*t].extra() == Extra::Noise);
-    let reuse = tableau.fsal && !noisy;
+    // Relaxation has no clock to extrapolate along.
+    let ring = if motion == Motion::Llg { b.ring.map(|ring| ring.map(Ref::of)) } else { None };
+    let reuse = tableau.fsal && !noisy && ring.is_none();
     let stages = tableau.c.len();
     let rate = |i: usize| if i == 0 { Ref::of(b.first) } else { Ref::of(b.stages[i - 1]) };
     // m of stage i: the state itself, the two temporaries in turn, or (last stage of a method that reuses it) the next state.
@@ -519,6 +615,7 @@ fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], m
     let weights = |w: &[f64]| w.iter().enumerate().map(|(j, w)| (rate(j), *w)).collect::<Vec<_>>();
     let mut passes = vec![Pass::Control(Rule::Begin)];
     passes.extend(prepare_passes(system, b, terms, Ref::of(b.m), true).into_iter().filter(|p| matches!(p, Pass::Noise(_))));
+    passes.extend(ring.map(|ring| Pass::Sample { read: Ref::of(b.m), ring, predicted: Ref::of(b.demag) }));
     for i in 0..stages {
         let last = i + 1 == stages;
         let combine = if last {
@@ -530,10 +627,13 @@ fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], m
             passes.extend(combine.map(Pass::Combine));
             continue;
         }
-        if last && tableau.fsal && noisy && fixed {
+        if last && tableau.fsal && !reuse && fixed {
             continue;
         }
-        passes.extend(prepare_passes(system, b, terms, stage_m(i), false));
+        match ring {
+            Some(ring) => passes.push(Pass::Extrapolate { ring, time: tableau.c[i], write: Ref::of(b.demag) }),
+            None => passes.extend(prepare_passes(system, b, terms, stage_m(i), false)),
+        }
         let write = if last && reuse { Ref::next(b.first) } else { rate(i) };
         let error = (last && !fixed).then(|| {
             let mut w = weights(tableau.e);

@@ -27,7 +27,6 @@ use parallel::{Shared, each};
 use rayon::prelude::*;
 use rows::{LawFn, Loops, law_fn};
 use spinloom_base::constants::MU0;
-use spinloom_base::random::normals;
 use std::sync::{Arc, Mutex};
 use tables::{Instant, Tables};
 
@@ -39,6 +38,9 @@ enum Convolver<T: Real> {
     Transform(Convolution<T>),
     Direct(Tensor),
 }
+
+/// A buffer and its slot.
+type Place = (usize, usize);
 
 /// One member of the ensemble.
 struct Member<T: Real> {
@@ -217,29 +219,33 @@ impl<T: Real> Cpu<T> {
                 let [steps, id] = [member.control.steps, member.id];
                 let out = Shared::new(&mut member.buffers[b][s]);
                 let (cells, nx) = (self.mesh.cells(), self.mesh.n[0]);
-                let key = [self.seed as u32 ^ (id >> 32) as u32, (self.seed >> 32) as u32];
+                let key = self.seed ^ (id >> 32);
                 self.each_row(|row| {
-                    for i in row * nx..(row + 1) * nx {
-                        let eta = normals([i as u32, id as u32, steps as u32, (steps >> 32) as u32], key);
-                        for (c, e) in eta.iter().enumerate().take(3) {
-                            // SAFETY: each cell belongs to one row.
-                            unsafe { *out.at(c * cells + i) = T::of(*e) };
-                        }
+                    // SAFETY: each row is written by one thread, and the instruction set was detected.
+                    unsafe {
+                        let [x, y, z] = [0, 1, 2].map(|c| out.range(c * cells + row * nx, nx));
+                        (self.loops.noise)((row * nx) as u32, id as u32, steps, key, x, y, z);
                     }
                 });
             }
-            Pass::Convolve { read, write } => {
-                let ((rb, rs), (wb, ws)) = (place(*read), place(*write));
-                let mut out = std::mem::take(&mut member.buffers[wb][ws]);
-                match &self.convolver {
-                    Convolver::Transform(c) => {
-                        let spectrum = scratch.spectrum.as_mut().expect("made with the convolution");
-                        c.run(&member.buffers[rb][rs], &member.moment, &mut out, spectrum, &mut scratch.columns);
-                    }
-                    Convolver::Direct(tensor) => cells::direct_sum(&self.mesh, tensor, &member.buffers[rb][rs], &member.moment, &mut out),
-                    Convolver::None => out.fill(T::ZERO),
+            Pass::Convolve { read, write } => self.convolve(member, place(*read), place(*write), scratch),
+            Pass::Sample { read, ring, predicted } => {
+                if !member.control.sample_due() {
+                    return;
                 }
-                member.buffers[wb][ws] = out;
+                let ring = ring.map(place);
+                let (fresh, predicted) = (ring[member.control.sampling.next_place()], place(*predicted));
+                let known = member.control.sampling.count > 0;
+                if known {
+                    self.extrapolate(member, ring, member.control.t, predicted);
+                }
+                self.convolve(member, place(*read), fresh, scratch);
+                let error = if known { self.distance(member, fresh, predicted) } else { 0.0 };
+                member.control.sampled(member.tables.gamma * error);
+            }
+            Pass::Extrapolate { ring, time, write } => {
+                let t = member.control.t + time * member.control.dt_now;
+                self.extrapolate(member, ring.map(place), t, place(*write));
             }
             Pass::Cells(pass) => {
                 let now = Instant { waves: waves(member, pass.time), dt: member.control.dt_now };
@@ -350,6 +356,52 @@ impl<T: Real> Cpu<T> {
                 }
             }
         }
+    }
+
+    /// B (T) of μ0 Ms m.
+    fn convolve(&self, member: &mut Member<T>, (rb, rs): Place, (wb, ws): Place, scratch: &mut Scratch<T>) {
+        let mut out = std::mem::take(&mut member.buffers[wb][ws]);
+        match &self.convolver {
+            Convolver::Transform(c) => {
+                let spectrum = scratch.spectrum.as_mut().expect("made with the convolution");
+                c.run(&member.buffers[rb][rs], &member.moment, &mut out, spectrum, &mut scratch.columns);
+            }
+            Convolver::Direct(tensor) => cells::direct_sum(&self.mesh, tensor, &member.buffers[rb][rs], &member.moment, &mut out),
+            Convolver::None => out.fill(T::ZERO),
+        }
+        member.buffers[wb][ws] = out;
+    }
+
+    /// The samples' polynomial at time `t`.
+    fn extrapolate(&self, member: &mut Member<T>, ring: [Place; 3], t: f64, (wb, ws): Place) {
+        let mut out = std::mem::take(&mut member.buffers[wb][ws]);
+        let weights = member.control.sampling.weights(t).map(T::of);
+        let shared = Shared::new(&mut out);
+        let nx = self.mesh.n[0];
+        self.each_row(|row| {
+            for c in 0..3 {
+                let from = c * self.mesh.cells() + row * nx;
+                // SAFETY: each row is written by one thread, and the instruction set was detected.
+                unsafe { (self.loops.mix)(weights, ring.map(|(b, s)| &member.buffers[b][s][from..from + nx]), shared.range(from, nx)) };
+            }
+        });
+        member.buffers[wb][ws] = out;
+    }
+
+    /// The largest |a − b| of any cell; `b` is overwritten.
+    fn distance(&self, member: &mut Member<T>, (ab, at): Place, (bb, bt): Place) -> f64 {
+        let mut difference = std::mem::take(&mut member.buffers[bb][bt]);
+        let a = &member.buffers[ab][at];
+        let cells = self.mesh.cells();
+        // SAFETY: the instruction set was detected.
+        let largest = unsafe {
+            let (x, rest) = difference.split_at_mut(cells);
+            let (y, z) = rest.split_at_mut(cells);
+            (self.loops.add)(-T::ONE, [0, 1, 2].map(|c| &a[c * cells..][..cells]), x, y, z);
+            (self.loops.largest)([x, y, z])
+        };
+        member.buffers[bb][bt] = difference;
+        largest.wide().sqrt()
     }
 
     fn each_row(&self, work: impl Fn(usize) + Sync + Send) {

@@ -4,6 +4,7 @@
 use super::isa::Isa;
 use crate::real::{Real, cross};
 use crate::terms::{Coefficients, Extra, Law, MAX_COEFFICIENTS, Term, WithLaw};
+use spinloom_base::random::normals;
 
 /// Longest block (cells): the scratch rows of a block stay in the first-level cache.
 pub const BLOCK: usize = 256;
@@ -35,6 +36,10 @@ pub type MotionFn<T> = unsafe fn(Rows<'_, T>, [&[T]; 2], &mut [T], &mut [T], &mu
 pub type AddFn<T> = unsafe fn(T, Rows<'_, T>, &mut [T], &mut [T], &mut [T]);
 /// Scales to length 1; zero stays zero.
 pub type NormaliseFn<T> = unsafe fn(&mut [T], &mut [T], &mut [T]);
+/// Fills three rows with normals of the cells from a number on, by replica, step and seed.
+pub type NoiseFn<T> = unsafe fn(u32, u32, u64, u64, &mut [T], &mut [T], &mut [T]);
+/// The weighted sum of three slices.
+pub type MixFn<T> = unsafe fn([T; 3], [&[T]; 3], &mut [T]);
 /// Largest square of three rows.
 pub type LargestFn<T> = unsafe fn(Rows<'_, T>) -> T;
 
@@ -136,9 +141,30 @@ unsafe fn largest_body<T: Real>(r: Rows<'_, T>) -> T {
     largest.into_iter().fold(T::ZERO, larger)
 }
 
+#[inline(always)]
+unsafe fn noise_body<T: Real>(first: u32, id: u32, step: u64, key: u64, x: &mut [T], y: &mut [T], z: &mut [T]) {
+    let n = x.len();
+    let (y, z) = (&mut y[..n], &mut z[..n]);
+    for i in 0..n {
+        let eta = normals([first + i as u32, id, step as u32, (step >> 32) as u32], [key as u32, (key >> 32) as u32]);
+        x[i] = T::of(eta[0]);
+        y[i] = T::of(eta[1]);
+        z[i] = T::of(eta[2]);
+    }
+}
+
+#[inline(always)]
+unsafe fn mix_body<T: Real>(w: [T; 3], from: [&[T]; 3], out: &mut [T]) {
+    let n = out.len();
+    let (a, b, c) = (&from[0][..n], &from[1][..n], &from[2][..n]);
+    for i in 0..n {
+        out[i] = w[0] * a[i] + w[1] * b[i] + w[2] * c[i];
+    }
+}
+
 /// Emits the copies of each loop for one instruction set.
 macro_rules! copies {
-    ($(#[$feature:meta])* $law:ident $motion:ident $add:ident $normalise:ident $largest:ident) => {
+    ($(#[$feature:meta])* $law:ident $motion:ident $add:ident $normalise:ident $noise:ident $mix:ident $largest:ident) => {
         $(#[$feature])*
         unsafe fn $law<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
             // SAFETY: as for the caller.
@@ -160,6 +186,16 @@ macro_rules! copies {
             unsafe { normalise_body(x, y, z) }
         }
         $(#[$feature])*
+        unsafe fn $noise<T: Real>(first: u32, id: u32, step: u64, key: u64, x: &mut [T], y: &mut [T], z: &mut [T]) {
+            // SAFETY: as for the caller.
+            unsafe { noise_body(first, id, step, key, x, y, z) }
+        }
+        $(#[$feature])*
+        unsafe fn $mix<T: Real>(w: [T; 3], from: [&[T]; 3], out: &mut [T]) {
+            // SAFETY: as for the caller.
+            unsafe { mix_body(w, from, out) }
+        }
+        $(#[$feature])*
         unsafe fn $largest<T: Real>(r: Rows<'_, T>) -> T {
             // SAFETY: as for the caller.
             unsafe { largest_body(r) }
@@ -167,11 +203,11 @@ macro_rules! copies {
     };
 }
 
-copies! { law_base motion_base add_base normalise_base largest_base }
+copies! { law_base motion_base add_base normalise_base noise_base mix_base largest_base }
 #[cfg(target_arch = "x86_64")]
-copies! { #[target_feature(enable = "avx2,fma")] law_avx2 motion_avx2 add_avx2 normalise_avx2 largest_avx2 }
+copies! { #[target_feature(enable = "avx2,fma")] law_avx2 motion_avx2 add_avx2 normalise_avx2 noise_avx2 mix_avx2 largest_avx2 }
 #[cfg(target_arch = "x86_64")]
-copies! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] law_avx512 motion_avx512 add_avx512 normalise_avx512 largest_avx512 }
+copies! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] law_avx512 motion_avx512 add_avx512 normalise_avx512 noise_avx512 mix_avx512 largest_avx512 }
 
 /// The loops of one instruction set. Calling any of them is safe where [`Isa::available`] lists it.
 pub struct Loops<T> {
@@ -181,6 +217,10 @@ pub struct Loops<T> {
     pub add: AddFn<T>,
     /// See [`NormaliseFn`].
     pub normalise: NormaliseFn<T>,
+    /// See [`NoiseFn`].
+    pub noise: NoiseFn<T>,
+    /// See [`MixFn`].
+    pub mix: MixFn<T>,
     /// See [`LargestFn`].
     pub largest: LargestFn<T>,
 }
@@ -189,11 +229,32 @@ impl<T: Real> Loops<T> {
     /// Those of an instruction set.
     pub fn of(isa: Isa) -> Self {
         match isa {
-            Isa::Baseline => Self { motion: motion_base, add: add_base, normalise: normalise_base, largest: largest_base },
+            Isa::Baseline => Self {
+                motion: motion_base,
+                add: add_base,
+                normalise: normalise_base,
+                noise: noise_base,
+                mix: mix_base,
+                largest: largest_base,
+            },
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => Self { motion: motion_avx2, add: add_avx2, normalise: normalise_avx2, largest: largest_avx2 },
+            Isa::Avx2 => Self {
+                motion: motion_avx2,
+                add: add_avx2,
+                normalise: normalise_avx2,
+                noise: noise_avx2,
+                mix: mix_avx2,
+                largest: largest_avx2,
+            },
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => Self { motion: motion_avx512, add: add_avx512, normalise: normalise_avx512, largest: largest_avx512 },
+            Isa::Avx512 => Self {
+                motion: motion_avx512,
+                add: add_avx512,
+                normalise: normalise_avx512,
+                noise: noise_avx512,
+                mix: mix_avx512,
+                largest: largest_avx512,
+            },
         }
     }
 }

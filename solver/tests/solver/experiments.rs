@@ -34,6 +34,10 @@ fn the_record_tells_what_was_done() {
     let events: Vec<String> =
         record.events().unwrap().iter().filter(|e| e.replica == 0).map(|e| format!("{} {}", e.kind, e.detail)).collect();
     assert_eq!(events[..3], ["start push", "end push time", "start rest"]);
+    // 19 ps in rows of 1.9 ps: rounding does not make an eleventh.
+    let finer = text.replace("push, for: 20 ps", "push, for: 19 ps").replace("every: 4 ps", "every: 1.9 ps");
+    let odd = uninterrupted(&experiment(&finer), &dir.path().join("odd")).column("t", 0).unwrap();
+    assert!(odd.windows(2).all(|w| w[1] - w[0] > 0.1e-12), "{odd:?}");
     // 0, 20, 40 and 60 ps.
     assert_eq!(record.fields().unwrap()[0].frames.iter().filter(|f| f.1 == 0).count(), 4);
     assert_eq!(record.header().source.text, text);
@@ -83,11 +87,16 @@ fn a_run_cut_off_at_any_write_ends_with_the_same_bits() {
 }
 
 #[test]
+fn so_does_one_that_extrapolates_the_demagnetising_field() {
+    every_cut(&GOOD.replace("settle: minimise", "settle: no\nsolver: {stepper: rk45, max_err: 1e-4, demag_every: adaptive}"));
+}
+
+#[test]
 fn so_does_one_with_temperature() {
     every_cut(
         &GOOD
             .replace("alpha: 0.1,", "alpha: 0.1, Temp: 300 K,")
-            .replace("settle: minimise", "settle: no\nsolver: {stepper: heun, dt: 50 fs}"),
+            .replace("settle: minimise", "settle: no\nsolver: {stepper: heun, dt: 50 fs, demag_every: 50 fs}"),
     );
 }
 

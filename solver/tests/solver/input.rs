@@ -56,6 +56,7 @@ fn every_slip_is_told_at_its_place_with_a_hint() {
         ("pictures: 20 ps", "picture: 20 ps", "e.yaml:16:", "an experiment has no key `picture`; did you mean `pictures`?"),
         ("alpha: 0.1,", "alpha: -0.1,", "e.yaml:5:", "alpha must be at least 0"),
         ("alpha: 0.1,", "alpha: 0.1, Temp: 300 K,", "", "needs a fixed step"),
+        ("settle: minimise", "solver: {stepper: rk4, dt: 1 fs, demag_every: adaptive}", "e.yaml:7:", "no error to adapt to"),
         ("size: [40 nm,", "size: [41 nm,", "e.yaml:2:", "20.500 cells, not a whole number"),
         ("repeat: 2", "repeat: 0", "e.yaml:10:", "0 repetitions"),
     ];
@@ -64,6 +65,15 @@ fn every_slip_is_told_at_its_place_with_a_hint() {
         let e = read(&GOOD.replace(from, to)).expect_err(to);
         assert!(e.contains(message) && e.lines().any(|l| l.starts_with(place) && l.contains(message)), "{to}:\n{e}");
     }
+}
+
+#[test]
+fn thermal_waves_limit_the_extrapolation() {
+    let hot = GOOD.replace("alpha: 0.1,", "alpha: 0.1, Temp: 300 K,");
+    let with = |every: &str| read(&hot.replace("settle: minimise", &format!("solver: {{stepper: rk4, dt: 50 fs, demag_every: {every}}}")));
+    assert!(with("50 fs").is_ok());
+    let e = with("200 fs").unwrap_err();
+    assert!(e.contains("e.yaml:7:") && e.contains("heats or cools") && e.contains("at most 66 fs here"), "{e}");
 }
 
 #[test]

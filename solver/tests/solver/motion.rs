@@ -1,7 +1,7 @@
 //! Time stepping against closed forms.
 
 use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, System, Term, Values, Waveform};
-use spinloom_solver::{DeviceChoice, Simulation, Step, tableau};
+use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, tableau};
 
 fn spin(alpha: f64, field: f64) -> System {
     let mut v = Values::default();
@@ -95,6 +95,50 @@ fn with_damping_the_energy_falls_and_relax_and_minimise_find_the_same_state() {
     let (ea, eb) = (a.total_energy(0), b.total_energy(0));
     println!("relaxed to {ea:.9e} J with {torque:.1e} T left; minimised to {eb:.9e} J in {steps:?} steps");
     assert!(torque < 1e-5 && steps.is_some() && (ea - eb).abs() < 1e-6 * ea.abs());
+}
+
+/// A domain wall in a strip, driven by spin-orbit torque, for 60 ps: the demagnetising field changes all the time. m, and how often it was sampled.
+fn driven_wall(method: &'static tableau::Tableau, step: Step, every: DemagEvery) -> (Vec<f64>, u64, u64) {
+    let mut v = Values::default();
+    for (p, x) in [(P::Msat, 1e6), (P::Aex, 15e-12), (P::Ku1, 1e6), (P::Dind, 5e-4), (P::Alpha, 0.012), (P::ThetaSh, 0.5)] {
+        v.set_scalar(p, x);
+    }
+    v.set(P::BExt, [0.0, 0.0, 0.05]);
+    v.set(P::J, [-7e11, 0.0, 0.0]);
+    let mesh = Mesh::new([48, 12, 1], [4e-9, 4e-9, 1e-9]);
+    let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(v, 1));
+    let mut sim = Simulation::with_demag_every(system, DeviceChoice::CpuDouble, method, step, every).unwrap();
+    let m: Vec<f64> = (0..3 * mesh.cells())
+        .map(|i| {
+            let s = ((i % 48) as f64 - 20.5) * 4.0 / 6.0;
+            [1.0 / s.cosh(), 0.0, s.tanh()][i / mesh.cells()]
+        })
+        .collect();
+    sim.set_m(0, &m);
+    sim.run_all_to(60e-12);
+    (sim.m(0), sim.control(0).sampling.taken, sim.control(0).evaluations)
+}
+
+#[test]
+fn the_demagnetising_field_may_be_extrapolated_between_samples() {
+    let exact = driven_wall(&tableau::RK4, Step::Fixed(0.1e-12), DemagEvery::Evaluation).0;
+    let off = |m: &[f64]| exact.iter().zip(m).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    // Alone, the step is good to 1e-7 here, so that what is left is the extrapolation's.
+    let every = |t| off(&driven_wall(&tableau::RK4, Step::Fixed(0.125e-12), DemagEvery::Time(t)).0);
+    let errors = [1e-12, 0.5e-12, 0.25e-12].map(every);
+    let orders = [(errors[0] / errors[1]).log2(), (errors[1] / errors[2]).log2()];
+    println!("errors {errors:?}, orders {orders:?}");
+    assert!((orders[1] - 3.0).abs() < 0.5, "third order was stated: {orders:?}");
+    for max_err in [1e-4, 1e-5] {
+        let (m, samples, evaluations) = driven_wall(&tableau::RKF45, Step::Adaptive { max_err }, DemagEvery::Adaptive { max_err });
+        let plain = off(&driven_wall(&tableau::RKF45, Step::Adaptive { max_err }, DemagEvery::Evaluation).0);
+        println!(
+            "adaptive {max_err:e}: error {:e} (without extrapolation {plain:e}), {samples} samples for {evaluations} evaluations",
+            off(&m)
+        );
+        // About 60 samples, each allowed max_err.
+        assert!(off(&m) < 60.0 * max_err && 3 * samples < evaluations);
+    }
 }
 
 #[test]
