@@ -129,6 +129,19 @@ pub struct Fitted {
     pub undetermined: Option<String>,
 }
 
+/// How well a model foretells one pulse and the gap after it, started from where the membrane is: what is left once errors of earlier pulses no
+/// longer count.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PerPulse {
+    /// Misfit of the model fitted so, on the data of the fit.
+    pub nrmse: f64,
+    /// The same on data held out.
+    pub nrmse_held_out: f64,
+    /// Root mean square of the membrane's error at the end of the gap, with the parameters of the fit proper: what a random walk from pulse to
+    /// pulse would add to the model.
+    pub scatter: f64,
+}
+
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelFit {
@@ -142,6 +155,8 @@ pub struct ModelFit {
     pub nrmse: f64,
     /// The same of the data held out.
     pub nrmse_held_out: f64,
+    /// The same pulse by pulse.
+    pub per_pulse: PerPulse,
     /// Log-likelihood of each unit held out.
     pub log_likelihood: Vec<f64>,
     /// Resamples made, and those in which no minimum was found.
@@ -343,6 +358,13 @@ impl Dataset {
         (sums.iter().filter(|s| s[1] > 0.0).map(|s| s[0] / s[1]).collect(), all[0] / all[1])
     }
 
+    /// Root mean square error of a model at the last sample of each pulse unit.
+    fn scatter(&self, model: &dyn MembraneModel, p: &[f64]) -> f64 {
+        let mut ends = vec![0.0; self.counts[2]];
+        self.simulate(model, p, |i, u| ends[self.samples[i].ids[2]] = u - self.samples[i].u);
+        (ends.iter().map(|e| e * e).sum::<f64>() / ends.len() as f64).sqrt()
+    }
+
     /// Of each trace: times (s), measured and modelled reduced membrane at the samples of the fit, starts of runs included.
     pub fn paths(&self, model: &dyn MembraneModel, p: &[f64]) -> Vec<[Vec<f64>; 3]> {
         let mut paths: Vec<[Vec<f64>; 3]> = vec![Default::default(); self.counts[0]];
@@ -534,7 +556,26 @@ pub fn resample<T: Send>(n: usize, resamples: usize, seed: u64, statistic: impl 
     (0..resamples).into_par_iter().map(draw).collect()
 }
 
-fn fit_one(model: &dyn MembraneModel, data: &Dataset, held_out: &Dataset, unit: Unit, options: &FitOptions) -> Result<ModelFit, Problems> {
+/// The best parameters over all starts of the search: their logarithms, and whether there is a minimum.
+fn best(model: &dyn MembraneModel, data: &Dataset, roots: &[f64], starts: &[Vec<f64>], bounds: &[[f64; 2]]) -> Option<(Vec<f64>, bool)> {
+    starts
+        .par_iter()
+        .map(|start| minimise(data, model, roots, bounds, start))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter(|(_, misfit, _)| misfit.is_finite())
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(theta, _, converged)| (theta, converged))
+}
+
+/// `data` and `held_out` are as the options say, `pulses` the same traces parted at every pulse.
+fn fit_one(
+    model: &dyn MembraneModel,
+    [data, held_out]: [&Dataset; 2],
+    pulses: [&Dataset; 2],
+    unit: Unit,
+    options: &FitOptions,
+) -> Result<ModelFit, Problems> {
     let symbols = model.symbols();
     let Some((starts, bounds)) = starts(model, &data.strokes) else {
         return Err(Diagnostic::error("the membrane does not rise while driven in most of the pulses to be fitted")
@@ -542,16 +583,8 @@ fn fit_one(model: &dyn MembraneModel, data: &Dataset, held_out: &Dataset, unit: 
             .into());
     };
     let roots = data.roots();
-    let best = starts
-        .par_iter()
-        .map(|start| minimise(data, model, &roots, &bounds, start))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .filter(|(_, misfit, _)| misfit.is_finite())
-        .min_by(|a, b| a.1.total_cmp(&b.1));
-    let Some((theta, _, converged)) = best else {
-        return Err(Diagnostic::error(format!("no start of the search for `{}` has a finite misfit", model.name())).into());
-    };
+    let none = || Problems::from(Diagnostic::error(format!("no start of the search for `{}` has a finite misfit", model.name())));
+    let (theta, converged) = best(model, data, &roots, &starts, &bounds).ok_or_else(none)?;
 
     let n = data.units(unit);
     let drawn = if n < FEWEST_UNITS { 0 } else { options.resamples };
@@ -595,6 +628,10 @@ fn fit_one(model: &dyn MembraneModel, data: &Dataset, held_out: &Dataset, unit: 
     let (_, mean) = data.mean_squares(model, &p, unit);
     let (units_held, mean_held) = held_out.mean_squares(model, &p, unit);
     let variance = mean.max(ROUNDING * ROUNDING);
+    let (restarted, _) = best(model, pulses[0], &pulses[0].roots(), &starts, &bounds).ok_or_else(none)?;
+    let restarted = parameters(&restarted, &bounds);
+    let misfit = |data: &Dataset| data.mean_squares(model, &restarted, Unit::Pulse).1.sqrt();
+    let per_pulse = PerPulse { nrmse: misfit(pulses[0]), nrmse_held_out: misfit(pulses[1]), scatter: pulses[0].scatter(model, &p) };
     let log_likelihood = units_held.iter().map(|m| -0.5 * ((std::f64::consts::TAU * variance).ln() + m / variance)).collect();
     Ok(ModelFit {
         model: model.name().into(),
@@ -602,6 +639,7 @@ fn fit_one(model: &dyn MembraneModel, data: &Dataset, held_out: &Dataset, unit: 
         correlation,
         nrmse: mean.sqrt(),
         nrmse_held_out: mean_held.sqrt(),
+        per_pulse,
         log_likelihood,
         resamples: [drawn, failed],
         converged,
@@ -665,9 +703,11 @@ pub fn compare(models: &[&dyn MembraneModel], fit: &[&Trace], held_out: &[&Trace
         return Err(problems);
     }
     let unit = options.unit.unwrap_or_else(|| data.natural_unit());
+    let parted = FitOptions { start: Start::Pulse, ..options.clone() };
+    let pulses = [fit, held_out].map(|traces| Dataset::new(traces, &parted));
     let mut fits: Vec<ModelFit> = Vec::new();
     for model in models {
-        fits.push(fit_one(*model, &data, &held, unit, options)?);
+        fits.push(fit_one(*model, [&data, &held], [&pulses[0], &pulses[1]], unit, options)?);
     }
     fits.sort_by(|a, b| b.mean_log_likelihood().total_cmp(&a.mean_log_likelihood()));
     // How far each lies below the best, and the standard error of that.

@@ -126,6 +126,31 @@ fn held_out_likelihood_chooses_the_model_that_made_the_data() {
 }
 
 #[test]
+fn a_walk_from_pulse_to_pulse_is_told_from_a_wrong_model() {
+    // Each gap ends 0.05 off, at random, and what follows starts there.
+    let (model, p) = truth("constant-leak");
+    let mut random = Stream::new(5, 0);
+    let mut walk = || {
+        let mut t = trace(model, &p, &[J; 8], 0.3, 0.0, &mut random, "walk");
+        t.v.iter_mut().for_each(|v| *v *= 0.4);
+        t.membrane = Membrane::position(0.4);
+        for end in (10..t.v.len()).step_by(10) {
+            let off = 0.05 * 0.4 * random.normal();
+            t.v[end..].iter_mut().for_each(|v| *v += off);
+        }
+        t
+    };
+    let (fit, held): (Vec<Trace>, Vec<Trace>) = ((0..20).map(|_| walk()).collect(), (0..20).map(|_| walk()).collect());
+    let c = fitted(&[model], &(fit, held), &FitOptions { resamples: 0, ..FitOptions::default() }).unwrap();
+    let f = &c.fits[0];
+    println!("open loop {:.4}, pulse by pulse {:.4}, scatter {:.4}", f.nrmse_held_out, f.per_pulse.nrmse_held_out, f.per_pulse.scatter);
+    // 160 draws: 6 % scatter of a standard deviation. The last samples alone are off, so that the misfit pulse by pulse is a fraction of it,
+    // and the open-loop one that of a walk of eight steps, √(7/2) of a step, times √(2/3) for walks that start and end in between.
+    assert!((0.04..0.06).contains(&f.per_pulse.scatter), "{f:?}");
+    assert!(f.per_pulse.nrmse_held_out < 0.03 && f.nrmse_held_out > 0.06, "{f:?}");
+}
+
+#[test]
 fn what_the_data_cannot_tell_is_said_so() {
     let options = FitOptions { resamples: 200, ..FitOptions::default() };
     // Data without a leak: the leak time has no upper end.

@@ -1,5 +1,6 @@
 //! `spinloom`: from the magnetisation of one device to the accuracy of a network built from it.
 
+mod bench;
 mod inspect;
 mod pipeline;
 mod progress;
@@ -82,6 +83,23 @@ enum Verb {
         /// The YAML file.
         path: PathBuf,
     },
+    /// Measures how fast torques are evaluated here.
+    Bench {
+        /// Grids, as `256x256x1`; by default the seven of the comparison with other codes.
+        grids: Vec<String>,
+        /// The device.
+        #[arg(long, default_value = "cpu")]
+        device: String,
+        /// `f32`, `f64` or both.
+        #[arg(long, value_delimiter = ',', default_value = "f32,f64")]
+        precision: Vec<String>,
+        /// Threads; by default all.
+        #[arg(long)]
+        threads: Option<usize>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Lists the devices of this machine.
     Devices,
 }
@@ -139,6 +157,12 @@ impl Verb {
             Verb::Card { path } => {
                 print!("{}", spinloom_card::Card::read(&path)?.to_yaml());
                 Ok(ExitCode::SUCCESS)
+            }
+            Verb::Bench { grids, device, precision, threads, json } => {
+                if let Some(n) = threads {
+                    let _ = spinloom_solver::set_threads(n);
+                }
+                bench::bench(&device, &precision, &grids, json)
             }
             Verb::Devices => {
                 println!("cpu            f32, f64; {} threads, {}", spinloom_solver::threads(), spinloom_solver::instruction_set());

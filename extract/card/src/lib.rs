@@ -123,6 +123,9 @@ pub struct Fit {
     pub nrmse: f64,
     /// The same on protocols the fit has not seen.
     pub nrmse_held_out: f64,
+    /// The same pulse by pulse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_pulse: Option<PerPulse>,
     /// The protocols held out.
     pub held_out: Vec<String>,
     /// What the misfit is: at 0 K it is the model's, not noise.
@@ -130,6 +133,19 @@ pub struct Fit {
     /// The other models tried on the same data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<Rival>,
+}
+
+/// How well a model that starts each pulse from where the membrane is foretells that pulse and the gap after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerPulse {
+    /// Misfit on the data of the fit, the model fitted so.
+    pub nrmse: f64,
+    /// The same on the data held out.
+    pub nrmse_held_out: f64,
+    /// Root mean square of the error at the end of the gap over (V_th − V_reset), with the card's parameters: the step of the random walk that
+    /// a train makes around the model.
+    pub scatter: f64,
 }
 
 /// A model that was tried too.
@@ -144,6 +160,9 @@ pub struct Rival {
     pub nrmse: f64,
     /// Misfit on the data held out.
     pub nrmse_held_out: f64,
+    /// The same started at every pulse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nrmse_per_pulse_held_out: Option<f64>,
     /// Log-likelihood of the held-out data per sample (Gaussian residuals with the fit's own variance).
     pub held_out_log_likelihood: f64,
 }
@@ -305,6 +324,7 @@ mod tests {
             fit: Fit {
                 nrmse: 0.02,
                 nrmse_held_out: 0.03,
+                per_pulse: Some(PerPulse { nrmse: 0.01, nrmse_held_out: 0.012, scatter: 0.03 }),
                 held_out: vec!["train 3".into()],
                 note: "0 K: misfit of the model".into(),
                 rivals: vec![],

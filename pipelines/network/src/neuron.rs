@@ -560,7 +560,7 @@ mod tests {
             correlation: BTreeMap::new(),
             drive: Some(Drive { quantity: "J".into(), unit: "A/m^2".into(), on: 1e-9, off: 1.5e-9, nominal: 7e11 }),
             validity: BTreeMap::from([("J".into(), Range { min: 0.0, max: 7e11, unit: "A/m^2".into() })]),
-            fit: Fit { nrmse: 0.0, nrmse_held_out: 0.0, held_out: vec![], note: String::new(), rivals: vec![] },
+            fit: Fit { nrmse: 0.0, nrmse_held_out: 0.0, per_pulse: None, held_out: vec![], note: String::new(), rivals: vec![] },
             events: BTreeMap::new(),
             tables: BTreeMap::new(),
             records: vec![],

@@ -30,7 +30,7 @@ fn wall(name: &str, rate: f64, tau: f64, off: f64, energy: f64) -> Card {
         correlation: BTreeMap::new(),
         drive: Some(Drive { quantity: "J".into(), unit: "A/m^2".into(), on: 1e-9, off, nominal: 7e11 }),
         validity: BTreeMap::from([("J".into(), Range { min: 0.0, max: 7e11, unit: "A/m^2".into() })]),
-        fit: Fit { nrmse: 0.0, nrmse_held_out: 0.0, held_out: vec![], note: String::new(), rivals: vec![] },
+        fit: Fit { nrmse: 0.0, nrmse_held_out: 0.0, per_pulse: None, held_out: vec![], note: String::new(), rivals: vec![] },
         events: BTreeMap::from([
             ("integrate".into(), Event { energy: Some(energy), latency: None, origin: "test".into() }),
             ("fire".into(), Event { energy: Some(3.0 * energy), latency: None, origin: "test".into() }),

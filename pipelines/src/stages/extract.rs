@@ -84,10 +84,11 @@ impl Stage for Extract {
         if let Some(card) = extraction.cards.first() {
             card.write(&context.folder.join("card.yaml")).map_err(|e| cannot(&e))?;
             eprintln!(
-                "card `{}`: {}, misfit {:.2} % of the swing on held-out data",
+                "card `{}`: {}, misfit {:.2} % of the swing on held-out data{}",
                 card.name,
                 card.model.name,
-                100.0 * card.fit.nrmse_held_out
+                100.0 * card.fit.nrmse_held_out,
+                card.fit.per_pulse.as_ref().map_or(String::new(), |p| format!(", {:.2} % pulse by pulse", 100.0 * p.nrmse_held_out))
             );
         } else {
             return Err(Diagnostic::error("no neuron was asked for, so there is no card").hint("add `neuron` to the extraction").into());

@@ -166,17 +166,32 @@ fn extracted(body: &mut String, name: &str, path: &Path, origin: &str) -> Result
         escape(&card.fit.held_out.join(", ")),
         escape(&card.fit.note)
     );
+    if let Some(p) = &card.fit.per_pulse {
+        let _ = writeln!(
+            body,
+            "<p>Pulse by pulse, started from where the membrane is: {:.2} %, {:.2} % held out. With the parameters above the end of a gap scatters by {:.2} % \
+             around the model, a random walk from pulse to pulse.</p>",
+            100.0 * p.nrmse,
+            100.0 * p.nrmse_held_out,
+            100.0 * p.scatter
+        );
+    }
     for u in &card.undetermined {
         let _ = writeln!(body, "<p class=\"note\">Not determined: {}</p>", escape(u));
     }
     if !card.fit.rivals.is_empty() {
-        let mut rows = vec![["model", "parameters", "misfit (%)", "held out (%)", "held-out log-likelihood"].map(String::from).to_vec()];
+        let mut rows = vec![
+            ["model", "parameters", "misfit (%)", "held out (%)", "pulse by pulse, held out (%)", "held-out log-likelihood"]
+                .map(String::from)
+                .to_vec(),
+        ];
         rows.extend(card.fit.rivals.iter().map(|r| {
             vec![
                 r.model.clone(),
                 r.parameters.to_string(),
                 format!("{:.2}", 100.0 * r.nrmse),
                 format!("{:.2}", 100.0 * r.nrmse_held_out),
+                r.nrmse_per_pulse_held_out.map_or("–".into(), |n| format!("{:.2}", 100.0 * n)),
                 number(r.held_out_log_likelihood),
             ]
         }));
