@@ -116,6 +116,7 @@ fn read(document: &Document, data: Option<&Path>, problems: &mut Problems) -> Op
     f.finish(problems);
     let mut stages: Vec<(String, Box<dyn Stage>)> = Vec::new();
     let mut places: Vec<Place> = Vec::new();
+    let mut unreadable: Vec<&str> = Vec::new();
     for (name, place, node) in list?.entries(problems)? {
         if name.is_empty() || name.contains(['/', '\\', '.']) {
             problems.push(Diagnostic::error(format!("`{name}` cannot be the name of a stage")).at(place.clone()).hint("it names a folder"));
@@ -123,6 +124,8 @@ fn read(document: &Document, data: Option<&Path>, problems: &mut Problems) -> Op
         if let Some(stage) = read_stage(node, &base, data, problems) {
             stages.push((name.clone(), stage));
             places.push(place.clone());
+        } else {
+            unreadable.push(name);
         }
     }
     if stages.is_empty() && !problems.any_error() {
@@ -130,7 +133,7 @@ fn read(document: &Document, data: Option<&Path>, problems: &mut Problems) -> Op
     }
     for (i, (name, stage)) in stages.iter().enumerate() {
         for need in stage.needs() {
-            if stages[..i].iter().all(|(n, _)| *n != need) {
+            if stages[..i].iter().all(|(n, _)| *n != need) && !unreadable.contains(&need.as_str()) {
                 let before = || stages[..i].iter().map(|(n, _)| n.as_str());
                 let hint = match nearest(&need, before()) {
                     Some(n) => format!("did you mean `{n}`?"),

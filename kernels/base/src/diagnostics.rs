@@ -60,7 +60,7 @@ impl Diagnostic {
 
     /// The same with a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into()).filter(|h| !h.is_empty());
         self
     }
 }

@@ -55,6 +55,8 @@ dimensions! {
     VOLTAGE = [2, 1, -3, -1, 0], "a voltage", "54 uV";
     /// Ohms.
     RESISTANCE = [2, 1, -3, -2, 0], "a resistance", "1 kOhm";
+    /// Siemens.
+    CONDUCTANCE = [-2, -1, 3, 2, 0], "a conductance", "400 uS";
     /// Ohm metres.
     RESISTIVITY = [3, 1, -3, -2, 0], "a resistivity", "20 uOhm cm";
     /// Ohm square metres.
@@ -114,6 +116,7 @@ const SYMBOLS: &[(&str, f64, Dimension, bool)] = &[
     ("Ohm", 1.0, Dimension::RESISTANCE, true),
     ("ohm", 1.0, Dimension::RESISTANCE, true),
     ("Ω", 1.0, Dimension::RESISTANCE, true),
+    ("S", 1.0, Dimension::CONDUCTANCE, true),
     ("W", 1.0, Dimension([2, 1, -3, 0, 0]), true),
     ("Hz", 1.0, Dimension::FREQUENCY, true),
     ("N", 1.0, Dimension([1, 1, -2, 0, 0]), true),
@@ -271,6 +274,7 @@ mod tests {
             ("1.5e-11 J/m", Dimension::EXCHANGE, 1.5e-11),
             ("1.7595e11 rad/(T s)", Dimension::GYROMAGNETIC, 1.7595e11),
             ("20 uOhm cm", Dimension::RESISTIVITY, 2e-7),
+            ("400 uS", Dimension::CONDUCTANCE, 4e-4),
             ("10 Ohm um^2", Dimension::RESISTANCE_AREA, 1e-11),
             ("1 MA/m", Dimension::MAGNETISATION, 1e6),
             ("54 uV", Dimension::VOLTAGE, 54e-6),

@@ -18,8 +18,9 @@ pub struct Network {
 }
 
 struct Settings {
-    card: PathBuf,
-    neurons: Vec<String>,
+    card: Option<PathBuf>,
+    /// Names, and the model where it does not come from the card.
+    neurons: Vec<(String, Option<NeuronModel>)>,
     sets: Vec<Source>,
     stand_in: [usize; 2],
     seeds: Vec<u64>,
@@ -39,12 +40,43 @@ pub struct Trained {
 
 const NEURONS: [&str; 3] = ["ideal", "card", "paper"];
 
+/// The model of a name; none for the card's.
+fn named(name: &str) -> Option<NeuronModel> {
+    match name {
+        "card" => None,
+        "paper" => Some(NeuronModel::paper_constants()),
+        _ => Some(NeuronModel::ideal_lif(0.9, Reset::Hard)),
+    }
+}
+
+/// One of [`NEURONS`], or `{name: …, tau_int: …, tau_leak: …, step: …}`: a neuron of these times, driven throughout each step.
+fn neuron(node: &Node, problems: &mut Problems) -> Option<(String, Option<NeuronModel>)> {
+    if node.get("tau_int").is_none() {
+        let name = NEURONS[node.choice(&NEURONS, problems)?];
+        return Some((name.to_string(), named(name)));
+    }
+    let mut f = Fields::of(node, "a neuron", problems)?;
+    let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
+    let mut time = |key, problems: &mut Problems| f.required(key, problems).and_then(|n| n.positive(Dimension::TIME, problems));
+    let (tau_int, tau_leak, step) = (time("tau_int", problems), time("tau_leak", problems), time("step", problems));
+    f.finish(problems);
+    let name = name?;
+    // Threshold and reset of table 1 of Sekh et al. 2026; the membrane is reduced by them, so that they change no spike.
+    let model = NeuronModel::two_times(&name, tau_int?, tau_leak?, 214e-6, 160e-6, step?);
+    Some((name, Some(model)))
+}
+
 fn settings(node: &Node, problems: &mut Problems) -> Option<Settings> {
     let mut f = Fields::of(node, "the network", problems)?;
-    let card = f.required("card", problems).and_then(|n| n.text(problems)).map(PathBuf::from);
-    let neurons = f.optional("neurons").map_or(Some(NEURONS.map(String::from).to_vec()), |n| {
-        n.list(problems)?.iter().map(|n| n.choice(&NEURONS, problems).map(|i| NEURONS[i].to_string())).collect()
-    });
+    let card = f.optional("card").map_or(Some(None), |n| n.text(problems).map(|t| Some(PathBuf::from(t))));
+    let neurons: Option<Vec<_>> = match f.optional("neurons") {
+        None => Some(NEURONS.map(|name| (name.to_string(), named(name))).to_vec()),
+        Some(n) => n.list(problems).and_then(|list| list.iter().map(|n| neuron(n, problems)).collect()),
+    };
+    if card == Some(None) && neurons.as_ref().is_some_and(|n| n.iter().any(|(_, model)| model.is_none())) {
+        problems.push(node.error("the neuron `card` needs a `card`").hint("write `card: $stage`, or the path of a card"));
+        return None;
+    }
     let sets = f.optional("data").map_or(Some(vec![Source::Mnist]), |n| {
         let known = [Source::Mnist, Source::FashionMnist];
         n.list(problems)?.iter().map(|n| n.choice(&known.map(Source::name), problems).map(|i| known[i])).collect()
@@ -83,9 +115,8 @@ fn settings(node: &Node, problems: &mut Problems) -> Option<Settings> {
     }
     if let Some(n) = f.optional("crossbar") {
         let mut f = Fields::of(n, "a crossbar", problems)?;
-        let siemens = Dimension([-2, -1, 3, 2, 0]);
         let mut get = |key, dimension, problems: &mut Problems| f.required(key, problems).and_then(|n| n.quantity(dimension, problems));
-        let (on, off) = (get("G_on", siemens, problems), get("G_off", siemens, problems));
+        let (on, off) = (get("G_on", Dimension::CONDUCTANCE, problems), get("G_off", Dimension::CONDUCTANCE, problems));
         let spread = f.optional("spread").map_or(Some(0.0), |n| n.quantity(Dimension::NONE, problems));
         let noise = f.optional("read_noise").map_or(Some(0.0), |n| n.quantity(Dimension::NONE, problems));
         let chips = f.optional("chips").map_or(Some(1), |n| n.count(problems));
@@ -98,7 +129,7 @@ fn settings(node: &Node, problems: &mut Problems) -> Option<Settings> {
         problems.push(node.error("an empty list of neurons, data or seeds: nothing would be trained"));
         return None;
     }
-    Some(Settings { card: card?, neurons, sets, stand_in: stand_in?, seeds, config })
+    Some(Settings { card: card.flatten(), neurons, sets, stand_in: stand_in?, seeds, config })
 }
 
 impl Network {
@@ -139,7 +170,13 @@ impl Stage for Network {
         let tree = self.document.root.substitute(&paths(&self.document.root, context, &self.needs), &mut problems);
         let read = settings(&tree, &mut problems);
         let s = problems.into_result(read)?;
-        let card = Card::read(&self.file.parent().unwrap_or(Path::new(".")).join(&s.card))?;
+        let of_card = match &s.card {
+            Some(card) => {
+                let card = Card::read(&self.file.parent().unwrap_or(Path::new(".")).join(card))?;
+                s.neurons.iter().any(|(_, model)| model.is_none()).then(|| NeuronModel::from_card(&card, None)).transpose()?
+            }
+            None => None,
+        };
         let mut trained = Vec::new();
         for source in &s.sets {
             let data = match &self.data {
@@ -151,18 +188,14 @@ impl Stage for Network {
                 }
             };
             for seed in &s.seeds {
-                for name in &s.neurons {
-                    let neuron = match name.as_str() {
-                        "card" => NeuronModel::from_card(&card, None)?,
-                        "paper" => NeuronModel::paper_constants(),
-                        _ => NeuronModel::ideal_lif(0.9, Reset::Hard),
-                    };
+                for (name, model) in &s.neurons {
+                    let neuron = model.as_ref().or(of_card.as_ref()).expect("a card was asked for, and read");
                     let mut config = s.config.clone();
                     config.seed = *seed;
                     config.threads = 0;
                     config.checkpoint = Some(context.folder.join(format!("{}-{name}-{seed}.checkpoint", source.name())));
                     let mut meter = Meter::new(&format!("{} on {}, seed {seed}", name, data.name));
-                    let outcome = spinloom_network::train(&config, &neuron, &data, &mut |p| {
+                    let outcome = spinloom_network::train(&config, neuron, &data, &mut |p| {
                         let done = ((p.epoch - 1) as f64 + p.seen as f64 / p.images.max(1) as f64) / p.epochs as f64;
                         meter.show(done, &format!("epoch {}/{}", p.epoch, p.epochs));
                     })?;
