@@ -6,6 +6,7 @@
 pub mod control;
 pub mod cpu;
 pub mod device;
+pub mod gpu;
 pub mod material;
 pub mod mesh;
 pub mod plan;

@@ -43,7 +43,9 @@ pub struct Vulkan {
 
 fn instance() -> Result<Arc<Instance>, GpuError> {
     let library = VulkanLibrary::new().map_err(|e| {
-        GpuError::Missing(format!("no Vulkan loader ({e}); install libvulkan1 and your device's driver (mesa-vulkan-drivers, or the vendor's)"))
+        GpuError::Missing(format!(
+            "no Vulkan loader ({e}); install libvulkan1 and your device's driver (mesa-vulkan-drivers, or the vendor's)"
+        ))
     })?;
     let info = InstanceCreateInfo { flags: InstanceCreateFlags::ENUMERATE_PORTABILITY, ..Default::default() };
     Instance::new(library, info).map_err(|e| GpuError::Missing(format!("the Vulkan loader makes no instance: {e}")))
@@ -130,11 +132,11 @@ impl Vulkan {
             },
             ..Default::default()
         };
-        let (device, mut queues) = Device::new(p.clone(), info).map_err(|e| GpuError::Missing(format!("{} does not open: {e}", found.model)))?;
+        let (device, mut queues) =
+            Device::new(p.clone(), info).map_err(|e| GpuError::Missing(format!("{} does not open: {e}", found.model)))?;
         let queue = queues.next().expect("one queue was asked for");
         let memory = Arc::new(StandardMemoryAllocator::new_default(device.clone()));
-        let commands =
-            Arc::new(StandardCommandBufferAllocator::new(device.clone(), StandardCommandBufferAllocatorCreateInfo::default()));
+        let commands = Arc::new(StandardCommandBufferAllocator::new(device.clone(), StandardCommandBufferAllocatorCreateInfo::default()));
         let descriptors = Arc::new(StandardDescriptorSetAllocator::new(device.clone(), Default::default()));
         let staging = Buffer::new_slice::<u8>(
             memory.clone(),
@@ -224,15 +226,32 @@ fn barrier(buffer: &mut RecordingCommandBuffer) -> Result<(), GpuError> {
     unsafe { buffer.pipeline_barrier(&info) }.map(|_| ()).map_err(lost)
 }
 
+/// Makes every barrier one of the whole group. As the front end reads GLSL's `barrier()`, it would hold subgroups only.
+fn group_barriers(block: &mut naga::Block) {
+    use naga::Statement as S;
+    for (statement, _) in block.span_iter_mut() {
+        match statement {
+            S::ControlBarrier(barrier) => *barrier = naga::Barrier::WORK_GROUP,
+            S::Block(b) => group_barriers(b),
+            S::If { accept, reject, .. } => [accept, reject].into_iter().for_each(group_barriers),
+            S::Switch { cases, .. } => cases.iter_mut().for_each(|c| group_barriers(&mut c.body)),
+            S::Loop { body, continuing, .. } => [body, continuing].into_iter().for_each(group_barriers),
+            _ => {}
+        }
+    }
+}
+
 /// Text to SPIR-V.
 fn spirv(kernel: &Kernel) -> Result<Vec<u32>, GpuError> {
     let fail = |why: String| GpuError::Compile { kernel: kernel.name.clone(), why };
     let text = kernel.glsl();
     // The compiler panics on some invalid texts; that must not take the program down.
     let words = std::panic::catch_unwind(|| {
-        let module = naga::front::glsl::Frontend::default()
+        let mut module = naga::front::glsl::Frontend::default()
             .parse(&naga::front::glsl::Options::from(naga::ShaderStage::Compute), &text)
             .map_err(|e| e.emit_to_string(&text))?;
+        let functions = module.functions.iter_mut().map(|(_, f)| f).chain(module.entry_points.iter_mut().map(|e| &mut e.function));
+        functions.for_each(|f| group_barriers(&mut f.body));
         let info = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::FLOAT64)
             .validate(&module)
             .map_err(|e| e.emit_to_string(&text))?;
@@ -326,7 +345,8 @@ impl Backend for Vulkan {
         }
         let words = spirv(kernel)?;
         // SAFETY: the words are a valid module, as the validator said.
-        let module = unsafe { ShaderModule::new(self.device.clone(), ShaderModuleCreateInfo::new(&words)) }.map_err(|e| fail(e.to_string()))?;
+        let module =
+            unsafe { ShaderModule::new(self.device.clone(), ShaderModuleCreateInfo::new(&words)) }.map_err(|e| fail(e.to_string()))?;
         let entry = module.entry_point("main").ok_or_else(|| fail("it has no entry".into()))?;
         let stage = PipelineShaderStageCreateInfo::new(entry);
         let bindings: BTreeMap<u32, DescriptorSetLayoutBinding> = (0..kernel.bindings.len() as u32)
@@ -338,9 +358,8 @@ impl Backend for Vulkan {
             .collect();
         let set = DescriptorSetLayout::new(self.device.clone(), DescriptorSetLayoutCreateInfo { bindings, ..Default::default() })
             .map_err(|e| fail(e.to_string()))?;
-        let layout =
-            PipelineLayout::new(self.device.clone(), PipelineLayoutCreateInfo { set_layouts: vec![set], ..Default::default() })
-                .map_err(|e| fail(e.to_string()))?;
+        let layout = PipelineLayout::new(self.device.clone(), PipelineLayoutCreateInfo { set_layouts: vec![set], ..Default::default() })
+            .map_err(|e| fail(e.to_string()))?;
         let pipeline = ComputePipeline::new(self.device.clone(), None, ComputePipelineCreateInfo::stage_layout(stage, layout.clone()))
             .map_err(|e| fail(e.to_string()))?;
         self.programs.push((pipeline, layout));
@@ -431,7 +450,8 @@ mod tests {
         // b ← 2 (a + b), four times: 2, 6, 14, 30 times a.
         let values: Vec<f32> = out.chunks(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
         assert_eq!((values[0], values[1], values[99]), (0.0, 30.0, 30.0 * 99.0));
-        let e = device.compile(&Kernel { body: "KERNEL_MAIN { b[0] = lost; }".into(), ..kernel(Precision::Single) }).unwrap_err().to_string();
+        let e =
+            device.compile(&Kernel { body: "KERNEL_MAIN { b[0] = lost; }".into(), ..kernel(Precision::Single) }).unwrap_err().to_string();
         assert!(e.contains("double all") && e.contains("lost"), "{e}");
     }
 }

@@ -15,9 +15,9 @@ pub struct Column<T> {
     /// A block of the value, where all material has the same one.
     uniform: Option<Vec<T>>,
     /// Waveform (position in the material's list) and its power.
-    wave: Option<(usize, f64)>,
+    pub wave: Option<(usize, f64)>,
     /// Divided by √dt.
-    white: bool,
+    pub white: bool,
 }
 
 impl<T: Real> Column<T> {
@@ -66,7 +66,8 @@ impl<T: Real> Column<T> {
 
 /// Link coefficients of one axis: a symmetric table over pairs of regions.
 pub struct Links<T> {
-    table: Vec<T>,
+    /// `[own][other]`.
+    pub table: Vec<T>,
     regions: usize,
     uniform: Option<Vec<T>>,
 }

@@ -76,6 +76,10 @@ pub trait Law: 'static {
     /// Whether its coefficients are divided by the square root of the time step (white noise).
     const WHITE: bool = false;
 
+    /// The same functions for graphics devices, in the subset that [`spinloom_gpu`] describes: `NAME_finish(m, accumulator, extra, c0, …)` and, for
+    /// linked laws, `NAME_gather(m, mj, link, axis, sign, accumulator)`, with the law's name.
+    const GPU: &'static str;
+
     /// The coefficients in a cell with these parameters. Called where Msat > 0; vacuum has zeros.
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64>;
 
@@ -110,6 +114,16 @@ pub fn ghost<T: Real>(m: [T; 3], slope: T, axis: usize, sign: T) -> [T; 3] {
         _ => m,
     }
 }
+
+/// The same for graphics devices.
+pub const GHOST_GPU: &str = "\
+FN VEC ghost(VEC m, REAL slope, int axis, REAL sign) {
+    REAL s = slope * sign;
+    if (axis == 0) { return VEC(m.x - s * m.z, m.y, m.z + s * m.x); }
+    if (axis == 1) { return VEC(m.x, m.y - s * m.z, m.z + s * m.y); }
+    return m;
+}
+";
 
 /// The ghost coefficient of a cell with these parameters, to be multiplied by the distance between cell centres (m): D/(2A) of the
 /// condition dm/dn = (D/2A) (z × n) × m, Rohart and Thiaville, PRB 88, 184422 (2013), eq. 8, in the sign convention of mumax3.
@@ -189,6 +203,18 @@ impl Term {
     /// Whether the term is a field with an energy, as opposed to a torque without one.
     pub fn has_energy(self) -> bool {
         self.info().degree.is_some()
+    }
+
+    /// What a graphics device needs to know of its law: the text, the number of coefficients, whether it is linked.
+    pub fn gpu(self) -> (&'static str, usize, bool) {
+        struct Ask;
+        impl WithLaw for Ask {
+            type Output = (&'static str, usize, bool);
+            fn with<L: Law>(self) -> Self::Output {
+                (L::GPU, L::COEFFICIENTS, L::LINKED)
+            }
+        }
+        self.with(Ask)
     }
 
     /// What the term reads besides m.

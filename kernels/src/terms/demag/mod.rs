@@ -21,6 +21,9 @@ impl Law for Demag {
     };
     const COEFFICIENTS: usize = 1;
     const EXTRA: Extra = Extra::Demag;
+    const GPU: &'static str = "\
+FN VEC demag_finish(VEC m, VEC a, VEC b, REAL c0) { return c0 * b; }
+";
 
     fn coefficients(_v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
         [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]

@@ -19,6 +19,10 @@ impl Law for Exchange {
     };
     const COEFFICIENTS: usize = 1;
     const LINKED: bool = true;
+    const GPU: &'static str = "\
+FN VEC exchange_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a) { return a + link * (mj - m); }
+FN VEC exchange_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a; }
+";
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
         [2.0 * per_msat(v), 0.0, 0.0, 0.0, 0.0, 0.0]

@@ -20,6 +20,15 @@ impl Law for InterfacialDmi {
     };
     const COEFFICIENTS: usize = 1;
     const LINKED: bool = true;
+    const GPU: &'static str = "\
+FN VEC interfacial_dmi_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a) {
+    REAL d = link * sign;
+    if (axis == 0) { return VEC(a.x + d * mj.z, a.y, a.z - d * mj.x); }
+    if (axis == 1) { return VEC(a.x, a.y + d * mj.z, a.z - d * mj.y); }
+    return a;
+}
+FN VEC interfacial_dmi_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a; }
+";
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
         [per_msat(v), 0.0, 0.0, 0.0, 0.0, 0.0]

@@ -21,6 +21,13 @@ impl Law for SpinOrbit {
         switch: Some(ParameterId::ThetaSh),
     };
     const COEFFICIENTS: usize = 4;
+    const GPU: &'static str = "\
+FN VEC spin_orbit_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3) {
+    VEC s = VEC(c0, c1, c2);
+    VEC d = cross(m, s);
+    return d + c3 * s;
+}
+";
     const DRIVEN: &'static [Driven] = &[
         Driven { coefficient: 0, by: ParameterId::J, power: 1.0 },
         Driven { coefficient: 1, by: ParameterId::J, power: 1.0 },

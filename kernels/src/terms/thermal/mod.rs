@@ -20,6 +20,9 @@ impl Law for Thermal {
     };
     const COEFFICIENTS: usize = 1;
     const EXTRA: Extra = Extra::Noise;
+    const GPU: &'static str = "\
+FN VEC thermal_finish(VEC m, VEC a, VEC eta, REAL c0) { return c0 * eta; }
+";
     const DRIVEN: &'static [Driven] = &[Driven { coefficient: 0, by: ParameterId::Temp, power: 0.5 }];
     const WHITE: bool = true;
 

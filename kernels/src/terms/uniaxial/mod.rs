@@ -28,6 +28,13 @@ impl Law for Uniaxial {
         switch: Some(ParameterId::Ku1),
     };
     const COEFFICIENTS: usize = 4;
+    const GPU: &'static str = "\
+FN VEC uniaxial_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3) {
+    VEC u = VEC(c1, c2, c3);
+    REAL mu = dot(m, u);
+    return (c0 * mu) * u;
+}
+";
     const DRIVEN: &'static [Driven] = &[Driven { coefficient: 0, by: ParameterId::Ku1, power: 1.0 }];
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
@@ -52,6 +59,13 @@ impl Law for Uniaxial4 {
         switch: Some(ParameterId::Ku2),
     };
     const COEFFICIENTS: usize = 4;
+    const GPU: &'static str = "\
+FN VEC uniaxial4_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3) {
+    VEC u = VEC(c1, c2, c3);
+    REAL mu = dot(m, u);
+    return (c0 * mu * mu * mu) * u;
+}
+";
     const DRIVEN: &'static [Driven] = &[Driven { coefficient: 0, by: ParameterId::Ku2, power: 1.0 }];
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {

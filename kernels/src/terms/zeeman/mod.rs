@@ -18,6 +18,9 @@ impl Law for Zeeman {
         switch: None,
     };
     const COEFFICIENTS: usize = 3;
+    const GPU: &'static str = "\
+FN VEC zeeman_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2) { return VEC(c0, c1, c2); }
+";
     const DRIVEN: &'static [Driven] = &[
         Driven { coefficient: 0, by: ParameterId::BExt, power: 1.0 },
         Driven { coefficient: 1, by: ParameterId::BExt, power: 1.0 },

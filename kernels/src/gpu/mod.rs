@@ -1,0 +1,3 @@
+//! Graphics devices: plans lowered to kernel text, run through either interface of [`spinloom_gpu`].
+
+pub mod fft;
