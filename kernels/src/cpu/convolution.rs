@@ -321,6 +321,21 @@ unsafe fn product_avx512<T: Real>(kernel: &[Lane<T>], p: Product<'_, T>) {
     unsafe { product_body(kernel, p) }
 }
 
+/// The same octant as a plain array, `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`.
+pub fn octant(tensor: &Tensor, components: usize, isa: Isa) -> Vec<f64> {
+    let lanes = kernel::<f64>(tensor, components, isa);
+    let half = tensor.padded.map(|p| p / 2 + 1);
+    let mut plain = Vec::with_capacity(components * half.iter().product::<usize>());
+    for component in 0..components {
+        for row in 0..half[2] * half[1] {
+            for kx in 0..half[0] {
+                plain.push(lanes[(kx / LANES * half[2] * half[1] + row) * components + component][kx % LANES]);
+            }
+        }
+    }
+    plain
+}
+
 /// The spectrum of −N / (number of points), real by symmetry, one octant of it.
 fn kernel<T: Real>(tensor: &Tensor, components: usize, isa: Isa) -> Vec<Lane<T>> {
     let [px, py, pz] = tensor.padded;

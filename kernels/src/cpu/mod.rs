@@ -5,12 +5,12 @@
 //! [`Cpu::reference`] is the plain version that everything faster is held to: `f64`, direct sum, one cell at a time.
 
 mod cells;
-mod convolution;
+pub(crate) mod convolution;
 pub mod fft;
 pub mod isa;
 mod parallel;
 mod rows;
-mod tables;
+pub(crate) mod tables;
 
 use crate::control::{Control, Status};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};

@@ -29,6 +29,17 @@ pub struct Line {
     pub across: bool,
 }
 
+/// Which way, and in which order of stages. Backward transforms are unscaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Forward.
+    Forward,
+    /// Backward.
+    Backward,
+    /// Backward with the stages in reverse: starts on the registers that a forward transform ends with.
+    Return,
+}
+
 /// A complex register: the names of its parts.
 pub type Register = (String, String);
 
@@ -86,16 +97,17 @@ impl Line {
         lines.div_ceil(self.lines) as u32
     }
 
-    /// Declares `t`, the item's place in its line, and `line`, which of `count` lines it is.
+    /// Declares `t`, the item's place in its line, `line`, which of `count` lines it is, and `mine`: beyond the last line items go along with it, but
+    /// must not write, for in place they might read what it has written.
     pub fn begin(&self, out: &mut String, count: usize) {
         let (w, t) = if self.across { ("lid % LINES", "lid / LINES") } else { ("lid / THREADS", "lid % THREADS") };
         let _ = write!(
             out,
-            "    int lid = int(LID.x);\n    int w = {};\n    int t = {};\n    int line = min(int(WG.x) * {} + w, {});\n",
+            "    int lid = int(LID.x);\n    int w = {};\n    int t = {};\n    int line = min(int(WG.x) * {lines} + w, {});\n    bool mine = int(WG.x) * {lines} + w < {count};\n",
             w.replace("LINES", &self.lines.to_string()).replace("THREADS", &self.threads.to_string()),
             t.replace("LINES", &self.lines.to_string()).replace("THREADS", &self.threads.to_string()),
-            self.lines,
-            count - 1
+            count - 1,
+            lines = self.lines
         );
     }
 
@@ -112,11 +124,10 @@ impl Line {
         }
     }
 
-    /// Calls `each(butterfly, element, offset, position)` for every element of an item at either end of a transform: the position is text, the
+    /// Calls `each(butterfly, element, offset, position)` for every element that an item holds after a transform: the position is text, the
     /// offset the least it can be.
-    pub fn ends(&self, backward: bool, mut each: impl FnMut(usize, usize, usize, String)) {
-        // A backward transform has its stages in reverse, so that it starts on what the forward one left in the registers.
-        let radix = if backward { self.radices[0] } else { self.radices[self.radices.len() - 1] };
+    pub fn ends(&self, way: Way, mut each: impl FnMut(usize, usize, usize, String)) {
+        let radix = if way == Way::Return { self.radices[0] } else { self.radices[self.radices.len() - 1] };
         for i in 0..self.butterflies(radix) {
             for j in 0..radix {
                 let offset = j * self.n / radix;
@@ -125,25 +136,24 @@ impl Line {
         }
     }
 
-    /// The same for the start of a forward transform.
+    /// The same before one that does not return.
     pub fn starts(&self, each: impl FnMut(usize, usize, usize, String)) {
-        self.ends(true, each);
+        self.ends(Way::Return, each);
     }
 
-    /// Emits a transform of what the registers hold: forward, or backward (unscaled) by exchanging real and imaginary parts, with the stages in
-    /// reverse. `tag` sets the names of its locals apart. Reads the twiddles e^(−2πi k/n) from `tw[TWIDDLES + 2k]`.
+    /// Emits a transform of what the registers hold; backward by exchanging real and imaginary parts. `tag` sets the names of its locals apart. Reads the twiddles e^(−2πi k/n) from `tw[TWIDDLES + 2k]`.
     pub fn transform(
         &self,
         out: &mut String,
         tag: &str,
         registers: Registers,
-        backward: bool,
+        way: Way,
         twiddles: usize,
         precision: Precision,
     ) -> Registers {
-        let swap = |r: Register| if backward { (r.1, r.0) } else { r };
+        let swap = |r: Register| if way == Way::Forward { r } else { (r.1, r.0) };
         let mut now: Registers = registers.into_iter().map(|b| b.into_iter().map(swap).collect()).collect();
-        let radices: Vec<usize> = if backward { self.radices.iter().rev().copied().collect() } else { self.radices.clone() };
+        let radices: Vec<usize> = if way == Way::Return { self.radices.iter().rev().copied().collect() } else { self.radices.clone() };
         let mut stride = 1;
         for (s, &radix) in radices.iter().enumerate() {
             let last = s + 1 == radices.len();
@@ -339,9 +349,9 @@ mod tests {
             }
             registers[i].push(name);
         });
-        let forward = line.transform(&mut body, "f", registers, false, 0, precision);
+        let forward = line.transform(&mut body, "f", registers, Way::Forward, 0, precision);
         let mut store = String::new();
-        line.ends(false, |i, j, _, position| {
+        line.ends(Way::Forward, |i, j, _, position| {
             let _ = writeln!(
                 store,
                 "    y[2 * (line * {n} + {position})] = {};\n    y[2 * (line * {n} + {position}) + 1] = {};",
@@ -349,8 +359,8 @@ mod tests {
             );
         });
         body += &store;
-        let back = line.transform(&mut body, "b", forward, true, 0, precision);
-        line.ends(true, |i, j, _, position| {
+        let back = line.transform(&mut body, "b", forward, Way::Return, 0, precision);
+        line.ends(Way::Return, |i, j, _, position| {
             let _ = writeln!(
                 body,
                 "    z[2 * (line * {n} + {position})] = {};\n    z[2 * (line * {n} + {position}) + 1] = {};",

@@ -1,3 +1,573 @@
-//! Graphics devices: plans lowered to kernel text, run through either interface of [`spinloom_gpu`].
+//! Graphics devices: plans lowered once to kernel text and recordings, run through either interface of [`spinloom_gpu`].
+//!
+//! All fields lie in one memory, tables in another, control blocks in two (numbers and counters): a kernel sees at most eight. A recording holds one pass
+//! through a plan for all replicas; those that pause or have finished write nothing. The host keeps the clock in `f64`: on the device time is what
+//! is left until the pause and what has gone since the block was written, in two numbers each.
 
+pub mod convolution;
 pub mod fft;
+pub mod text;
+
+use crate::control::{Control, Status};
+use crate::cpu::tables::Tables;
+use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
+use crate::plan::{Buffer, Pass, Plan, Rule};
+use crate::region::RegionMap;
+use crate::system::System;
+use crate::waveform::Waveform;
+use crate::{ParameterId, Term};
+use convolution::Convolution;
+use spinloom_base::constants::MU0;
+use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Precision, Recording};
+use text::{Names, TermLayout, ctl, state};
+
+/// Replays in one go, at most: a replica that pauses idles through the rest.
+const BATCH: usize = 16;
+
+/// The memories, by the names that kernels call them.
+#[derive(Clone, Copy, Debug)]
+struct Memories {
+    fields: Option<Memory>,
+    par: Memory,
+    regions: Memory,
+    ctl: Memory,
+    state: Memory,
+    wave: Memory,
+    partial: Memory,
+    spec: Option<Memory>,
+    tw: Option<Memory>,
+}
+
+struct Compiled {
+    plan: Plan,
+    recording: Option<Recording>,
+}
+
+/// See the module.
+pub struct Gpu {
+    backend: Box<dyn Backend>,
+    names: Names,
+    seed: u64,
+    convolution: Option<Convolution>,
+    memories: Memories,
+    buffer_names: Vec<String>,
+    plans: Vec<Compiled>,
+    /// Blocks as the host knows them, and which of them the device does not know yet.
+    controls: Vec<Control>,
+    changed: Vec<bool>,
+    /// Time at which each block was written (s).
+    base: Vec<f64>,
+    waveforms: Vec<Vec<Waveform>>,
+    ids: Vec<u64>,
+    gammas: Vec<f64>,
+    /// What the interface last complained of; every replica counts as failed from then on.
+    trouble: Option<GpuError>,
+}
+
+fn bytes_of(values: &[f64], precision: Precision) -> Vec<u8> {
+    match precision {
+        Precision::Single => values.iter().flat_map(|v| single(*v).to_le_bytes()).collect(),
+        Precision::Double => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    }
+}
+
+/// Infinity and what a float cannot hold become its largest number: kernels compare, they do not reason about infinities.
+fn single(v: f64) -> f32 {
+    (v as f32).clamp(-3.0e38, 3.0e38)
+}
+
+fn values_of(bytes: &[u8], precision: Precision) -> Vec<f64> {
+    match precision {
+        Precision::Single => bytes.as_chunks::<4>().0.iter().map(|c| f64::from(f32::from_le_bytes(*c))).collect(),
+        Precision::Double => bytes.as_chunks::<8>().0.iter().map(|c| f64::from_le_bytes(*c)).collect(),
+    }
+}
+
+/// Two numbers of the device's precision that add up to `v`.
+fn in_two(v: f64, precision: Precision) -> [f64; 2] {
+    match precision {
+        Precision::Double => [v.min(1e300), 0.0],
+        Precision::Single => {
+            let high = f64::from(single(v));
+            [high, if v.is_finite() && v.abs() < 3e38 { v - high } else { 0.0 }]
+        }
+    }
+}
+
+impl Gpu {
+    /// Realises a system on a device.
+    ///
+    /// # Errors
+    /// What the device cannot do or has no room for.
+    pub fn new(system: &System, mut backend: Box<dyn Backend>, precision: Precision) -> Result<Self, DeviceError> {
+        let device = backend.found().name.clone();
+        let limits = backend.found().limits;
+        let unsupported = |what: String| DeviceError::Unsupported { device: device.clone(), what };
+        if precision == Precision::Double && !limits.double {
+            return Err(unsupported("it computes in single precision only".into()));
+        }
+        for (parameter, _) in system.replicas.iter().flat_map(|r| &r.material.waveforms) {
+            if !system.terms.iter().any(|t| t.follows().contains(parameter)) {
+                return Err(unsupported(format!("no active term follows a waveform of {}", parameter.info().name)));
+            }
+        }
+        let replicas = system.replicas.len();
+        let regions = system.replicas[0].material.regions.len();
+        let longest = |w: &Waveform| if let Waveform::Linear(points) = w { points.len() } else { 0 };
+        let all = || system.replicas.iter().flat_map(|r| &r.material.waveforms);
+        let waves = system.replicas.iter().map(|r| r.material.waveforms.len()).max().unwrap_or(0);
+        // A waveform may be set later: room for one on every parameter that a term follows.
+        let room: usize = system.terms.iter().map(|t| t.follows().len()).sum();
+        let mut names = Names {
+            mesh: system.mesh,
+            terms: system.terms.clone(),
+            precision,
+            regions,
+            own_regions: system.replicas.iter().any(|r| r.regions.is_some()),
+            replicas,
+            waves: (waves.max(room), all().map(|(_, w)| longest(w)).max().unwrap_or(0).max(64)),
+            tables: Vec::new(),
+            llg: [0; 2],
+            damping: [0; 2],
+            ghost: [0; 2],
+            moment: 0,
+            par: 0,
+            buffers: Vec::new(),
+        };
+        lay_out(&mut names, system, 0);
+        let convolution = if system.terms.contains(&Term::Demag) {
+            Some(Convolution::new(&system.mesh, &limits, precision).map_err(unsupported)?)
+        } else {
+            None
+        };
+        let element = if precision == Precision::Double { 8 } else { 4 };
+        let cells = system.mesh.cells();
+        let mut take = |name: &str, bytes: usize| {
+            backend.allocate(bytes).map_err(|e| DeviceError::OutOfMemory { device: format!("{device} ({e})"), buffer: name.into(), bytes })
+        };
+        let memories = Memories {
+            fields: None,
+            par: take("parameters", replicas * names.par * element)?,
+            regions: take("regions", 4 * cells * if names.own_regions { replicas } else { 1 })?,
+            ctl: take("control", replicas * names.ctl() * element)?,
+            state: take("counters", replicas * state::SIZE * 4)?,
+            wave: take("waveforms", 4 * (replicas * names.waves.0 * names.wave()).max(1))?,
+            partial: take("partial results", replicas * 2 * names.groups() as usize * element)?,
+            spec: convolution.as_ref().map(|c| take("spectrum", c.spectrum(replicas) * element)).transpose()?,
+            tw: convolution.as_ref().map(|c| take("demagnetising tensor", c.table.len() * element)).transpose()?,
+        };
+        let mut gpu = Self {
+            backend,
+            names,
+            seed: system.seed,
+            convolution,
+            memories,
+            buffer_names: Vec::new(),
+            plans: Vec::new(),
+            controls: vec![Control::new(); replicas],
+            changed: vec![true; replicas],
+            base: vec![0.0; replicas],
+            waveforms: system.replicas.iter().map(|r| r.material.waveforms.iter().map(|(_, w)| w.clone()).collect()).collect(),
+            ids: system.replicas.iter().map(|r| r.id).collect(),
+            gammas: vec![0.0; replicas],
+            trouble: None,
+        };
+        if let Some(convolution) = &gpu.convolution {
+            let table = bytes_of(&convolution.table, precision);
+            gpu.backend.write(memories.tw.expect("made with it"), 0, &table).map_err(|e| gpu.failed(e))?;
+        }
+        let maps: Vec<&RegionMap> =
+            if gpu.names.own_regions { (0..replicas).map(|r| system.regions_of(r)).collect() } else { vec![&system.regions] };
+        let numbers: Vec<u8> = maps
+            .iter()
+            .flat_map(|m| &m.cells)
+            .flat_map(|c| if *c == RegionMap::VACUUM { regions as u32 } else { u32::from(*c) }.to_le_bytes())
+            .collect();
+        gpu.backend.write(memories.regions, 0, &numbers).map_err(|e| gpu.failed(e))?;
+        for r in 0..replicas {
+            gpu.set_material(r, system);
+        }
+        match gpu.trouble.take() {
+            Some(e) => Err(gpu.failed(e)),
+            None => Ok(gpu),
+        }
+    }
+
+    fn failed(&self, e: GpuError) -> DeviceError {
+        DeviceError::Unsupported { device: self.backend.found().name.clone(), what: e.to_string() }
+    }
+
+    fn element(&self) -> usize {
+        if self.names.precision == Precision::Double { 8 } else { 4 }
+    }
+
+    fn note(&mut self, result: Result<(), GpuError>) {
+        if let Err(e) = result {
+            self.trouble.get_or_insert(e);
+        }
+    }
+
+    /// The memory of the fields; made, or made anew with what was in it, when buffers have been added.
+    fn fields(&mut self) -> Result<Memory, GpuError> {
+        if let Some(memory) = self.memories.fields {
+            return Ok(memory);
+        }
+        let len: usize = self.names.buffers.iter().map(|(_, slots)| slots * self.names.slot()).sum();
+        let memory = self.backend.allocate(len * self.element())?;
+        self.memories.fields = Some(memory);
+        Ok(memory)
+    }
+
+    fn offset(&self, replica: usize, buffer: Buffer, other: bool) -> usize {
+        let (start, slots) = self.names.buffers[buffer.0];
+        let slot = if slots == 1 { 0 } else { usize::from(self.controls[replica].slot) ^ usize::from(other) };
+        (start + slot * self.names.slot() + replica * 3 * self.names.mesh.cells()) * self.element()
+    }
+
+    fn memory(&self, name: &str) -> Memory {
+        let m = &self.memories;
+        match name {
+            "fields" => m.fields.expect("made before anything is recorded"),
+            "par" => m.par,
+            "regions" => m.regions,
+            "ctl" => m.ctl,
+            "state" => m.state,
+            "wave" => m.wave,
+            "partial" => m.partial,
+            "spec" => m.spec.expect("a convolution has a spectrum"),
+            _ => m.tw.expect("a convolution has a table"),
+        }
+    }
+
+    /// The kernels of a plan with their groups, in order.
+    fn lower(&self, plan: &Plan) -> Vec<(Kernel, [u32; 3])> {
+        let names = &self.names;
+        let replicas = names.replicas as u32;
+        let on_cells = [names.groups(), replicas, 1];
+        let once = [1, replicas, 1];
+        let by_replica = [replicas.div_ceil(text::GROUP), 1, 1];
+        let mut list = Vec::new();
+        for pass in &plan.passes {
+            match pass {
+                Pass::Noise(out) => list.push((text::noise(names, self.seed, *out), on_cells)),
+                Pass::Convolve { read, write } => {
+                    let convolution = self.convolution.as_ref().expect("the system has a demagnetising field");
+                    // `slot` is a name of the kernels over cells.
+                    let place = |r| names.place(r).replace("slot", "int(state[r * STATE_SIZE + SLOT])");
+                    list.extend(
+                        convolution
+                            .kernels(names.replicas, names, &place(*read), &place(*write))
+                            .into_iter()
+                            .map(|(k, g)| (k, [g, replicas, 1])),
+                    );
+                }
+                Pass::Cells(pass) => {
+                    if self.waveforms.iter().any(|w| !w.is_empty()) {
+                        list.push((text::waves(names, pass.time), by_replica));
+                    }
+                    list.push((text::cells(names, pass), on_cells));
+                    list.push((text::measured(names, pass.measure, pass.error.is_some()), once));
+                }
+                Pass::Combine(pass) => list.push((text::combine(names, pass), on_cells)),
+                Pass::Reduce(dots) => {
+                    for dot in dots {
+                        list.push((text::dot_parts(names, dot), on_cells));
+                        list.push((text::dot_sum(names, dot.into), once));
+                    }
+                }
+                Pass::Rotate { read, rate, out } => list.push((text::rotate(names, *read, *rate, *out), on_cells)),
+                Pass::Control(rule) => list.push((text::control(names, *rule), by_replica)),
+                Pass::Sample { .. } | Pass::Extrapolate { .. } => unreachable!("refused when the plan was prepared"),
+            }
+        }
+        list
+    }
+
+    fn record(&mut self, plan: usize) -> Result<Recording, GpuError> {
+        self.fields()?;
+        if let Some(recording) = self.plans[plan].recording {
+            return Ok(recording);
+        }
+        let kernels = self.lower(&self.plans[plan].plan.clone());
+        let mut launches = Vec::new();
+        for (kernel, groups) in kernels {
+            let memories = kernel.bindings.iter().map(|b| self.memory(b.name)).collect();
+            launches.push(Launch { program: self.backend.compile(&kernel)?, memories, groups });
+        }
+        let recording = self.backend.record(&launches)?;
+        self.plans[plan].recording = Some(recording);
+        Ok(recording)
+    }
+
+    /// Writes the blocks that have changed.
+    fn send(&mut self) -> Result<(), GpuError> {
+        let (n, precision) = (self.names.ctl(), self.names.precision);
+        for r in 0..self.names.replicas {
+            if !std::mem::take(&mut self.changed[r]) {
+                continue;
+            }
+            let c = self.controls[r];
+            self.base[r] = c.t;
+            let mut numbers = vec![0.0; n];
+            let left = if c.t_pause.is_finite() { c.t_pause - c.t } else { f64::INFINITY };
+            let [high, low] = in_two(left, precision);
+            for (at, v) in [
+                (ctl::DT, c.dt),
+                (ctl::DT_NOW, c.dt_now),
+                (ctl::DT_MIN, c.dt_min),
+                (ctl::DT_MAX, c.dt_max),
+                (ctl::MAX_ERR, c.max_err),
+                (ctl::HEADROOM, c.headroom),
+                (ctl::ERR, c.err),
+                (ctl::TORQUE, c.torque),
+                (ctl::LEFT, high),
+                (ctl::LEFT + 1, low),
+                (ctl::DESCENT, c.descent),
+                (ctl::SUMS, c.sums[0]),
+                (ctl::SUMS + 1, c.sums[1]),
+                (ctl::SUMS + 2, c.sums[2]),
+                (ctl::GAMMA, self.gammas[r]),
+            ] {
+                numbers[at] = v;
+            }
+            for (w, wave) in self.waveforms[r].iter().enumerate() {
+                numbers[ctl::WAVES + w] = wave.at(c.t);
+            }
+            self.backend.write(self.memories.ctl, r * n * self.element(), &bytes_of(&numbers, precision))?;
+            let status = match c.status {
+                Status::Running => 0,
+                Status::Due => 1,
+                Status::NotANumber => 2,
+            };
+            let counters = [
+                status,
+                u32::from(c.slot),
+                u32::from(c.fixed),
+                c.steps as u32,
+                (c.steps >> 32) as u32,
+                c.attempts as u32,
+                c.evaluations as u32,
+                self.ids[r] as u32,
+            ];
+            let bytes: Vec<u8> = counters.into_iter().flat_map(u32::to_le_bytes).collect();
+            self.backend.write(self.memories.state, r * state::SIZE * 4, &bytes)?;
+            let wave = self.names.wave();
+            for (w, waveform) in self.waveforms[r].iter().enumerate() {
+                let bytes: Vec<u8> = encode(waveform, c.t, wave).into_iter().flat_map(|v| single(v).to_le_bytes()).collect();
+                self.backend.write(self.memories.wave, (r * self.names.waves.0 + w) * wave * 4, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all blocks.
+    fn receive(&mut self) -> Result<(), GpuError> {
+        let (n, replicas) = (self.names.ctl(), self.names.replicas);
+        let mut numbers = vec![0u8; replicas * n * self.element()];
+        self.backend.read(self.memories.ctl, 0, &mut numbers)?;
+        let mut counters = vec![0u8; replicas * state::SIZE * 4];
+        self.backend.read(self.memories.state, 0, &mut counters)?;
+        let numbers = values_of(&numbers, self.names.precision);
+        let counters: Vec<u32> = counters.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c)).collect();
+        for (r, c) in self.controls.iter_mut().enumerate() {
+            let (f, u) = (&numbers[r * n..], &counters[r * state::SIZE..]);
+            c.status = [Status::Running, Status::Due, Status::NotANumber][(u[state::STATUS] as usize).min(2)];
+            let gone = f[ctl::GONE] + f[ctl::GONE + 1];
+            // The pause is met exactly; nothing has gone by in a plan that does not step.
+            let met = f[ctl::LEFT] == 0.0 && gone > 0.0;
+            c.t = if met { c.t_pause } else { self.base[r] + gone };
+            (c.dt, c.dt_now, c.descent) = (f[ctl::DT], f[ctl::DT_NOW], f[ctl::DESCENT]);
+            let finite = |v: f64| if v > 2.9e38 { f64::NAN } else { v };
+            (c.err, c.torque) = (finite(f[ctl::ERR]), finite(f[ctl::TORQUE]));
+            c.sums = [f[ctl::SUMS], f[ctl::SUMS + 1], f[ctl::SUMS + 2]];
+            c.slot = u[state::SLOT] as u8 & 1;
+            c.steps = u64::from(u[state::STEPS]) | u64::from(u[state::STEPS + 1]) << 32;
+            // Counters of 32 bits, continued on the host.
+            c.attempts += u64::from(u[state::ATTEMPTS].wrapping_sub(c.attempts as u32));
+            c.evaluations += u64::from(u[state::EVALUATIONS].wrapping_sub(c.evaluations as u32));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, plan: Prepared, times: usize) -> Result<(), GpuError> {
+        let recording = self.record(plan.0)?;
+        self.send()?;
+        let steps = self.plans[plan.0].plan.passes.iter().any(|p| matches!(p, Pass::Control(Rule::End { .. })));
+        let mut left = times;
+        // A plan that steps is likely to pause soon: begin with few.
+        let mut batch = if steps { 1 } else { BATCH };
+        while left > 0 && self.controls.iter().any(|c| c.status == Status::Running) {
+            let n = left.min(batch);
+            self.backend.replay(recording, n)?;
+            self.receive()?;
+            left -= n;
+            batch = (2 * batch).min(BATCH);
+        }
+        Ok(())
+    }
+}
+
+/// A waveform from time `t` on, as kernels read it.
+fn encode(waveform: &Waveform, t: f64, len: usize) -> Vec<f64> {
+    let mut v = vec![0.0; len];
+    match waveform {
+        Waveform::Constant => v[1] = 1.0,
+        // A step of the solver never crosses a jump: until the pause it is what it is now.
+        Waveform::Steps(_) => v[1] = waveform.at(t),
+        Waveform::Sine { offset, amplitude, frequency, phase } => {
+            let turns = frequency * t + phase / std::f64::consts::TAU;
+            v[..5].copy_from_slice(&[1.0, *offset, *amplitude, *frequency, turns - turns.floor()]);
+        }
+        Waveform::Linear(points) => {
+            // The segment that holds `t` begins at it, so that later points are told apart however late the clock.
+            let later = points.iter().filter(|p| p.0 > t).map(|p| (p.0 - t, p.1));
+            let all: Vec<(f64, f64)> = std::iter::once((0.0, waveform.at(t))).chain(later).take((len - 6) / 2).collect();
+            (v[0], v[5]) = (2.0, all.len() as f64);
+            for (k, (at, value)) in all.into_iter().enumerate() {
+                (v[6 + 2 * k], v[7 + 2 * k]) = (at, value);
+            }
+        }
+    }
+    v
+}
+
+/// The tables of a replica in one row of numbers; and, as a side effect, where they lie, which is the same for all replicas.
+fn lay_out(names: &mut Names, system: &System, replica: usize) -> Vec<f64> {
+    let material = &system.replicas[replica].material;
+    let tables = Tables::<f64>::new(&system.mesh, &system.terms, material);
+    let mut row: Vec<f64> = Vec::new();
+    let mut put = |values: &[f64]| {
+        row.extend_from_slice(values);
+        row.len() - values.len()
+    };
+    names.tables = tables
+        .terms
+        .iter()
+        .map(|t| TermLayout {
+            coefficients: t.coefficients.iter().map(|c| (put(&c.table), c.wave, c.white)).collect(),
+            links: t.links.iter().map(|l| put(&l.table)).collect(),
+        })
+        .collect();
+    names.llg = [put(&tables.motion(crate::plan::Motion::Llg)[0].table), put(&tables.motion(crate::plan::Motion::Llg)[1].table)];
+    names.damping =
+        [put(&tables.motion(crate::plan::Motion::Damping)[0].table), put(&tables.motion(crate::plan::Motion::Damping)[1].table)];
+    names.ghost = [put(&tables.ghost[0].table), put(&tables.ghost[1].table)];
+    let moment: Vec<f64> = material.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat)).chain([0.0]).collect();
+    names.moment = put(&moment);
+    names.par = row.len();
+    row
+}
+
+impl Device for Gpu {
+    fn info(&self) -> DeviceInfo {
+        let found = self.backend.found();
+        let mut choices = vec![("device".to_string(), format!("{} ({})", found.model, found.driver))];
+        if let Some(c) = &self.convolution {
+            let [x, y, z] = c.padded();
+            choices.push(("padded sizes".into(), format!("{x} x {y} x {z}")));
+        }
+        DeviceInfo {
+            name: found.name.clone(),
+            precision: if self.names.precision == Precision::Double { "f64" } else { "f32" },
+            choices,
+            layout: format!("{} replica(s) in one recording", self.names.replicas),
+        }
+    }
+
+    fn allocate(&mut self, name: &str, slots: usize) -> Result<Buffer, DeviceError> {
+        let start = self.names.buffers.iter().map(|(_, slots)| slots * self.names.slot()).sum();
+        let old = self.memories.fields.take();
+        self.names.buffers.push((start, slots));
+        self.buffer_names.push(name.into());
+        if let Some(old) = old {
+            // Buffers that hold something already move to a larger memory, and plans are recorded anew.
+            let mut contents = vec![0u8; start * self.element()];
+            let moved = self
+                .backend
+                .read(old, 0, &mut contents)
+                .and_then(|()| {
+                    self.backend.forget();
+                    self.backend.free(old);
+                    self.fields()
+                })
+                .and_then(|memory| self.backend.write(memory, 0, &contents));
+            self.plans.iter_mut().for_each(|p| p.recording = None);
+            moved.map_err(|e| DeviceError::OutOfMemory {
+                device: format!("{} ({e})", self.backend.found().name),
+                buffer: name.into(),
+                bytes: slots * self.names.slot() * self.element(),
+            })?;
+        }
+        Ok(Buffer(self.names.buffers.len() - 1))
+    }
+
+    fn upload(&mut self, replica: usize, buffer: Buffer, other: bool, values: &[f64]) {
+        assert_eq!(values.len(), 3 * self.names.mesh.cells(), "buffer `{}` has another length", self.buffer_names[buffer.0]);
+        let offset = self.offset(replica, buffer, other);
+        let bytes = bytes_of(values, self.names.precision);
+        let result = self.fields().and_then(|memory| self.backend.write(memory, offset, &bytes));
+        self.note(result);
+    }
+
+    fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64> {
+        let mut bytes = vec![0u8; 3 * self.names.mesh.cells() * self.element()];
+        if let Some(memory) = self.memories.fields
+            && self.backend.read(memory, self.offset(replica, buffer, other), &mut bytes).is_err()
+        {
+            return vec![f64::NAN; 3 * self.names.mesh.cells()];
+        }
+        values_of(&bytes, self.names.precision)
+    }
+
+    fn set_material(&mut self, replica: usize, system: &System) {
+        let source = &system.replicas[replica];
+        let had = self.waveforms.iter().any(|w| !w.is_empty());
+        let before = self.names.tables.iter().flat_map(|t| t.coefficients.clone()).collect::<Vec<_>>();
+        let row = lay_out(&mut self.names, system, replica);
+        self.waveforms[replica] = source.material.waveforms.iter().map(|(_, w)| w.clone()).collect();
+        self.gammas[replica] = source.material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max);
+        let after = self.names.tables.iter().flat_map(|t| t.coefficients.clone()).collect::<Vec<_>>();
+        if before != after || had != self.waveforms.iter().any(|w| !w.is_empty()) {
+            // Kernels name the waveforms of their coefficients.
+            self.plans.iter_mut().for_each(|p| p.recording = None);
+        }
+        self.changed[replica] = true;
+        let bytes = bytes_of(&row, self.names.precision);
+        let result = self.backend.write(self.memories.par, replica * bytes.len(), &bytes);
+        self.note(result);
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Prepared, DeviceError> {
+        if plan.passes.iter().any(|p| matches!(p, Pass::Sample { .. })) {
+            return Err(DeviceError::Unsupported {
+                device: self.backend.found().name.clone(),
+                what: "it computes the demagnetising field at every evaluation; leave out `demag_every`".into(),
+            });
+        }
+        self.plans.push(Compiled { plan: plan.clone(), recording: None });
+        let index = self.plans.len() - 1;
+        self.record(index).map_err(|e| self.failed(e))?;
+        Ok(Prepared(index))
+    }
+
+    fn replay(&mut self, plan: Prepared, times: usize) {
+        if self.trouble.is_none() {
+            let result = self.run(plan, times);
+            self.note(result);
+        }
+        if let Some(e) = &self.trouble {
+            // Nothing can be computed any more; the run stops as it does for a not-a-number, with what was recorded before intact.
+            eprintln!("{}: {e}", self.backend.found().name);
+            self.controls.iter_mut().for_each(|c| c.status = Status::NotANumber);
+        }
+    }
+
+    fn control(&self, replica: usize) -> Control {
+        self.controls[replica]
+    }
+
+    fn set_control(&mut self, replica: usize, control: Control) {
+        self.controls[replica] = control;
+        self.changed[replica] = true;
+    }
+}

