@@ -51,6 +51,9 @@ enum Verb {
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
+        /// Of an experiment, the device instead of the one it names: `cpu`, `vulkan`, `cuda`, `vulkan:1`, … or `auto`.
+        #[arg(long)]
+        device: Option<String>,
     },
     /// Checks an experiment or a pipeline without running it.
     Vet {
@@ -117,7 +120,7 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(self) -> Result<ExitCode, Problems> {
         match self {
-            Verb::Run { file, out, resume, allow_different, force, only, from, data, threads } => {
+            Verb::Run { file, out, resume, allow_different, force, only, from, data, threads, device } => {
                 if let Some(n) = threads {
                     // Only fails if the pool exists already, and nothing has run yet.
                     let _ = spinloom_solver::set_threads(n);
@@ -125,10 +128,17 @@ impl Verb {
                 let out = out.unwrap_or_else(|| Path::new("out").join(file.file_stem().unwrap_or_default()));
                 let document = Document::read(&file)?;
                 if document.root.get("stages").is_some() {
+                    if device.is_some() {
+                        let d = Diagnostic::error("a pipeline has no device of its own");
+                        return Err(d.hint("write `device:` in its experiments").into());
+                    }
                     let options = pipeline::Options { out, force, only, from, data, allow_different };
                     pipeline::run(&document, &options)?;
                 } else {
-                    let experiment = Experiment::read(&document)?;
+                    let mut experiment = Experiment::read(&document)?;
+                    if let Some(device) = device {
+                        experiment.device = spinloom_solver::DeviceChoice::parse(&device, experiment.device.precision())?;
+                    }
                     let options = RunOptions { resume, overwrite: force, allow_different, ..RunOptions::default() };
                     stages::simulate::run(&experiment, &out, &options)?;
                 }
@@ -165,8 +175,9 @@ impl Verb {
                 bench::bench(&device, &precision, &grids, json)
             }
             Verb::Devices => {
-                println!("cpu            f32, f64; {} threads, {}", spinloom_solver::threads(), spinloom_solver::instruction_set());
-                println!("cpu:reference  f64, direct sum, one thread: the plain version that everything faster is held to");
+                for d in spinloom_solver::devices::list() {
+                    println!("{:<14} {}{}", d.name, if d.usable { "" } else { "cannot be used: " }, d.about);
+                }
                 Ok(ExitCode::SUCCESS)
             }
         }

@@ -1,9 +1,10 @@
 //! An experiment in YAML: what is simulated, what is done to it, what is written down. Read and checked whole before anything is computed.
 
+use crate::devices::DeviceChoice;
 use crate::quantities::{self, Quantity};
 use crate::readout::{Probe, ProbeKind};
 use crate::shapes::Shape;
-use crate::simulation::{DemagEvery, DeviceChoice, Step};
+use crate::simulation::{DemagEvery, Step};
 use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;

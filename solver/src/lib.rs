@@ -1,5 +1,6 @@
 //! Moves time and keeps records: shapes, materials, drives, steppers, relaxation, experiments, files.
 
+pub mod devices;
 pub mod experiment;
 pub mod quantities;
 pub mod readout;
@@ -8,7 +9,8 @@ pub mod shapes;
 pub mod simulation;
 pub mod tableau;
 
+pub use devices::DeviceChoice;
 pub use experiment::Experiment;
 pub use run::{Outcome, Progress, RunOptions, run};
-pub use simulation::{DemagEvery, DeviceChoice, Simulation, Step, instruction_set, set_threads, threads};
+pub use simulation::{DemagEvery, Simulation, Step, set_threads, threads};
 pub use tableau::Tableau;

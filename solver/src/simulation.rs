@@ -1,9 +1,9 @@
 //! A system realised on a device, and the ways to move it: run, relax, minimise.
 
+use crate::devices::DeviceChoice;
 use crate::tableau::{RK23, Tableau};
 use spinloom_base::constants::MU0;
 use spinloom_base::diagnostics::{Diagnostic, Problems};
-use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::device::Prepared;
 use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::terms::Extra;
@@ -20,57 +20,6 @@ pub fn threads() -> usize {
 /// If something has run already.
 pub fn set_threads(n: usize) -> Result<(), Problems> {
     rayon::ThreadPoolBuilder::new().num_threads(n).build_global().map_err(|e| Diagnostic::error(e.to_string()).into())
-}
-
-/// The instruction set that inner loops use on this machine.
-pub fn instruction_set() -> &'static str {
-    spinloom_kernels::cpu::isa::Isa::widest().name()
-}
-
-/// Which machine computes, and how precisely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// All cores, `f32`.
-    CpuSingle,
-    /// All cores, `f64`.
-    CpuDouble,
-    /// The plain version, `f64`, direct sum.
-    Reference,
-}
-
-impl DeviceChoice {
-    /// From the words a user writes.
-    ///
-    /// # Errors
-    /// An unknown device or precision.
-    pub fn parse(device: &str, precision: &str) -> Result<Self, Problems> {
-        match (device, precision) {
-            ("cpu" | "auto", "f32") => Ok(Self::CpuSingle),
-            ("cpu" | "auto", "f64") => Ok(Self::CpuDouble),
-            ("cpu:reference", "f64") => Ok(Self::Reference),
-            ("cpu:reference", _) => {
-                Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into())
-            }
-            ("cpu" | "auto", _) => {
-                Err(Diagnostic::error(format!("`{precision}` is not a precision")).hint("it can be `f32` or `f64`").into())
-            }
-            _ => Err(Diagnostic::error(format!("`{device}` is not a device of this program"))
-                .hint("it can be `cpu`, `cpu:reference` or `auto`")
-                .into()),
-        }
-    }
-
-    /// Realises a system.
-    ///
-    /// # Errors
-    /// What the device cannot do.
-    pub fn open(self, system: &System) -> Result<Box<dyn Device>, DeviceError> {
-        Ok(match self {
-            Self::CpuSingle => Box::new(Cpu::<f32>::new(system)?),
-            Self::CpuDouble => Box::new(Cpu::<f64>::new(system)?),
-            Self::Reference => Box::new(Cpu::reference(system)?),
-        })
-    }
 }
 
 /// How the step is chosen.

@@ -1,5 +1,6 @@
 //! The tests of this crate, one binary.
 
 mod experiments;
+mod gpu;
 mod input;
 mod motion;

@@ -1,0 +1,146 @@
+//! The machines that can compute: which there are, what the others lack, and which one a user means.
+
+use crate::simulation::threads;
+use spinloom_base::diagnostics::{Diagnostic, Problems};
+use spinloom_gpu::cuda::{self, Cuda};
+use spinloom_gpu::vulkan::{self, Vulkan};
+use spinloom_gpu::{Backend, Found, GpuError, Precision};
+use spinloom_kernels::cpu::Cpu;
+use spinloom_kernels::cpu::isa::Isa;
+use spinloom_kernels::gpu::Gpu;
+use spinloom_kernels::{Device, DeviceError, System};
+
+/// Which machine computes, and how precisely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// All cores, `f32`.
+    CpuSingle,
+    /// All cores, `f64`.
+    CpuDouble,
+    /// The plain version, `f64`, direct sum.
+    Reference,
+    /// A device of the Vulkan interface, by number.
+    Vulkan(usize, Precision),
+    /// A device of the CUDA interface, by number.
+    Cuda(usize, Precision),
+}
+
+/// What [`list`] tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// As users name it.
+    pub name: String,
+    /// What it is; or, if it cannot be used, what is missing.
+    pub about: String,
+    /// Whether it can be used.
+    pub usable: bool,
+}
+
+fn found(f: &Found) -> Listed {
+    let precisions = if f.limits.double { "f32, f64" } else { "f32" };
+    let software = if f.software { "; a processor that plays a graphics device" } else { "" };
+    let gib = f.memory as f64 / f64::from(1 << 30);
+    Listed { name: f.name.clone(), about: format!("{precisions}; {}, {gib:.1} GiB, {}{software}", f.model, f.driver), usable: true }
+}
+
+/// Every device of this machine, and what the interfaces without one lack.
+pub fn list() -> Vec<Listed> {
+    let cpu = format!("f32, f64; {} threads, {}", threads(), Isa::widest().name());
+    let mut all = vec![
+        Listed { name: "cpu".into(), about: cpu, usable: true },
+        Listed {
+            name: "cpu:reference".into(),
+            about: "f64, direct sum, one thread: the plain version that everything faster is held to".into(),
+            usable: true,
+        },
+    ];
+    for (name, result) in [("vulkan", vulkan::list()), ("cuda", cuda::list())] {
+        match result {
+            Ok(devices) if devices.is_empty() => {
+                all.push(Listed { name: name.into(), about: "no device; is its driver installed?".into(), usable: false });
+            }
+            Ok(devices) => all.extend(devices.iter().map(found)),
+            Err(e) => all.push(Listed { name: name.into(), about: e.to_string(), usable: false }),
+        }
+    }
+    all
+}
+
+/// The fastest kind of device there is: CUDA, then a graphics device of the Vulkan interface, then the processor.
+fn best(precision: Precision) -> DeviceChoice {
+    let usable = |f: &&Found| !f.software && (precision == Precision::Single || f.limits.double);
+    let first = |all: Result<Vec<Found>, GpuError>| all.ok().and_then(|all| all.iter().position(|f| usable(&f)));
+    if let Some(i) = first(cuda::list()) {
+        DeviceChoice::Cuda(i, precision)
+    } else if let Some(i) = first(vulkan::list()) {
+        DeviceChoice::Vulkan(i, precision)
+    } else if precision == Precision::Double {
+        DeviceChoice::CpuDouble
+    } else {
+        DeviceChoice::CpuSingle
+    }
+}
+
+impl DeviceChoice {
+    /// From the words a user writes: `cpu`, `cpu:reference`, `vulkan` or `cuda` with or without `:n`, `auto`.
+    ///
+    /// # Errors
+    /// An unknown device or precision.
+    pub fn parse(device: &str, precision: &str) -> Result<Self, Problems> {
+        let real = match precision {
+            "f32" => Precision::Single,
+            "f64" => Precision::Double,
+            _ => {
+                let d = Diagnostic::error(format!("`{precision}` is not a precision"));
+                return Err(d.hint("it can be `f32` or `f64`").into());
+            }
+        };
+        let (kind, number) = device.split_once(':').map_or((device, None), |(k, n)| (k, Some(n)));
+        let unknown = || {
+            Problems::from(
+                Diagnostic::error(format!("`{device}` is not a device of this program"))
+                    .hint("it can be `cpu`, `cpu:reference`, `vulkan`, `vulkan:1`, `cuda`, `cuda:1` or `auto`"),
+            )
+        };
+        let index = || number.map_or(Some(0), |n| n.parse::<usize>().ok()).ok_or_else(unknown);
+        match (kind, number) {
+            ("cpu", None) if real == Precision::Single => Ok(Self::CpuSingle),
+            ("cpu", None) => Ok(Self::CpuDouble),
+            ("auto", None) => Ok(best(real)),
+            ("cpu", Some("reference")) if real == Precision::Double => Ok(Self::Reference),
+            ("cpu", Some("reference")) => {
+                Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into())
+            }
+            ("vulkan", _) => Ok(Self::Vulkan(index()?, real)),
+            ("cuda", _) => Ok(Self::Cuda(index()?, real)),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// `f32` or `f64`.
+    pub fn precision(self) -> &'static str {
+        match self {
+            Self::CpuSingle | Self::Vulkan(_, Precision::Single) | Self::Cuda(_, Precision::Single) => "f32",
+            _ => "f64",
+        }
+    }
+
+    /// Realises a system.
+    ///
+    /// # Errors
+    /// What the device cannot do, or that it is not there.
+    pub fn open(self, system: &System) -> Result<Box<dyn Device>, DeviceError> {
+        fn missing(name: &str, index: usize) -> impl FnOnce(GpuError) -> DeviceError {
+            let device = format!("{name}:{index}");
+            move |e| DeviceError::Unsupported { device, what: e.to_string() }
+        }
+        let gpu = |backend: Box<dyn Backend>, precision| Gpu::new(system, backend, precision).map(|g| Box::new(g) as Box<dyn Device>);
+        Ok(match self {
+            Self::CpuSingle => Box::new(Cpu::<f32>::new(system)?),
+            Self::CpuDouble => Box::new(Cpu::<f64>::new(system)?),
+            Self::Reference => Box::new(Cpu::reference(system)?),
+            Self::Vulkan(i, precision) => gpu(Box::new(Vulkan::open(i).map_err(missing("vulkan", i))?), precision)?,
+            Self::Cuda(i, precision) => gpu(Box::new(Cuda::open(i).map_err(missing("cuda", i))?), precision)?,
+        })
+    }
+}

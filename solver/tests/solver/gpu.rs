@@ -1,0 +1,149 @@
+//! Whole simulations on graphics devices against the processor.
+
+use spinloom_gpu::Precision;
+use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values, Waveform};
+use spinloom_solver::{DeviceChoice, Simulation, Step, devices, tableau};
+
+/// Whether there is a device of the Vulkan interface; says so if not.
+fn vulkan() -> bool {
+    let there = devices::list().iter().any(|d| d.usable && d.name.starts_with("vulkan"));
+    if !there {
+        eprintln!("SKIPPED: no Vulkan device here");
+    }
+    there
+}
+
+fn material(list: &[(P, f64)]) -> Values {
+    let mut v = Values::default();
+    list.iter().for_each(|(p, x)| v.set_scalar(*p, *x));
+    v
+}
+
+fn worst(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+const SINGLE: DeviceChoice = DeviceChoice::Vulkan(0, Precision::Single);
+const DOUBLE: DeviceChoice = DeviceChoice::Vulkan(0, Precision::Double);
+
+/// muMAG standard problem 4, field 1, on coarse cells: relaxed, then 0.3 ns. Mean m.
+fn problem4(choice: DeviceChoice) -> Vec<f64> {
+    let mesh = Mesh::new([50, 13, 1], [1e-8, 125e-9 / 13.0, 3e-9]);
+    let cells = mesh.cells();
+    let v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.02)]);
+    let system = System::new(mesh, RegionMap::uniform(cells), Material::uniform(v, 1));
+    let mut sim = Simulation::new(system, choice, &tableau::RK45, Step::Adaptive { max_err: 1e-5 }).unwrap();
+    sim.set_m(0, &(0..3 * cells).map(|i| [1.0, 0.1, 0.0][i / cells]).collect::<Vec<_>>());
+    sim.relax();
+    sim.system.replicas[0].material.set_everywhere(P::BExt, [-24.6e-3, 4.3e-3, 0.0]);
+    sim.apply(0);
+    let mut means = Vec::new();
+    for k in 1..=3 {
+        sim.run_all_to(f64::from(k) * 1e-10);
+        let m = sim.m(0);
+        means.extend((0..3).map(|c| m[c * cells..(c + 1) * cells].iter().sum::<f64>() / cells as f64));
+    }
+    means
+}
+
+#[test]
+fn standard_problem_4_is_the_same_on_a_graphics_device() {
+    if !vulkan() {
+        return;
+    }
+    let exact = problem4(DeviceChoice::CpuDouble);
+    for (choice, bound) in [(SINGLE, 2e-4), (DOUBLE, 1e-5)] {
+        let off = worst(&exact, &problem4(choice));
+        println!("{choice:?}: <m> differs by {off:.1e}");
+        // Steps are chosen by rounded errors, and each is good to 1e-5; relaxation ends where rounding lets it.
+        assert!(off < bound, "{choice:?}: {off}");
+    }
+}
+
+/// The domain-wall device, three replicas of their own current and region map, with a waveform on the field; 40 ps in fixed steps.
+fn walls(choice: DeviceChoice) -> Vec<Vec<f64>> {
+    let mesh = Mesh::new([48, 12, 1], [4e-9, 4e-9, 1e-9]);
+    let cells = mesh.cells();
+    let mut v = material(&[(P::Msat, 1e6), (P::Aex, 15e-12), (P::Ku1, 1e6), (P::Dind, 5e-4), (P::Alpha, 0.012), (P::ThetaSh, 0.5)]);
+    v.set(P::BExt, [0.0, 0.0, 0.05]);
+    let map = RegionMap { cells: (0..cells).map(|i| u16::from(i % 48 >= 16)).collect(), count: 2 };
+    let mut system = System::new(mesh, map.clone(), Material { regions: vec![v.clone(), v], waveforms: vec![] });
+    let first = system.replicas[0].clone();
+    system.replicas = (0..3)
+        .map(|r| {
+            let mut replica = Replica { id: r, ..first.clone() };
+            replica.material.set_everywhere(P::J, [-7e11 + 2e11 * r as f64, 0.0, 0.0]);
+            replica.material.regions[0].set(P::BExt, [0.0, 0.0, -0.1]);
+            replica.material.set_waveform(P::BExt, Waveform::Sine { offset: 1.0, amplitude: 0.5, frequency: 2e10, phase: 0.3 });
+            replica.material.set_waveform(P::J, Waveform::Linear(vec![(0.0, 0.0), (7e-12, 1.0), (30e-12, 0.5)]));
+            replica.material.set_waveform(P::Ku1, Waveform::Steps(vec![(0.0, 1.0), (20.3e-12, 0.95)]));
+            if r == 2 {
+                let mut holes = map.clone();
+                holes.cells[40] = RegionMap::VACUUM;
+                replica.regions = Some(holes);
+            }
+            replica
+        })
+        .collect();
+    system.terms = system.terms_in_use();
+    let mut sim = Simulation::new(system, choice, &tableau::RKF45, Step::Fixed(1e-13)).unwrap();
+    let m: Vec<f64> = (0..3 * cells)
+        .map(|i| {
+            let s = ((i % 48) as f64 - 15.5) * 4.0 / 6.0;
+            [1.0 / s.cosh(), 0.0, s.tanh()][i / cells]
+        })
+        .collect();
+    (0..3).for_each(|r| sim.set_m(r, &m));
+    sim.run_all_to(40e-12);
+    assert!((0..3).all(|r| sim.control(r).t == 40e-12 && sim.control(r).evaluations > 0));
+    (0..3).map(|r| sim.m(r)).collect()
+}
+
+#[test]
+fn an_ensemble_of_walls_is_the_same_on_a_graphics_device() {
+    if !vulkan() {
+        return;
+    }
+    let exact = walls(DeviceChoice::CpuDouble);
+    for (choice, bound) in [(DOUBLE, 1e-6), (SINGLE, 2e-3), (DeviceChoice::CpuSingle, 2e-3)] {
+        let found = walls(choice);
+        let off = (0..3).map(|r| worst(&exact[r], &found[r])).fold(0.0, f64::max);
+        println!("{choice:?}: m differs by {off:.1e}");
+        // 400 steps of 6 evaluations; in f32 each rounds by 1e-7 of fields of tens of tesla. Waveforms are made in f32 on graphics devices.
+        assert!(off < bound, "{choice:?}: {off}");
+    }
+    assert_eq!(walls(SINGLE), walls(SINGLE), "two runs on one device are equal to the bit");
+}
+
+#[test]
+fn noise_and_minimisation_are_the_same_on_a_graphics_device() {
+    if !vulkan() {
+        return;
+    }
+    let mesh = Mesh::new([20, 10, 1], [4e-9, 4e-9, 2e-9]);
+    let cells = mesh.cells();
+    let run = |choice, hot: bool| {
+        let mut v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.1)]);
+        v.set_scalar(P::Temp, if hot { 300.0 } else { 0.0 });
+        let mut system = System::new(mesh, RegionMap::uniform(cells), Material::uniform(v, 1));
+        system.seed = 9;
+        system.replicas.push(Replica { id: 5, ..system.replicas[0].clone() });
+        let mut sim = Simulation::new(system, choice, &tableau::HEUN, Step::Fixed(1e-13)).unwrap();
+        let start: Vec<f64> = (0..3 * cells).map(|i| [1.0, 0.3, 0.1][i / cells]).collect();
+        (0..2).for_each(|r| sim.set_m(r, &start));
+        if hot {
+            sim.run_all_to(5e-12);
+        } else {
+            assert!(sim.minimise(1e-5, 20_000).iter().all(Option::is_some), "{choice:?} finds no minimum");
+        }
+        (0..2).map(|r| sim.m(r)).collect::<Vec<_>>()
+    };
+    for (hot, bound) in [(true, 1e-4), (false, 2e-3)] {
+        let exact = run(DeviceChoice::CpuDouble, hot);
+        let found = run(SINGLE, hot);
+        let off = f64::max(worst(&exact[0], &found[0]), worst(&exact[1], &found[1]));
+        println!("{}: m differs by {off:.1e}", if hot { "5 ps at 300 K" } else { "minimum" });
+        assert!(off < bound, "{off}");
+        assert_eq!(exact[0] == exact[1], !hot, "replicas have noise of their own");
+    }
+}
