@@ -556,8 +556,8 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
     );
     match rule {
         Rule::Begin => {
-            // A crumb of the step that rounding leaves is not taken on its own.
-            let crumb = names.real(if names.precision == Precision::Double { 1.0 + 1e-9 } else { 1.0 + 1e-6 });
+            // A crumb of the step that rounding leaves is not taken on its own: a float's step is off by up to 3e-8, and ten thousands of them may go by.
+            let crumb = names.real(if names.precision == Precision::Double { 1.0 + 1e-9 } else { 1.0 + 1e-3 });
             let _ = write!(
                 body,
                 "            REAL left = {} + {};\n            REAL dt = within({}, {}, {});\n            \
