@@ -158,3 +158,51 @@ pub struct Plan {
     /// The passes, in order.
     pub passes: Vec<Pass>,
 }
+
+impl Pass {
+    /// Numbers read and written per cell and component of a vector field, beyond what a cache holds: the floor of what the pass moves. Neighbours
+    /// count once; `rows` is the number of stored rows of the spectrum per row of the mesh.
+    pub fn traffic(&self, fft_axes: usize, rows: f64) -> f64 {
+        match self {
+            Pass::Noise(_) => 1.0,
+            // x forward and backward read or write the field and a spectrum of as many numbers again (half of twice the length, two parts);
+            // every further axis reads and writes the spectrum, the last one once for there and back.
+            Pass::Convolve { .. } => {
+                let spectrum = 2.0 * rows;
+                let middle = if fft_axes == 3 { 2.0 * (2.0 + spectrum) + 2.0 * spectrum } else { 4.0 };
+                2.0 * (1.0 + 2.0) + middle
+            }
+            Pass::Sample { .. } | Pass::Control(_) => 0.0,
+            Pass::Extrapolate { .. } => 4.0,
+            Pass::Cells(c) => {
+                let combined = |c: &Combine| 2.0 + c.weights.iter().filter(|w| w.1 != 0.0).count() as f64;
+                let error = c.error.as_ref().map_or(0.0, |e| e.iter().filter(|w| w.1 != 0.0 && w.0 != c.write).count() as f64);
+                // A rate that was just written is still at hand, and the error reads what the combination has read.
+                let fresh = c.combine.as_ref().is_some_and(|k| k.weights.iter().any(|w| w.0 == c.write && w.1 != 0.0));
+                2.0 + c.combine.as_ref().map_or(error, |k| combined(k).max(error)) - f64::from(u8::from(fresh))
+            }
+            Pass::Combine(c) => 2.0 + c.weights.iter().filter(|w| w.1 != 0.0).count() as f64,
+            Pass::Reduce(dots) => 4.0 * dots.len() as f64,
+            Pass::Rotate { .. } => 3.0,
+        }
+    }
+
+    /// In a word or two.
+    pub fn name(&self) -> String {
+        match self {
+            Pass::Noise(_) => "noise".into(),
+            Pass::Convolve { .. } => "convolution".into(),
+            Pass::Sample { .. } => "sample of the demagnetising field".into(),
+            Pass::Extrapolate { .. } => "extrapolation".into(),
+            Pass::Cells(c) => {
+                let extra = [(c.combine.is_some(), "combination"), (c.error.is_some(), "error"), (c.measure, "largest torque")];
+                let words: Vec<&str> = extra.into_iter().filter(|e| e.0).map(|e| e.1).collect();
+                format!("cells: {} term(s){}{}", c.terms.len(), if words.is_empty() { "" } else { ", " }, words.join(", "))
+            }
+            Pass::Combine(_) => "combination".into(),
+            Pass::Reduce(dots) => format!("{} sum(s)", dots.len()),
+            Pass::Rotate { .. } => "rotation".into(),
+            Pass::Control(rule) => format!("control: {rule:?}"),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod bench;
 mod inspect;
 mod pipeline;
+mod plan;
 mod progress;
 mod report;
 mod stages;
@@ -59,6 +60,14 @@ enum Verb {
     Vet {
         /// The YAML file.
         file: PathBuf,
+    },
+    /// Shows what one attempt of an experiment's step does, pass by pass, and the kernels that graphics devices run for it.
+    Plan {
+        /// The YAML file.
+        file: PathBuf,
+        /// Prints their text too.
+        #[arg(long)]
+        source: Option<plan::Source>,
     },
     /// Runs the standard problems and closed forms.
     Validate {
@@ -161,6 +170,7 @@ impl Verb {
                 }
                 Ok(ExitCode::SUCCESS)
             }
+            Verb::Plan { file, source } => plan::plan(&Experiment::read(&Document::read(&file)?)?, source),
             Verb::Validate { problems } => validate(&problems),
             Verb::Record { path, diff } => inspect::record(&path, diff.as_deref()),
             Verb::Convert { path, out } => inspect::convert(&path, &out),

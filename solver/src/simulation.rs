@@ -98,6 +98,7 @@ pub struct Simulation {
     buffers: Buffers,
     tableau: &'static Tableau,
     attempt: Prepared,
+    plan: Plan,
     /// Computes the first rate anew; for methods that reuse the last one.
     start: Option<Prepared>,
     /// Which replicas need `start` before their next attempt.
@@ -127,7 +128,21 @@ impl Simulation {
         step: Step,
         every: DemagEvery,
     ) -> Result<Self, DeviceError> {
-        let mut device = choice.open(&system)?;
+        let device = choice.open(&system)?;
+        Self::on(device, system, tableau, step, every)
+    }
+
+    /// The same on a device that is open already.
+    ///
+    /// # Errors
+    /// What the device cannot do.
+    pub fn on(
+        mut device: Box<dyn Device>,
+        system: System,
+        tableau: &'static Tableau,
+        step: Step,
+        every: DemagEvery,
+    ) -> Result<Self, DeviceError> {
         let mut allocate = |name: &str, slots| device.allocate(name, slots);
         let buffers = Buffers {
             m: allocate("m", 2)?,
@@ -158,7 +173,7 @@ impl Simulation {
             state.push(StateEntry { name, buffer, moves_with_stages: false });
         }
         let mut simulation =
-            Self { system, device, state, buffers, tableau, attempt, start, stale, relax: None, minimise: None, fields: Vec::new() };
+            Self { system, device, state, buffers, tableau, attempt, plan, start, stale, relax: None, minimise: None, fields: Vec::new() };
         for r in 0..simulation.replicas() {
             let mut control = Control::new();
             match step {
@@ -188,6 +203,11 @@ impl Simulation {
     /// The device.
     pub fn device(&self) -> &dyn Device {
         self.device.as_ref()
+    }
+
+    /// What one attempt of a step does.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The method.

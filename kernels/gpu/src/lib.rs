@@ -13,6 +13,7 @@
 //! Whatever changes between two replays lies in memory; everything else is a number in the text.
 
 pub mod cuda;
+pub mod dry;
 pub mod vulkan;
 
 use std::fmt;
@@ -193,6 +194,11 @@ pub struct Limits {
     pub buffer: usize,
     /// Whether it computes in double precision.
     pub double: bool,
+}
+
+impl Limits {
+    /// The least that Vulkan promises.
+    pub const LEAST: Limits = Limits { shared: 16384, group: 128, groups: [65535; 3], buffer: 1 << 27, double: true };
 }
 
 /// A usable device, for people.

@@ -1,14 +1,14 @@
 //! Every term on every device against the reference device, and against its own energy.
 
 use spinloom_base::random::Stream;
+use spinloom_gpu::dry::Dry;
 use spinloom_gpu::vulkan::{self, Vulkan};
-use spinloom_gpu::{Backend, Found, GpuError, Kernel, Launch, Limits, Memory, Precision, Program, Recording, cuda};
+use spinloom_gpu::{Kernel, Limits, Precision, cuda};
 use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::cpu::isa::Isa;
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::plan::{Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
-use std::sync::{Arc, Mutex};
 
 /// A material in which every term acts, different in each of two regions.
 fn material(k: f64) -> Values {
@@ -269,51 +269,15 @@ fn whole_plan(device: &mut dyn Device, terms: &[usize]) -> Plan {
     }
 }
 
-/// A backend that only collects kernels.
-struct Collector(Arc<Mutex<Vec<Kernel>>>, Found);
-
-impl Backend for Collector {
-    fn found(&self) -> &Found {
-        &self.1
-    }
-    fn allocate(&mut self, _: usize) -> Result<Memory, GpuError> {
-        Ok(Memory(0))
-    }
-    fn free(&mut self, _: Memory) {}
-    fn write(&mut self, _: Memory, _: usize, _: &[u8]) -> Result<(), GpuError> {
-        Ok(())
-    }
-    fn read(&self, _: Memory, _: usize, _: &mut [u8]) -> Result<(), GpuError> {
-        Ok(())
-    }
-    fn compile(&mut self, kernel: &Kernel) -> Result<Program, GpuError> {
-        self.0.lock().unwrap().push(kernel.clone());
-        Ok(Program(0))
-    }
-    fn record(&mut self, _: &[Launch]) -> Result<Recording, GpuError> {
-        Ok(Recording(0))
-    }
-    fn replay(&mut self, _: Recording, _: usize) -> Result<(), GpuError> {
-        Ok(())
-    }
-    fn forget(&mut self) {}
-}
-
 /// All kernels of a system's plan for some of its terms, on a device with these limits.
 fn kernels_of(system: &System, terms: &[usize], precision: Precision, limits: Limits) -> Vec<Kernel> {
-    let kernels = Arc::new(Mutex::new(Vec::new()));
-    let found = Found { name: "none".into(), model: String::new(), memory: 0, driver: String::new(), limits, software: false };
-    let mut gpu = Gpu::new(system, Box::new(Collector(kernels.clone(), found)), precision).unwrap();
+    let (dry, log) = Dry::new(limits);
+    let mut gpu = Gpu::new(system, Box::new(dry), precision).unwrap();
     let plan = whole_plan(&mut gpu, terms);
     gpu.prepare(&plan).unwrap();
-    let mut list: Vec<Kernel> = kernels.lock().unwrap().clone();
-    list.sort_by(|a, b| (&a.name, &a.body).cmp(&(&b.name, &b.body)));
-    list.dedup();
+    let list = log.lock().unwrap().kernels.clone();
     list
 }
-
-/// The least that Vulkan promises.
-const LEAST: Limits = Limits { shared: 16384, group: 128, groups: [65535; 3], buffer: 1 << 27, double: true };
 
 /// Each law alone, all together, and 20 seeded subsets.
 fn subsets(count: usize) -> Vec<Vec<usize>> {
@@ -334,7 +298,7 @@ fn every_kernel_compiles_for_cuda() {
     let (_, system) = systems().remove(14);
     for (index, terms) in subsets(system.terms.len()).into_iter().enumerate() {
         let all = terms.len() == system.terms.len();
-        for kernel in kernels_of(&system, &terms, Precision::Single, LEAST) {
+        for kernel in kernels_of(&system, &terms, Precision::Single, Limits::LEAST) {
             // What no term enters is the same for all subsets.
             if !all && kernel.name != "cells" {
                 continue;
@@ -347,7 +311,7 @@ fn every_kernel_compiles_for_cuda() {
             }
         }
     }
-    for kernel in kernels_of(&system, &subsets(system.terms.len())[system.terms.len()], Precision::Double, LEAST) {
+    for kernel in kernels_of(&system, &subsets(system.terms.len())[system.terms.len()], Precision::Double, Limits::LEAST) {
         cuda::compile(&kernel, "sm_90").unwrap_or_else(|e| panic!("{e}\n{}", kernel.cuda()));
         compiled += 1;
     }
@@ -359,9 +323,9 @@ fn every_kernel_compiles_for_vulkan() {
     for (_, system) in [0, 8, 14].map(|i| systems().remove(i)) {
         for terms in subsets(system.terms.len()) {
             for precision in [Precision::Single, Precision::Double] {
-                for kernel in kernels_of(&system, &terms, precision, LEAST) {
+                for kernel in kernels_of(&system, &terms, precision, Limits::LEAST) {
                     vulkan::check(&kernel).unwrap_or_else(|e| panic!("{e}\n{}", kernel.glsl()));
-                    assert!(kernel.group <= LEAST.group && kernel.bindings.len() <= 8);
+                    assert!(kernel.group <= Limits::LEAST.group && kernel.bindings.len() <= 8);
                 }
             }
         }
