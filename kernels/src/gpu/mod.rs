@@ -247,6 +247,7 @@ impl Gpu {
         let once = [1, replicas, 1];
         let by_replica = [replicas.div_ceil(text::GROUP), 1, 1];
         let mut list = Vec::new();
+        let mut evaluations = 0;
         for pass in &plan.passes {
             match pass {
                 Pass::Noise(out) => list.push((text::noise(names, self.seed, *out), on_cells)),
@@ -266,7 +267,10 @@ impl Gpu {
                         list.push((text::waves(names, pass.time), by_replica));
                     }
                     list.push((text::cells(names, pass), on_cells));
-                    list.push((text::measured(names, pass.measure, pass.error.is_some()), once));
+                    evaluations += 1;
+                    if pass.measure || pass.error.is_some() {
+                        list.push((text::measured(names, pass.measure, pass.error.is_some(), std::mem::take(&mut evaluations)), once));
+                    }
                 }
                 Pass::Combine(pass) => list.push((text::combine(names, pass), on_cells)),
                 Pass::Reduce(dots) => {

@@ -362,8 +362,8 @@ fn per_replica(name: &str, names: &Names, body: String, list: &[(&'static str, b
     on_cells(name, names, body, list, shared)
 }
 
-/// What a pass over the cells has measured, from the groups' parts to the control block; counts the evaluation.
-pub fn measured(names: &Names, torque: bool, error: bool) -> Kernel {
+/// What a pass over the cells has measured, from the groups' parts to the control block; counts `evaluations`, its own and those before it.
+pub fn measured(names: &Names, torque: bool, error: bool, evaluations: u32) -> Kernel {
     let mut body =
         names.defines() + FINITE + "KERNEL_MAIN {\n    int r = int(WG.y);\n    bool on = state[r * STATE_SIZE + STATUS] == 0u;\n";
     for (wanted, which, to, factor) in [(torque, 0, ctl::TORQUE, ""), (error, 1, ctl::ERR, "ctl[r * CTL_SIZE + DT_NOW] * ")] {
@@ -390,7 +390,7 @@ pub fn measured(names: &Names, torque: bool, error: bool) -> Kernel {
     }
     let _ = write!(
         body,
-        "    if (on && LID.x == 0u) {{ state[r * STATE_SIZE + {0}] = state[r * STATE_SIZE + {0}] + 1u; }}\n}}\n",
+        "    if (on && LID.x == 0u) {{ state[r * STATE_SIZE + {0}] = state[r * STATE_SIZE + {0}] + {evaluations}u; }}\n}}\n",
         state::EVALUATIONS
     );
     let mut list = vec![("ctl", true), ("state", true)];

@@ -1,5 +1,6 @@
 //! Every term on every device against the reference device, and against its own energy.
 
+use crate::host::Host;
 use spinloom_base::random::Stream;
 use spinloom_gpu::dry::Dry;
 use spinloom_gpu::vulkan::{self, Vulkan};
@@ -316,6 +317,63 @@ fn every_kernel_compiles_for_cuda() {
         compiled += 1;
     }
     println!("{compiled} compilations");
+}
+
+#[test]
+fn the_cuda_text_computes_every_term_as_the_reference_does() {
+    // A mesh of two dimensions with holes, and one of three with periodic axes: every kind of kernel is compiled by the processor's compiler and run.
+    for (name, system) in [2, 14].map(|i| systems().remove(i)) {
+        if Host::new(Limits::LEAST).is_none() {
+            eprintln!("SKIPPED: no C++ compiler here");
+            return;
+        }
+        let m = state(&system, false);
+        for (terms, motion) in [(system.terms.clone(), Some(Motion::Llg)), (vec![Term::Demag], None)] {
+            let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &terms, motion);
+            for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
+                let host = Host::new(Limits::LEAST).expect("there was one");
+                let found = evaluate(&mut Gpu::new(&system, Box::new(host), precision).unwrap(), &system, &m, &terms, motion);
+                let bound = if terms.contains(&Term::Thermal) { f64::max(bound, 2e-6) } else { bound };
+                let off = worst(&exact, &found) / largest(&exact);
+                assert!(off < bound, "{name}, {terms:?} {motion:?} {precision:?}: differs by {off:e}");
+            }
+        }
+    }
+}
+
+/// Steps of the whole plan: reductions, combinations and control of the CUDA text against the processor's own.
+#[test]
+fn the_cuda_text_steps_as_the_processor_does() {
+    let (_, mut system) = systems().remove(2);
+    system.terms.retain(|t| *t != Term::Thermal);
+    let terms: Vec<usize> = (0..system.terms.len()).collect();
+    let m = state(&system, true);
+    let run = |device: &mut dyn Device| {
+        let plan = whole_plan(device, &terms);
+        let control =
+            spinloom_kernels::Control { dt: 1e-14, dt_now: 1e-14, t_pause: 1e-9, max_err: 1.0, ..spinloom_kernels::Control::new() };
+        device.set_control(0, control);
+        device.upload(0, spinloom_kernels::plan::Buffer(0), false, &m);
+        let prepared = device.prepare(&plan).unwrap();
+        device.replay(prepared, 3);
+        (device.download(0, spinloom_kernels::plan::Buffer(0), false), device.control(0))
+    };
+    let Some(host) = Host::new(Limits::LEAST) else {
+        eprintln!("SKIPPED: no C++ compiler here");
+        return;
+    };
+    let (exact, a) = run(&mut Cpu::<f64>::new(&system).unwrap());
+    let (found, b) = run(&mut Gpu::new(&system, Box::new(host), Precision::Double).unwrap());
+    assert!(worst(&exact, &found) < 1e-12, "{}", worst(&exact, &found));
+    assert_eq!((a.steps, a.attempts, a.slot, a.evaluations), (b.steps, b.attempts, b.slot, b.evaluations));
+    // Terms of the sum cancel to a millionth.
+    for (name, a, b, bound) in
+        [("t", a.t, b.t, 1e-9), ("err", a.err, b.err, 1e-9), ("torque", a.torque, b.torque, 1e-9), ("sum", a.sums[1], b.sums[1], 1e-6)]
+    {
+        assert!((a - b).abs() <= bound * a.abs(), "{name}: {a} and {b}");
+    }
+    // The next step follows from a power in single precision.
+    assert!((a.dt / b.dt - 1.0).abs() < 1e-5 && a.t > 2.9e-14, "{} {}", a.dt, b.dt);
 }
 
 #[test]
