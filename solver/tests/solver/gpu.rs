@@ -1,8 +1,12 @@
 //! Whole simulations on graphics devices against the processor.
 
-use spinloom_gpu::Precision;
+use spinloom_gpu::vulkan::Vulkan;
+use spinloom_gpu::{Backend, Found, GpuError, Kernel, Launch, Memory, Precision, Program, Recording};
+use spinloom_kernels::gpu::Gpu;
+use spinloom_kernels::plan::Pass;
 use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values, Waveform};
-use spinloom_solver::{DeviceChoice, Simulation, Step, devices, tableau};
+use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, devices, tableau};
+use std::sync::{Arc, Mutex};
 
 /// Whether there is a device of the Vulkan interface; says so if not.
 fn vulkan() -> bool {
@@ -148,4 +152,96 @@ fn noise_and_minimisation_are_the_same_on_a_graphics_device() {
         assert!(off < bound, "{off}");
         assert_eq!(exact[0] == exact[1], !hot, "replicas have noise of their own");
     }
+}
+
+/// A device that counts what it is asked.
+struct Counting(Vulkan, Arc<Mutex<Counts>>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Counts {
+    allocations: usize,
+    compilations: usize,
+    recordings: usize,
+    /// Submissions: each waits once.
+    submissions: usize,
+    replays: usize,
+    reads: usize,
+    writes: usize,
+}
+
+impl Counting {
+    fn count(&self, f: impl FnOnce(&mut Counts)) {
+        f(&mut self.1.lock().unwrap());
+    }
+}
+
+impl Backend for Counting {
+    fn found(&self) -> &Found {
+        self.0.found()
+    }
+    fn allocate(&mut self, bytes: usize) -> Result<Memory, GpuError> {
+        self.count(|c| c.allocations += 1);
+        self.0.allocate(bytes)
+    }
+    fn free(&mut self, memory: Memory) {
+        self.0.free(memory);
+    }
+    fn write(&mut self, memory: Memory, offset: usize, bytes: &[u8]) -> Result<(), GpuError> {
+        self.count(|c| c.writes += 1);
+        self.0.write(memory, offset, bytes)
+    }
+    fn read(&self, memory: Memory, offset: usize, bytes: &mut [u8]) -> Result<(), GpuError> {
+        self.count(|c| c.reads += 1);
+        self.0.read(memory, offset, bytes)
+    }
+    fn compile(&mut self, kernel: &Kernel) -> Result<Program, GpuError> {
+        self.count(|c| c.compilations += 1);
+        self.0.compile(kernel)
+    }
+    fn record(&mut self, launches: &[Launch]) -> Result<Recording, GpuError> {
+        self.count(|c| c.recordings += 1);
+        self.0.record(launches)
+    }
+    fn replay(&mut self, recording: Recording, times: usize) -> Result<(), GpuError> {
+        self.count(|c| {
+            c.submissions += 1;
+            c.replays += times;
+        });
+        self.0.replay(recording, times)
+    }
+    fn forget(&mut self) {
+        self.0.forget();
+    }
+}
+
+#[test]
+fn a_run_on_a_graphics_device_keeps_its_budgets() {
+    let Ok(backend) = Vulkan::open(0) else {
+        eprintln!("SKIPPED: no Vulkan device here");
+        return;
+    };
+    let counts = Arc::new(Mutex::new(Counts::default()));
+    let mesh = Mesh::new([16, 16, 1], [4e-9, 4e-9, 2e-9]);
+    let mut v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.1)]);
+    v.set(P::BExt, [0.1, 0.2, 0.0]);
+    let mut system = System::new(mesh, RegionMap::uniform(256), Material::uniform(v, 1));
+    system.replicas = (0..4).map(|id| Replica { id, ..system.replicas[0].clone() }).collect();
+    let gpu = Gpu::new(&system, Box::new(Counting(backend, counts.clone())), Precision::Single).unwrap();
+    let mut sim = Simulation::on(Box::new(gpu), system, &tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation).unwrap();
+    (0..4).for_each(|r| sim.set_m(r, &vec![1.0; 768]));
+    sim.run_all_to(1e-12);
+    let (before, attempts) = (counts.lock().unwrap().clone(), sim.control(0).attempts);
+    sim.run_all_to(100e-12);
+    let after = counts.lock().unwrap().clone();
+    let attempts = sim.control(0).attempts - attempts;
+    let (replays, submissions) = (after.replays - before.replays, after.submissions - before.submissions);
+    println!("{attempts} attempts of four replicas: {replays} replays in {submissions} submissions, {} reads", after.reads - before.reads);
+    // Nothing is made once a run goes; one wait a submission, and two small reads after it.
+    assert_eq!((after.allocations, after.compilations, after.recordings), (before.allocations, before.compilations, before.recordings));
+    assert!(submissions <= attempts as usize && after.reads - before.reads == 2 * submissions);
+    // A batch is not cut short, but at most fifteen replays find nothing to do.
+    assert!(replays <= attempts as usize + 15, "{replays} replays for {attempts} attempts");
+    let evaluations = sim.plan().passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count();
+    println!("{} passes for {evaluations} evaluations", sim.plan().passes.len());
+    assert!(sim.plan().passes.len() <= 2 * evaluations + 3);
 }
