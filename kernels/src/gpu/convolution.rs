@@ -1,5 +1,9 @@
 //! The demagnetising convolution as kernels: x forward, (y forward,) last axis with the product, (y backward,) x backward. Rows of zeros are neither
 //! stored nor read. Spectra: `[re, im][replica][component][z][y][kx ≤ px/2]`, with all ky once y is transformed before z.
+//!
+//! An axis whose line does not fit a group's shared memory is parted, N = N₁ N₂ (D. H. Bailey, J. Supercomput. 4, 23 (1990)): lines of N₁ points N₂ apart,
+//! twiddles, then lines of N₂ neighbours, one more round trip through memory. Frequency k₁ + N₁ k₂ is left where it falls, at k₁ N₂ + k₂; the
+//! product looks it up there, and the way back undoes it. Such an axis is stored whole, along x without use of its symmetry.
 
 use super::fft::{Line, Registers, Way, twiddles};
 use super::text::Names;
@@ -10,22 +14,91 @@ use crate::terms::demag::tensor::Tensor;
 use spinloom_gpu::{Binding, Element, Kernel, Limits, Precision};
 use std::fmt::Write;
 
+/// One axis.
+struct Axis {
+    /// Cells, and points of the circular grid.
+    cells: usize,
+    points: usize,
+    /// Lines of N₁ points N₂ apart; whole lines where the axis is not parted.
+    outer: Line,
+    /// Lines of N₂ neighbours.
+    inner: Option<Line>,
+    /// Points stored of a spectrum.
+    stored: usize,
+    /// Where the twiddles of all points, of outer and of inner lines begin.
+    twiddles: [usize; 3],
+}
+
+impl Axis {
+    fn plan(cells: usize, points: usize, across: bool, limits: &Limits, precision: Precision) -> Result<Self, String> {
+        let line = |n| Line::plan(n, across, limits, precision);
+        let (outer, inner) = match line(points) {
+            Ok(whole) => (whole, None),
+            Err(why) => {
+                // The most even parting: its longer part is the shortest.
+                let parts = (2..points).filter(|n| points.is_multiple_of(*n) && n * n >= points);
+                let both = |n: usize| Some((line(n).ok()?, line(points / n).ok()?));
+                let (outer, inner) = parts.into_iter().find_map(both).ok_or(why)?;
+                (outer, Some(inner))
+            }
+        };
+        Ok(Self { cells, points, outer, inner, stored: 0, twiddles: [0; 3] })
+    }
+
+    /// N₂.
+    fn inner_points(&self) -> usize {
+        self.inner.as_ref().map_or(1, |l| l.n)
+    }
+
+    /// The frequency at a place of the stored spectrum.
+    fn frequency(&self, place: &str) -> String {
+        match &self.inner {
+            None => place.to_string(),
+            Some(inner) => format!("({place} / {n} + {} * ({place} % {n}))", self.outer.n, n = inner.n),
+        }
+    }
+}
+
 /// A planned convolution.
 pub struct Convolution {
     n: [usize; 3],
-    padded: [usize; 3],
     precision: Precision,
-    lines: [Line; 3],
-    /// Where each axis' twiddles begin in the table.
-    twiddles: [usize; 3],
+    axes: [Axis; 3],
     components: usize,
     /// `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`, then the twiddles.
     pub table: Vec<f64>,
 }
 
-/// The next 7-smooth number.
-fn smooth(n: usize) -> usize {
-    crate::cpu::fft::smooth(n)
+/// One kernel over lines: what [`Convolution::lines`] needs to know.
+struct Pass<'a> {
+    name: &'a str,
+    line: &'a Line,
+    /// Where its twiddles begin.
+    twiddles: usize,
+    way: Way,
+    /// Number of lines of a replica.
+    count: usize,
+    /// Declares what the others use, from `line`.
+    begin: String,
+    /// Of a position: whether there is anything (text; none means always), and its two parts.
+    load: &'a dyn Fn(&str) -> (String, String),
+    /// The first position, at the least, from which there is nothing, and the condition for it (text of a position).
+    nothing: Option<(usize, &'a dyn Fn(&str) -> String)>,
+    /// Start of the twiddles of the whole axis, where lines are parted: each point is turned by its position times `apart`, before or after.
+    turn: Option<usize>,
+    /// Of a position and two parts: the statement that stores them.
+    store: &'a dyn Fn(&str, &str, &str) -> String,
+    /// The same as `nothing`, of the output.
+    dropped: Option<(usize, &'a dyn Fn(&str) -> String)>,
+    bindings: Vec<Binding>,
+}
+
+fn real(name: &'static str, writable: bool) -> Binding {
+    Binding { name, element: Element::Real, writable }
+}
+
+fn uint(name: &'static str) -> Binding {
+    Binding { name, element: Element::Uint, writable: false }
 }
 
 impl Convolution {
@@ -38,206 +111,413 @@ impl Convolution {
         let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
             (true, n) => n,
             (false, 1) => 1,
-            (false, n) => smooth(2 * n - 1),
+            (false, n) => crate::cpu::fft::smooth(2 * n - 1),
         });
-        let mut lines = Vec::new();
-        for (axis, n) in padded.into_iter().enumerate() {
-            lines.push(Line::plan(n, axis > 0, limits, precision).map_err(|e| format!("along {}: {e}", ["x", "y", "z"][axis]))?);
+        let mut axes = Vec::new();
+        for (axis, points) in padded.into_iter().enumerate() {
+            let planned = Axis::plan(n[axis], points, axis > 0, limits, precision);
+            axes.push(planned.map_err(|e| format!("along {}: {e}", ["x", "y", "z"][axis]))?);
         }
         let tensor = Tensor::new(mesh, padded);
         let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
         let mut table = octant(&tensor, components, Isa::widest());
-        let mut starts = [0; 3];
-        for axis in 0..3 {
-            starts[axis] = table.len();
-            table.extend(twiddles(padded[axis]));
+        for (a, axis) in axes.iter_mut().enumerate() {
+            let whole = axis.inner.is_none();
+            axis.stored = match a {
+                0 if whole => axis.points / 2 + 1,
+                1 if whole && n[2] == 1 => axis.cells,
+                2 if whole => axis.cells,
+                _ => axis.points,
+            };
+            for (start, points) in axis.twiddles.iter_mut().zip([axis.points, axis.outer.n, axis.inner.as_ref().map_or(1, |l| l.n)]) {
+                *start = table.len();
+                table.extend(twiddles(points));
+            }
         }
-        let lines: [Line; 3] = lines.try_into().expect("three axes");
-        Ok(Self { n, padded, precision, lines, twiddles: starts, components, table })
+        Ok(Self { n, precision, axes: axes.try_into().unwrap_or_else(|_| unreachable!("three axes")), components, table })
     }
 
     /// Sizes of the circular grid.
     pub fn padded(&self) -> [usize; 3] {
-        self.padded
+        self.axes.each_ref().map(|a| a.points)
     }
 
-    fn wave_numbers(&self) -> usize {
-        self.padded[0] / 2 + 1
-    }
-
-    /// Rows along x of one component of a spectrum.
-    fn rows(&self) -> usize {
-        self.n[2] * if self.n[2] > 1 { self.padded[1] } else { self.n[1] }
+    /// Reals of one part of one component of a spectrum.
+    fn block(&self) -> usize {
+        self.axes.iter().map(|a| a.stored).product()
     }
 
     /// Reals of the spectrum of so many replicas.
     pub fn spectrum(&self, replicas: usize) -> usize {
-        2 * replicas * 3 * self.rows() * self.wave_numbers()
+        2 * replicas * 3 * self.block()
     }
 
-    /// The kernels, in order, and how many groups along x each takes. `m` and `b` are where the fields lie (text), `moment` the text of μ0 Ms in cell `cell`.
-    pub fn kernels(&self, replicas: usize, names: &Names, m: &str, b: &str) -> Vec<(Kernel, u32)> {
-        let [nx, ny, nz] = self.n;
-        let [px, py, pz] = self.padded;
-        let hx = self.wave_numbers();
-        let stride_rows = if nz > 1 { py } else { ny };
-        let imaginary = replicas * 3 * self.rows() * hx;
-        let real = |name, writable| Binding { name, element: Element::Real, writable };
-        let uint = |name, writable| Binding { name, element: Element::Uint, writable };
-        let kernel = |name: &str, body: String, line: &Line, bindings: Vec<Binding>| Kernel {
+    fn kernel(&self, name: &str, body: String, line: &Line, bindings: Vec<Binding>) -> Kernel {
+        Kernel {
             name: format!("demag {name}"),
             body,
             bindings,
             shared: vec![("sh".into(), line.shared())],
             group: line.group(),
             precision: self.precision,
-        };
-        let head = |out: &mut String| {
-            out.push_str(&names.defines());
-            out.push_str("KERNEL_MAIN {\n    int r = int(WG.y);\n    bool on = state[r * STATE_SIZE + STATUS] == 0u;\n");
-        };
-        let load = |out: &mut String, line: &Line, tag: &str, length: usize, text: &dyn Fn(&str) -> (String, String)| -> Registers {
-            let mut registers: Registers = Vec::new();
-            line.starts(|i, j, least, position| {
-                if j == 0 {
-                    registers.push(Vec::new());
-                }
-                let name = (format!("{tag}i{i}e{j}r"), format!("{tag}i{i}e{j}i"));
-                if least >= length {
+        }
+    }
+
+    fn head(out: &mut String, names: &Names, line: &Line, count: usize) {
+        out.push_str(&names.defines());
+        out.push_str("KERNEL_MAIN {\n    int r = int(WG.y);\n    bool on = state[r * STATE_SIZE + STATUS] == 0u;\n");
+        line.begin(out, count);
+    }
+
+    /// Emits the reading of a line's registers.
+    fn load(out: &mut String, line: &Line, tag: &str, pass: &Pass<'_>) -> Registers {
+        let mut registers: Registers = Vec::new();
+        line.starts(|i, j, least, position| {
+            if j == 0 {
+                registers.push(Vec::new());
+            }
+            let name = (format!("{tag}i{i}e{j}r"), format!("{tag}i{i}e{j}i"));
+            let at = format!("{tag}i{i}e{j}p");
+            match &pass.nothing {
+                Some((first, _)) if least >= *first => {
                     let _ = writeln!(out, "    REAL {} = REAL(0.0f);\n    REAL {} = REAL(0.0f);", name.0, name.1);
-                } else {
-                    let at = format!("{tag}i{i}e{j}p");
-                    let (re, im) = text(&at);
-                    // Beyond the end: read the last one, and drop it.
+                }
+                Some((_, condition)) => {
+                    // Where there is nothing, the line's first point is read, and dropped.
+                    let nothing = condition(&position);
+                    let (re, im) = (pass.load)(&at);
                     let _ = writeln!(
                         out,
-                        "    int {at} = min({position}, {});\n    bool {at}z = {position} >= {length};\n    REAL {} = {at}z ? REAL(0.0f) : {re};\n    REAL {} = {at}z ? REAL(0.0f) : {im};",
-                        length - 1,
-                        name.0,
-                        name.1
+                        "    bool {at}z = {nothing};\n    int {at} = {at}z ? 0 : {position};\n    REAL {} = {at}z ? REAL(0.0f) : {re};\n    REAL {} = {at}z ? REAL(0.0f) : {im};",
+                        name.0, name.1
                     );
                 }
-                registers[i].push(name);
-            });
-            registers
-        };
-        let mut list = Vec::new();
-
-        // x forward: each row of each component.
-        let line = &self.lines[0];
-        let mut body = String::new();
-        head(&mut body);
-        let rows = 3 * nz * ny;
-        line.begin(&mut body, rows);
-        let _ = write!(
-            body,
-            "    int c = line / {};\n    int row = line % {};\n    int from = {m} + (r * 3 + c) * CELLS + row * {nx};\n    int to = ((r * 3 + c) * {} + row / {ny} * {stride_rows} + row % {ny}) * {hx};\n",
-            nz * ny,
-            nz * ny,
-            self.rows()
-        );
-        let registers = load(&mut body, line, "a", nx, &|at| {
-            (format!("fields[from + {at}] * {}", names.moment(&format!("row * {nx} + {at}"))), "REAL(0.0f)".into())
+                None => {
+                    let (re, im) = (pass.load)(&at);
+                    let _ = writeln!(out, "    int {at} = {position};\n    REAL {} = {re};\n    REAL {} = {im};", name.0, name.1);
+                }
+            }
+            registers[i].push(name);
         });
-        let spectrum = line.transform(&mut body, "f", registers, Way::Forward, self.twiddles[0], self.precision);
-        line.ends(Way::Forward, |i, j, least, position| {
-            if least < hx {
-                let (re, im) = &spectrum[i][j];
+        registers
+    }
+
+    /// Emits the turning of registers by e^(∓2πi · position · apart/N), forward or backward.
+    fn turn(out: &mut String, tag: &str, registers: Registers, positions: &[Vec<String>], start: usize, forward: bool) -> Registers {
+        let mut turned: Registers = Vec::new();
+        for (i, (row, places)) in registers.into_iter().zip(positions).enumerate() {
+            turned.push(Vec::new());
+            for (j, ((re, im), position)) in row.into_iter().zip(places).enumerate() {
+                let t = format!("{tag}{i}e{j}");
+                let sign = if forward { ("-", "+") } else { ("+", "-") };
                 let _ = writeln!(
-                    body,
-                    "    if (on && mine && {position} < {hx}) {{ spec[to + {position}] = {re}; spec[{imaginary} + to + {position}] = {im}; }}"
+                    out,
+                    "    int {t}w = {start} + 2 * (apart * {position});\n    REAL {t}r = {re} * tw[{t}w] {} {im} * tw[{t}w + 1];\n    REAL {t}i = {im} * tw[{t}w] {} {re} * tw[{t}w + 1];",
+                    sign.0, sign.1
                 );
+                turned[i].push((format!("{t}r"), format!("{t}i")));
+            }
+        }
+        turned
+    }
+
+    fn positions(line: &Line, start: bool) -> Vec<Vec<String>> {
+        let mut all: Vec<Vec<String>> = Vec::new();
+        let mut each = |_: usize, j: usize, _: usize, position: String| {
+            if j == 0 {
+                all.push(Vec::new());
+            }
+            all.last_mut().expect("just pushed").push(position);
+        };
+        if start {
+            line.starts(&mut each)
+        } else {
+            line.ends(Way::Forward, &mut each)
+        }
+        all
+    }
+
+    fn store(out: &mut String, line: &Line, way: Way, registers: &Registers, pass: &Pass<'_>) {
+        line.ends(way, |i, j, least, position| {
+            let (re, im) = &registers[i][j];
+            let statement = (pass.store)(&position, re, im);
+            match &pass.dropped {
+                Some((first, _)) if least >= *first => {}
+                Some((_, condition)) => {
+                    let _ = writeln!(out, "    if (on && mine && !({})) {{ {statement} }}", condition(&position));
+                }
+                None => {
+                    let _ = writeln!(out, "    if (on && mine) {{ {statement} }}");
+                }
             }
         });
-        body.push_str("}\n");
-        let bindings = vec![
-            real("fields", false),
-            real("par", false),
-            uint("regions", false),
-            uint("state", false),
-            real("spec", true),
-            real("tw", false),
-        ];
-        list.push((kernel("x forward", body, line, bindings), line.groups(rows)));
+    }
 
-        let middle = vec![real("spec", true), real("tw", false), uint("state", false)];
-        let column = |out: &mut String,
-                      name: &str,
-                      line: &Line,
-                      count: usize,
-                      base: &str,
-                      step: usize,
-                      input: usize,
-                      output: usize,
-                      way: Way| {
-            head(out);
-            line.begin(out, count);
-            let _ = writeln!(out, "    int base = {base};");
-            let registers = load(out, line, "a", input, &|at| {
-                (format!("spec[base + {at} * {step}]"), format!("spec[{imaginary} + base + {at} * {step}]"))
-            });
-            let done = line.transform(out, name, registers, way, self.twiddles[1], self.precision);
-            line.ends(Way::Forward, |i, j, least, position| {
-                if least < output {
-                    let (re, im) = &done[i][j];
-                    let _ = writeln!(out, "    if (on && mine && {position} < {output}) {{ spec[base + {position} * {step}] = {re}; spec[{imaginary} + base + {position} * {step}] = {im}; }}");
-                }
-            });
-            out.push_str("}\n");
+    /// A kernel that transforms lines.
+    fn lines(&self, names: &Names, pass: Pass<'_>) -> (Kernel, u32) {
+        let mut body = String::new();
+        Self::head(&mut body, names, pass.line, pass.count);
+        body += &pass.begin;
+        let mut registers = Self::load(&mut body, pass.line, "a", &pass);
+        if let (Some(start), Way::Backward) = (pass.turn, pass.way) {
+            registers = Self::turn(&mut body, "u", registers, &Self::positions(pass.line, true), start, false);
+        }
+        let mut done = pass.line.transform(&mut body, "f", registers, pass.way, pass.twiddles, self.precision);
+        if let (Some(start), Way::Forward) = (pass.turn, pass.way) {
+            done = Self::turn(&mut body, "u", done, &Self::positions(pass.line, false), start, true);
+        }
+        Self::store(&mut body, pass.line, Way::Forward, &done, &pass);
+        body.push_str("}\n");
+        let groups = pass.line.groups(pass.count);
+        (self.kernel(pass.name, body, pass.line, pass.bindings), groups)
+    }
+
+    /// The kernels, in order, and how many groups along x each takes. `m` and `b` are where the fields lie (text).
+    pub fn kernels(&self, replicas: usize, names: &Names, m: &str, b: &str) -> Vec<(Kernel, u32)> {
+        let [nx, ny, nz] = self.n;
+        let [sx, sy, _] = self.axes.each_ref().map(|a| a.stored);
+        let imaginary = replicas * 3 * self.block();
+        let block = self.block();
+        let at = |p: &str, step: usize| (format!("spec[base + {p} * {step}]"), format!("spec[{imaginary} + base + {p} * {step}]"));
+        let put = |p: &str, re: &str, im: &str, step: usize| {
+            format!("spec[base + {p} * {step}] = {re}; spec[{imaginary} + base + {p} * {step}] = {im};")
         };
-        let columns = 3 * nz * hx;
-        let base = format!("(r * 3 + line / {}) * {} + line / {hx} % {nz} * {} + line % {hx}", nz * hx, self.rows() * hx, py * hx);
-        if nz > 1 && py > 1 {
-            let mut body = String::new();
-            column(&mut body, "f", &self.lines[1], columns, &base, hx, ny, py, Way::Forward);
-            list.push((kernel("y forward", body, &self.lines[1], middle.clone()), self.lines[1].groups(columns)));
+        let middle = vec![real("spec", true), real("tw", false), uint("state")];
+        let mut list = Vec::new();
+
+        // x forward: each row of each component; N₂ lines of it where the axis is parted.
+        let x = &self.axes[0];
+        let n2 = x.inner_points();
+        let rows = 3 * nz * ny;
+        let row = format!(
+            "    int apart = line % {n2};\n    int row = line / {n2} % {};\n    int c = line / {};\n    int spectrum = ((r * 3 + c) * {} + (row / {ny} * {sy} + row % {ny})) * {sx};\n",
+            nz * ny,
+            n2 * nz * ny,
+            block / sx
+        );
+        let beyond = |p: &str| format!("{p} * {n2} + apart >= {nx}");
+        let other_half = |p: &str| format!("{p} >= {sx}");
+        list.push(self.lines(
+            names,
+            Pass {
+                name: "x forward",
+                line: &x.outer,
+                twiddles: x.twiddles[1],
+                way: Way::Forward,
+                count: rows * n2,
+                begin: format!("{row}    int from = {m} + (r * 3 + c) * CELLS + row * {nx} + apart;\n    int to = spectrum + apart;\n"),
+                load: &|p| {
+                    (
+                        format!("fields[from + {p} * {n2}] * {}", names.moment(&format!("row * {nx} + {p} * {n2} + apart"))),
+                        "REAL(0.0f)".into(),
+                    )
+                },
+                nothing: Some((nx.div_ceil(n2), &beyond)),
+                turn: x.inner.as_ref().map(|_| x.twiddles[0]),
+                store: &|p, re, im| format!("spec[to + {p} * {n2}] = {re}; spec[{imaginary} + to + {p} * {n2}] = {im};"),
+                dropped: if x.inner.is_none() { Some((sx, &other_half)) } else { None },
+                bindings: vec![
+                    real("fields", false),
+                    real("par", false),
+                    uint("regions"),
+                    uint("state"),
+                    real("spec", true),
+                    real("tw", false),
+                ],
+            },
+        ));
+        let x_inner = |list: &mut Vec<(Kernel, u32)>, name: &str, way| {
+            if let Some(inner) = &x.inner {
+                let n1 = x.outer.n;
+                list.push(self.lines(
+                    names,
+                    Pass {
+                        name,
+                        line: inner,
+                        twiddles: x.twiddles[2],
+                        way,
+                        count: rows * n1,
+                        begin: format!(
+                            "    int row = line / {n1} % {};\n    int c = line / {};\n    int base = ((r * 3 + c) * {} + (row / {ny} * {sy} + row % {ny})) * {sx} + line % {n1} * {n2};\n",
+                            nz * ny,
+                            n1 * nz * ny,
+                            block / sx
+                        ),
+                        load: &|p| at(p, 1),
+                        nothing: None,
+                        turn: None,
+                        store: &|p, re, im| put(p, re, im, 1),
+                        dropped: None,
+                        bindings: middle.clone(),
+                    },
+                ));
+            }
+        };
+        x_inner(&mut list, "x forward, inner", Way::Forward);
+
+        // Columns along an axis: outer lines, or inner ones.
+        let column = |list: &mut Vec<(Kernel, u32)>, name: &str, a: usize, inner: bool, way: Way| {
+            let axis = &self.axes[a];
+            let (n1, n2) = (axis.outer.n, axis.inner_points());
+            // Points of an axis lie this far apart; the columns of y are (component, z, kx), those of z (component, ky, kx).
+            let step = if a == 1 { sx } else { sy * sx };
+            let (line, lines_of_column) = if inner { (axis.inner.as_ref().expect("parted"), n1) } else { (&axis.outer, n2) };
+            let columns = 3 * if a == 1 { nz * sx } else { sy * sx };
+            let column = if a == 1 {
+                format!("(r * 3 + column / {}) * {block} + column / {sx} % {nz} * {} + column % {sx}", nz * sx, sy * sx)
+            } else {
+                format!("(r * 3 + column / {}) * {block} + column % {}", sy * sx, sy * sx)
+            };
+            let begin = format!(
+                "    int column = line % {columns};\n    int apart = line / {columns};\n    int base = {column} + apart * {};\n",
+                if inner { n2 * step } else { step }
+            );
+            let (stride, cells) = (if inner { step } else { n2 * step }, axis.cells);
+            let beyond = |p: &str| format!("{p} * {n2} + apart >= {cells}");
+            let limit: Option<(usize, &dyn Fn(&str) -> String)> = Some((cells.div_ceil(n2), &beyond));
+            let first_or_last = !inner;
+            list.push(self.lines(
+                names,
+                Pass {
+                    name,
+                    line,
+                    twiddles: axis.twiddles[if inner { 2 } else { 1 }],
+                    way,
+                    count: columns * lines_of_column,
+                    begin,
+                    load: &|p| at(p, stride),
+                    nothing: if first_or_last && way == Way::Forward { limit } else { None },
+                    turn: if first_or_last && axis.inner.is_some() { Some(axis.twiddles[0]) } else { None },
+                    store: &|p, re, im| put(p, re, im, stride),
+                    dropped: if first_or_last && way == Way::Backward { limit } else { None },
+                    bindings: middle.clone(),
+                },
+            ));
+        };
+        let last = if nz > 1 { 2 } else { 1 };
+        if last == 2 && self.axes[1].points > 1 {
+            column(&mut list, "y forward", 1, false, Way::Forward);
+            if self.axes[1].inner.is_some() {
+                column(&mut list, "y forward, inner", 1, true, Way::Forward);
+            }
+        }
+        if self.axes[last].inner.is_some() {
+            column(&mut list, if last == 2 { "z forward" } else { "y forward" }, last, false, Way::Forward);
+        }
+        list.push(self.product(names, last, imaginary));
+        if self.axes[last].inner.is_some() {
+            column(&mut list, if last == 2 { "z backward" } else { "y backward" }, last, false, Way::Backward);
+        }
+        if last == 2 && self.axes[1].points > 1 {
+            if self.axes[1].inner.is_some() {
+                column(&mut list, "y backward, inner", 1, true, Way::Backward);
+            }
+            column(&mut list, "y backward", 1, false, Way::Backward);
         }
 
-        // The last axis: three components forward, product, and back.
-        let axis = if nz > 1 { 2 } else { 1 };
-        let (line, length, count, step) = if axis == 2 { (&self.lines[2], nz, py * hx, py * hx) } else { (&self.lines[1], ny, hx, hx) };
+        // x backward: a row of real numbers, from half of its spectrum where that is all there is.
+        x_inner(&mut list, "x backward, inner", Way::Backward);
+        let half = |p: &str| {
+            if x.inner.is_some() {
+                return (format!("spec[spectrum + apart + {p} * {n2}]"), format!("spec[{imaginary} + spectrum + apart + {p} * {n2}]"));
+            }
+            let mirrored = format!("({p} < {sx} ? {p} : {} - {p})", x.points);
+            (
+                format!("spec[spectrum + {mirrored}]"),
+                format!("({p} < {sx} ? REAL(1.0f) : REAL(-1.0f)) * spec[{imaginary} + spectrum + {mirrored}]"),
+            )
+        };
+        list.push(self.lines(
+            names,
+            Pass {
+                name: "x backward",
+                line: &x.outer,
+                twiddles: x.twiddles[1],
+                way: Way::Backward,
+                count: rows * n2,
+                begin: format!("{row}    int to = {b} + (r * 3 + c) * CELLS + row * {nx} + apart;\n"),
+                load: &half,
+                nothing: None,
+                turn: x.inner.as_ref().map(|_| x.twiddles[0]),
+                store: &|p, re, _| format!("fields[to + {p} * {n2}] = {re};"),
+                dropped: Some((nx.div_ceil(n2), &beyond)),
+                bindings: vec![real("fields", true), uint("state"), real("spec", false), real("tw", false)],
+            },
+        ));
+        list
+    }
+
+    /// The last axis: three components forward, product, and back; of a parted axis the inner lines.
+    fn product(&self, names: &Names, last: usize, imaginary: usize) -> (Kernel, u32) {
+        let axis = &self.axes[last];
+        let [sx, sy, _] = self.axes.each_ref().map(|a| a.stored);
+        let [px, py, pz] = self.padded();
+        let (n1, n2) = (axis.outer.n, axis.inner_points());
+        let (line, twiddles) = axis.inner.as_ref().map_or((&axis.outer, axis.twiddles[1]), |l| (l, axis.twiddles[2]));
+        let step = if last == 1 { sx } else { sy * sx };
+        // Columns of one component, and the lines of each.
+        let columns = if last == 1 { sx } else { sy * sx };
+        let parts = if axis.inner.is_some() { n1 } else { 1 };
+        let count = columns * parts;
         let mut body = String::new();
-        head(&mut body);
-        line.begin(&mut body, count);
+        Self::head(&mut body, names, line, count);
+        let _ = writeln!(body, "    int column = line % {columns};\n    int apart = line / {columns};");
+        let cells = axis.cells;
+        let beyond = |p: &str| format!("{p} >= {cells}");
+        let limit: Option<(usize, &dyn Fn(&str) -> String)> = if axis.inner.is_none() { Some((cells, &beyond)) } else { None };
+        let pass = |c: usize| Pass {
+            name: "",
+            line,
+            twiddles,
+            way: Way::Forward,
+            count,
+            begin: String::new(),
+            load: &|_| unreachable!("replaced below"),
+            nothing: None,
+            turn: None,
+            store: &|_, _, _| unreachable!("replaced below"),
+            dropped: None,
+            bindings: vec![real("", c > 3)],
+        };
         let mut forward = Vec::new();
         for c in 0..3 {
-            let _ = writeln!(body, "    int base{c} = (r * 3 + {c}) * {} + line;", self.rows() * hx);
-            let registers = load(&mut body, line, &format!("a{c}"), length, &|at| {
-                (format!("spec[base{c} + {at} * {step}]"), format!("spec[{imaginary} + base{c} + {at} * {step}]"))
-            });
-            forward.push(line.transform(&mut body, &format!("f{c}"), registers, Way::Forward, self.twiddles[axis], self.precision));
+            let _ = writeln!(body, "    int base{c} = (r * 3 + {c}) * {} + column + apart * {};", self.block(), n2 * step);
+            let load = |p: &str| (format!("spec[base{c} + {p} * {step}]"), format!("spec[{imaginary} + base{c} + {p} * {step}]"));
+            let registers = Self::load(&mut body, line, &format!("a{c}"), &Pass { load: &load, nothing: limit, ..pass(c) });
+            forward.push(line.transform(&mut body, &format!("f{c}"), registers, Way::Forward, twiddles, self.precision));
         }
-        let (half_y, half_z) = (py / 2 + 1, pz / 2 + 1);
-        let block = half_z * half_y * hx;
-        let points = self.padded[axis];
-        let _ = writeln!(body, "    int kx = line % {hx};");
-        if axis == 2 {
+        let [hx, hy, hz] = [px, py, pz].map(|p| p / 2 + 1);
+        let block = hz * hy * hx;
+        // Wave number, mirrored into the octant, and the sign of what is odd in it.
+        let fold = |out: &mut String, name: &str, text: &str, points: usize| {
+            let half = points / 2 + 1;
             let _ = writeln!(
-                body,
-                "    int ky = line / {hx};\n    int my = ky < {half_y} ? ky : {py} - ky;\n    REAL odd = ky < {half_y} ? REAL(1.0f) : REAL(-1.0f);"
+                out,
+                "    int {name}k = {text};\n    bool {name}b = {name}k >= {half};\n    int {name}m = {name}b ? {points} - {name}k : {name}k;\n    REAL {name}s = {name}b ? REAL(-1.0f) : REAL(1.0f);"
             );
+        };
+        fold(&mut body, "x", &self.axes[0].frequency(&format!("(column % {sx})")), px);
+        if last == 2 {
+            fold(&mut body, "y", &self.axes[1].frequency(&format!("(column / {sx})")), py);
         }
         let mut backward: Vec<Registers> = vec![Vec::new(); 3];
         let mut product = String::new();
         line.ends(Way::Forward, |i, j, _, position| {
             let t = format!("p{i}e{j}");
-            let half = points / 2 + 1;
-            let _ = writeln!(
-                product,
-                "    int {t}k = {position};\n    bool {t}b = {t}k >= {half};\n    int {t}m = {t}b ? {points} - {t}k : {t}k;\n    REAL {t}s = {t}b ? REAL(-1.0f) : REAL(1.0f);"
-            );
-            let at = if axis == 2 { format!("({t}m * {half_y} + my) * {hx} + kx") } else { format!("{t}m * {hx} + kx") };
+            let frequency = if axis.inner.is_some() { format!("apart + {n1} * {position}") } else { position };
+            fold(&mut product, &t, &frequency, axis.points);
+            let at = if last == 2 { format!("({t}m * {hy} + ym) * {hx} + xm") } else { format!("{t}m * {hx} + xm") };
             let _ = writeln!(product, "    int {t}o = {at};");
             let component = |index: usize| format!("tw[{} + {t}o]", index * block);
-            // Signs of xy, xz, yz: odd in both of their axes.
-            let signs = if axis == 2 { ["odd".to_string(), format!("{t}s"), format!("odd * {t}s")] } else { [format!("{t}s"), String::new(), String::new()] };
+            // xy is odd in kx and ky, xz in kx and kz, yz in ky and kz.
+            let (y, z) = if last == 2 { ("ys".to_string(), format!("{t}s")) } else { (format!("{t}s"), "REAL(1.0f)".into()) };
             for (index, name) in ["xx", "yy", "zz"].into_iter().enumerate() {
                 let _ = writeln!(product, "    REAL {t}{name} = {};", component(index));
             }
-            let _ = writeln!(product, "    REAL {t}xy = {} * {};", signs[0], component(3));
+            let _ = writeln!(product, "    REAL {t}xy = xs * {y} * {};", component(3));
             let full = self.components == 6;
             if full {
-                let _ = writeln!(product, "    REAL {t}xz = {} * {};\n    REAL {t}yz = {} * {};", signs[1], component(4), signs[2], component(5));
+                let _ = writeln!(product, "    REAL {t}xz = xs * {z} * {};\n    REAL {t}yz = {y} * {z} * {};", component(4), component(5));
             }
             for part in 0..2 {
                 let v: Vec<&String> = forward.iter().map(|f: &Registers| if part == 0 { &f[i][j].0 } else { &f[i][j].1 }).collect();
@@ -265,51 +545,33 @@ impl Convolution {
         });
         body += &product;
         for (c, registers) in backward.into_iter().enumerate() {
-            let done = line.transform(&mut body, &format!("b{c}"), registers, Way::Return, self.twiddles[axis], self.precision);
-            line.ends(Way::Return, |i, j, least, position| {
-                if least < length {
-                    let (re, im) = &done[i][j];
-                    let _ = writeln!(body, "    if (on && mine && {position} < {length}) {{ spec[base{c} + {position} * {step}] = {re}; spec[{imaginary} + base{c} + {position} * {step}] = {im}; }}");
-                }
-            });
+            let done = line.transform(&mut body, &format!("b{c}"), registers, Way::Return, twiddles, self.precision);
+            let store = |p: &str, re: &str, im: &str| {
+                format!("spec[base{c} + {p} * {step}] = {re}; spec[{imaginary} + base{c} + {p} * {step}] = {im};")
+            };
+            Self::store(&mut body, line, Way::Return, &done, &Pass { store: &store, dropped: limit, ..pass(c) });
         }
         body.push_str("}\n");
-        list.push((kernel(if axis == 2 { "z and product" } else { "y and product" }, body, line, middle.clone()), line.groups(count)));
+        let name = if last == 2 { "z and product" } else { "y and product" };
+        let bindings = vec![real("spec", true), real("tw", false), uint("state")];
+        (self.kernel(name, body, line, bindings), line.groups(count))
+    }
+}
 
-        if nz > 1 && py > 1 {
-            let mut body = String::new();
-            column(&mut body, "b", &self.lines[1], columns, &base, hx, py, ny, Way::Backward);
-            list.push((kernel("y backward", body, &self.lines[1], middle.clone()), self.lines[1].groups(columns)));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-        // x backward: a row of real numbers from half of its spectrum.
-        let line = &self.lines[0];
-        let mut body = String::new();
-        head(&mut body);
-        line.begin(&mut body, rows);
-        let _ = write!(
-            body,
-            "    int c = line / {};\n    int row = line % {};\n    int to = {b} + (r * 3 + c) * CELLS + row * {nx};\n    int from = ((r * 3 + c) * {} + row / {ny} * {stride_rows} + row % {ny}) * {hx};\n",
-            nz * ny,
-            nz * ny,
-            self.rows()
-        );
-        let registers = load(&mut body, line, "a", px, &|at| {
-            let mirrored = format!("({at} < {hx} ? {at} : {px} - {at})");
-            (
-                format!("spec[from + {mirrored}]"),
-                format!("({at} < {hx} ? REAL(1.0f) : REAL(-1.0f)) * spec[{imaginary} + from + {mirrored}]"),
-            )
-        });
-        let done = line.transform(&mut body, "b", registers, Way::Backward, self.twiddles[0], self.precision);
-        line.ends(Way::Forward, |i, j, least, position| {
-            if least < nx {
-                let _ = writeln!(body, "    if (on && mine && {position} < {nx}) {{ fields[to + {position}] = {}; }}", done[i][j].0);
+    #[test]
+    fn no_smooth_size_is_refused() {
+        let mut planned = 0;
+        for n in (1..=65536).filter(|n| crate::cpu::fft::smooth(*n) == *n) {
+            for precision in [Precision::Single, Precision::Double] {
+                let axis = Axis::plan(n, n, true, &Limits::LEAST, precision).unwrap_or_else(|e| panic!("{e}"));
+                assert_eq!(axis.outer.n * axis.inner_points(), n);
+                planned += 1;
             }
-        });
-        body.push_str("}\n");
-        let bindings = vec![real("fields", true), uint("state", false), real("spec", false), real("tw", false)];
-        list.push((kernel("x backward", body, line, bindings), line.groups(rows)));
-        list
+        }
+        println!("{planned} plans");
     }
 }

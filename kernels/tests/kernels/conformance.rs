@@ -341,6 +341,28 @@ fn the_cuda_text_computes_every_term_as_the_reference_does() {
     }
 }
 
+/// With little shared memory every axis is parted, and the field is the same.
+#[test]
+fn long_lines_are_parted() {
+    if Host::new(Limits::LEAST).is_none() {
+        eprintln!("SKIPPED: no C++ compiler here");
+        return;
+    }
+    let small = Limits { shared: 64, ..Limits::LEAST };
+    for (n, pbc) in [([20, 12, 1], [0; 3]), ([12, 10, 9], [0; 3]), ([18, 3, 12], [1, 0, 1])] {
+        let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
+        let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0), 1));
+        let m = state(&system, false);
+        let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &[Term::Demag], None);
+        let host = Host::new(small).expect("there was one");
+        let mut gpu = Gpu::new(&system, Box::new(host), Precision::Single).unwrap();
+        let found = evaluate(&mut gpu, &system, &m, &[Term::Demag], None);
+        let off = worst(&exact, &found) / largest(&exact);
+        println!("{n:?}: {off:.1e}");
+        assert!(off < 2e-6, "{n:?} {pbc:?}: differs by {off:e}");
+    }
+}
+
 /// Steps of the whole plan: reductions, combinations and control of the CUDA text against the processor's own.
 #[test]
 fn the_cuda_text_steps_as_the_processor_does() {
