@@ -1,10 +1,11 @@
-//! `spinloom bench`: how fast this machine evaluates the torque, on the grids and materials of the comparison with other codes.
+//! `spinloom bench`: how fast this machine evaluates the torque or takes whole steps, on the grids and materials of the comparison with other codes.
 
 use serde::Serialize;
+use spinloom_base::diagnostics::one_of;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_kernels::plan::{Cells, Motion, Pass, Plan, Ref};
-use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, System, Values};
-use spinloom_solver::DeviceChoice;
+use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
+use spinloom_solver::{DeviceChoice, Simulation, Step, Tableau, tableau};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,10 @@ struct Line {
     code: &'static str,
     version: &'static str,
     work: &'static str,
+    /// `evaluation`, or the method whose steps were taken.
+    of: String,
     grid: String,
+    replicas: usize,
     device: String,
     precision: &'static str,
     threads: usize,
@@ -26,8 +30,12 @@ struct Line {
     /// Seconds per evaluation: least, and median.
     s_min: f64,
     s_med: f64,
-    /// Million cells × evaluations per second, of the least.
+    /// Million cells × evaluations per second, all replicas, of the least.
     mcells_best: f64,
+    /// The plan's own least traffic over the time, of the least (GB/s).
+    gigabytes: f64,
+    /// What copying a large array reaches here, read and written bytes (GB/s); absent on graphics devices.
+    copy_gigabytes: Option<f64>,
     /// Seconds from the description to the first evaluation done.
     start_up: f64,
 }
@@ -61,41 +69,76 @@ fn grid(text: &str) -> Option<[usize; 3]> {
     n.try_into().ok()
 }
 
-/// Runs the benchmark and prints a line a grid and precision; with `json` as JSON objects.
+/// What to measure.
+pub struct Options<'a> {
+    /// The device, as `run` takes it.
+    pub device: &'a str,
+    /// `f32`, `f64` or both.
+    pub precisions: &'a [String],
+    /// The grids; by default the seven of the comparison.
+    pub grids: &'a [String],
+    /// Whole steps of this method instead of single evaluations.
+    pub stepper: Option<&'a str>,
+    /// Members of the ensemble.
+    pub replicas: usize,
+    /// One JSON object a line.
+    pub json: bool,
+}
+
+/// Runs the benchmark and prints a line a grid and precision.
 ///
 /// # Errors
-/// A grid or precision that makes no sense, or a device that cannot.
-pub fn bench(device: &str, precisions: &[String], grids: &[String], json: bool) -> Result<ExitCode, Problems> {
+/// A grid, method or precision that makes no sense, or a device that cannot.
+pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
     let mut problems = Problems::new();
-    let choices: Vec<DeviceChoice> = precisions.iter().filter_map(|p| problems.take(DeviceChoice::parse(device, p))).collect();
+    let choices: Vec<DeviceChoice> =
+        options.precisions.iter().filter_map(|p| problems.take(DeviceChoice::parse(options.device, p))).collect();
+    let method = options.stepper.and_then(|name| {
+        let known = tableau::by_name(name);
+        if known.is_none() {
+            let names = one_of(tableau::ALL.iter().map(|t| t.name));
+            problems.push(Diagnostic::error(format!("`{name}` is not a method")).hint(format!("it can be {names}")));
+        }
+        known
+    });
+    if options.replicas == 0 {
+        problems.push(Diagnostic::error("no replicas: nothing would be measured").hint("at least 1"));
+    }
     let mut systems = Vec::new();
-    for text in grids {
+    for text in options.grids {
         match grid(text) {
             Some(n) => systems.push(("torque", text.clone(), torque(n))),
             None => problems.push(Diagnostic::error(format!("`{text}` is not a grid")).hint("write cells along x, y, z, e.g. `256x256x1`")),
         }
     }
     problems.into_result(Some(()))?;
-    if grids.is_empty() {
+    if options.grids.is_empty() {
         for n in [[64, 64, 1], [256, 256, 1], [1024, 1024, 1], [64, 64, 64], [128, 128, 32], [128, 128, 128]] {
             systems.push(("torque", n.map(|n| n.to_string()).join("x"), torque(n)));
         }
         systems.push(("wall strip", "384x64x1".into(), strip([384, 64, 1])));
     }
-    for (work, text, system) in &systems {
+    let copy = if options.device.starts_with("cpu") { Some(copy_speed()) } else { None };
+    for (work, text, system) in &mut systems {
+        system.replicas = (0..options.replicas as u64).map(|id| Replica { id, ..system.replicas[0].clone() }).collect();
         for choice in &choices {
-            let line = measure(work, text, system, *choice)?;
-            if json {
+            let mut line = measure(work, text, system, *choice, method)?;
+            line.copy_gigabytes = copy;
+            if options.json {
                 println!("{}", serde_json::to_string(&line).expect("numbers and text"));
             } else {
                 println!(
-                    "{:<11} {:>12} {:>4} {:9.3} ms an evaluation, {:7.2} M cells x evaluations a second (median {:.2}), start-up {:.2} s; {}",
+                    "{:<11} {:>12} x {:<4} {:>4} {:<10} {:9.3} ms an evaluation, {:8.2} M cells x evaluations a second (median {:.2}), {:.1} GB/s of the plan{}, start-up {:.2} s; {}",
                     line.work,
                     line.grid,
+                    line.replicas,
                     line.precision,
+                    line.of,
                     1e3 * line.s_min,
                     line.mcells_best,
                     line.mcells_best * line.s_min / line.s_med,
+                    line.gigabytes,
+                    copy.map_or(String::new(), |c| format!(" ({:.0} % of copying)", 100.0 * line.gigabytes / c)),
                     line.start_up,
                     line.layout
                 );
@@ -105,12 +148,52 @@ pub fn bench(device: &str, precisions: &[String], grids: &[String], json: bool) 
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(work: &'static str, text: &str, system: &System, choice: DeviceChoice) -> Result<Line, Problems> {
+/// Bytes read and written a second by copying an array that no cache holds (GB/s), all threads.
+fn copy_speed() -> f64 {
+    const BYTES: usize = 256 << 20;
+    let from = vec![1u8; BYTES];
+    let mut to = vec![0u8; BYTES];
+    let threads = spinloom_solver::threads();
+    let best = (0..5)
+        .map(|_| {
+            let clock = Instant::now();
+            std::thread::scope(|scope| {
+                for (from, to) in from.chunks(BYTES.div_ceil(threads)).zip(to.chunks_mut(BYTES.div_ceil(threads))) {
+                    scope.spawn(move || to.copy_from_slice(from));
+                }
+            });
+            clock.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    std::hint::black_box(&to);
+    2.0 * BYTES as f64 / best / 1e9
+}
+
+/// Seconds per evaluation of all replicas, ascending.
+fn sample(mut run: impl FnMut(usize) -> u64) -> Vec<f64> {
+    let one = Instant::now();
+    run(1);
+    let repeat = ((BUDGET / SAMPLES).as_secs_f64() / one.elapsed().as_secs_f64()).clamp(1.0, 1e6) as usize;
+    let mut times: Vec<f64> = (0..SAMPLES)
+        .map(|_| {
+            let clock = Instant::now();
+            let evaluations = run(repeat);
+            clock.elapsed().as_secs_f64() / evaluations as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn measure(
+    work: &'static str,
+    text: &str,
+    system: &System,
+    choice: DeviceChoice,
+    method: Option<&'static Tableau>,
+) -> Result<Line, Problems> {
     let trouble = |e: spinloom_kernels::DeviceError| Problems::from(Diagnostic::error(format!("{text}: {e}")));
     let clock = Instant::now();
-    let mut device = choice.open(system).map_err(trouble)?;
-    let mut allocate = |name| device.allocate(name, 1).map_err(trouble);
-    let (m, b, rate) = (allocate("m")?, allocate("B_demag")?, allocate("rate")?);
     let cells = system.mesh.cells();
     let state: Vec<f64> = (0..3 * cells)
         .map(|i| {
@@ -118,49 +201,78 @@ fn measure(work: &'static str, text: &str, system: &System, choice: DeviceChoice
             [a.cos() * 0.6, a.sin() * 0.6, 0.8][i / cells]
         })
         .collect();
-    device.upload(0, m, false, &state);
-    let passes = vec![
-        Pass::Convolve { read: Ref::of(m), write: Ref::of(b) },
-        Pass::Cells(Cells {
-            read: Ref::of(m),
-            terms: (0..system.terms.len()).collect(),
-            convolved: Some(Ref::of(b)),
-            noise: None,
-            time: 0.0,
-            motion: Some(Motion::Llg),
-            write: Ref::of(rate),
-            combine: None,
-            error: None,
-            measure: true,
-        }),
-    ];
-    let plan = device.prepare(&Plan { name: "one evaluation".into(), passes }).map_err(trouble)?;
-    device.replay(plan, 1);
-    let start_up = clock.elapsed().as_secs_f64();
-    let one = Instant::now();
-    device.replay(plan, 1);
-    let repeat = ((BUDGET / SAMPLES).as_secs_f64() / one.elapsed().as_secs_f64()).max(1.0) as usize;
-    let mut times: Vec<f64> = (0..SAMPLES)
-        .map(|_| {
-            let clock = Instant::now();
-            device.replay(plan, repeat);
-            clock.elapsed().as_secs_f64() / repeat as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    let info = device.info();
+    let replicas = system.replicas.len();
+    let axes = if system.mesh.n[2] > 1 { 3 } else { 2 };
+    let rows = if axes == 3 && system.mesh.n[1] > 1 { 2.0 } else { 1.0 };
+    let traffic = |plan: &Plan| plan.passes.iter().map(|p| p.traffic(axes, rows)).sum::<f64>();
+    let (start_up, times, info, numbers) = match method {
+        None => {
+            let mut device = choice.open(system).map_err(trouble)?;
+            let mut allocate = |name| device.allocate(name, 1).map_err(trouble);
+            let (m, b, rate) = (allocate("m")?, allocate("B_demag")?, allocate("rate")?);
+            (0..replicas).for_each(|r| device.upload(r, m, false, &state));
+            let passes = vec![
+                Pass::Convolve { read: Ref::of(m), write: Ref::of(b) },
+                Pass::Cells(Cells {
+                    read: Ref::of(m),
+                    terms: (0..system.terms.len()).collect(),
+                    convolved: Some(Ref::of(b)),
+                    noise: None,
+                    time: 0.0,
+                    motion: Some(Motion::Llg),
+                    write: Ref::of(rate),
+                    combine: None,
+                    error: None,
+                    measure: true,
+                }),
+            ];
+            let plan = Plan { name: "one evaluation".into(), passes };
+            let prepared = device.prepare(&plan).map_err(trouble)?;
+            device.replay(prepared, 1);
+            let start_up = clock.elapsed().as_secs_f64();
+            let times = sample(|repeat| {
+                device.replay(prepared, repeat);
+                (repeat * replicas) as u64
+            });
+            (start_up, times, device.info(), traffic(&plan))
+        }
+        Some(method) => {
+            // Steps so short that nothing happens: what is measured is the work.
+            let mut sim = Simulation::new(system.clone(), choice, method, Step::Fixed(1e-16)).map_err(trouble)?;
+            (0..replicas).for_each(|r| sim.set_m(r, &state));
+            sim.run_all_to(1e-16);
+            let start_up = clock.elapsed().as_secs_f64();
+            let mut steps = 1;
+            let count = |sim: &Simulation| (0..replicas).map(|r| sim.control(r).evaluations).sum::<u64>();
+            let times = sample(|repeat| {
+                let before = count(&sim);
+                // At least as many steps as a graphics device takes in one go.
+                steps += 16 * repeat as u64;
+                sim.run_all_to(steps as f64 * 1e-16);
+                count(&sim) - before
+            });
+            let evaluations = sim.plan().passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count();
+            (start_up, times, sim.device().info(), traffic(sim.plan()) / evaluations as f64)
+        }
+    };
+    let (least, median) = (times[0], times[times.len() / 2]);
+    let bytes = 3.0 * numbers * if info.precision == "f64" { 8.0 } else { 4.0 };
     Ok(Line {
         code: "spinloom",
         version: env!("CARGO_PKG_VERSION"),
         work,
+        of: method.map_or("evaluation".into(), |m| format!("{} steps", m.name)),
         grid: text.into(),
+        replicas,
         device: info.name,
         precision: info.precision,
         threads: spinloom_solver::threads(),
         layout: info.layout,
-        s_min: times[0],
-        s_med: times[times.len() / 2],
-        mcells_best: cells as f64 / times[0] / 1e6,
+        s_min: least,
+        s_med: median,
+        mcells_best: cells as f64 / least / 1e6,
+        gigabytes: bytes * cells as f64 / least / 1e9,
+        copy_gigabytes: None,
         start_up,
     })
 }
@@ -172,7 +284,12 @@ mod tests {
     #[test]
     fn grids_are_read_or_refused() {
         assert_eq!((grid("64x32x1"), grid("64x32"), grid("64x0x1"), grid("axbxc")), (Some([64, 32, 1]), None, None, None));
-        let e = bench("cpu", &["f16".into()], &["64".into()], true).unwrap_err().to_string();
-        assert!(e.contains("`f16`") && e.contains("`64` is not a grid"), "{e}");
+        let wrong =
+            Options { device: "cpu", precisions: &["f16".into()], grids: &["64".into()], stepper: Some("rk5"), replicas: 0, json: true };
+        let e = bench(&wrong).unwrap_err().to_string();
+        assert!(
+            e.contains("`f16`") && e.contains("`64` is not a grid") && e.contains("`rk5` is not a method") && e.contains("no replicas"),
+            "{e}"
+        );
     }
 }

@@ -95,7 +95,7 @@ enum Verb {
         /// The YAML file.
         path: PathBuf,
     },
-    /// Measures how fast torques are evaluated here.
+    /// Measures how fast torques are evaluated here, or whole steps taken.
     Bench {
         /// Grids, as `256x256x1`; by default the seven of the comparison with other codes.
         grids: Vec<String>,
@@ -105,6 +105,12 @@ enum Verb {
         /// `f32`, `f64` or both.
         #[arg(long, value_delimiter = ',', default_value = "f32,f64")]
         precision: Vec<String>,
+        /// Whole steps of this method, e.g. `heun` or `rk45`, instead of single evaluations.
+        #[arg(long)]
+        stepper: Option<String>,
+        /// Members of the ensemble.
+        #[arg(long, default_value_t = 1)]
+        replicas: usize,
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
@@ -178,11 +184,12 @@ impl Verb {
                 print!("{}", spinloom_card::Card::read(&path)?.to_yaml());
                 Ok(ExitCode::SUCCESS)
             }
-            Verb::Bench { grids, device, precision, threads, json } => {
+            Verb::Bench { grids, device, precision, stepper, replicas, threads, json } => {
                 if let Some(n) = threads {
                     let _ = spinloom_solver::set_threads(n);
                 }
-                bench::bench(&device, &precision, &grids, json)
+                let stepper = stepper.as_deref();
+                bench::bench(&bench::Options { device: &device, precisions: &precision, grids: &grids, stepper, replicas, json })
             }
             Verb::Devices => {
                 for d in spinloom_solver::devices::list() {
