@@ -358,11 +358,13 @@ impl Dataset {
         (sums.iter().filter(|s| s[1] > 0.0).map(|s| s[0] / s[1]).collect(), all[0] / all[1])
     }
 
-    /// Root mean square error of a model at the last sample of each pulse unit.
+    /// Root mean square error of a model at the end of each gap.
     fn scatter(&self, model: &dyn MembraneModel, p: &[f64]) -> f64 {
-        let mut ends = vec![0.0; self.counts[2]];
-        self.simulate(model, p, |i, u| ends[self.samples[i].ids[2]] = u - self.samples[i].u);
-        (ends.iter().map(|e| e * e).sum::<f64>() / ends.len() as f64).sqrt()
+        // Whether it ends without drive, and its error there: the pulse that fires has no gap.
+        let mut ends = vec![(false, 0.0); self.counts[2]];
+        self.simulate(model, p, |i, u| ends[self.samples[i].ids[2]] = (self.samples[i].drive == 0.0, u - self.samples[i].u));
+        let gaps: Vec<f64> = ends.iter().filter(|e| e.0).map(|e| e.1 * e.1).collect();
+        (gaps.iter().sum::<f64>() / gaps.len().max(1) as f64).sqrt()
     }
 
     /// Of each trace: times (s), measured and modelled reduced membrane at the samples of the fit, starts of runs included.

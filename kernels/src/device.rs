@@ -30,6 +30,13 @@ pub enum DeviceError {
         /// How much was asked for.
         bytes: usize,
     },
+    /// It has failed: it was lost, or a kernel does not compile.
+    Failed {
+        /// The device.
+        device: String,
+        /// What it was doing, and what it said.
+        what: String,
+    },
     /// The system asks for something the device cannot do.
     Unsupported {
         /// The device.
@@ -43,6 +50,7 @@ impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfMemory { device, buffer, bytes } => write!(f, "{device} has no room for buffer `{buffer}` ({bytes} bytes)"),
+            Self::Failed { device, what } => write!(f, "{device} failed: {what}"),
             Self::Unsupported { device, what } => write!(f, "{device} cannot do this: {what}"),
         }
     }
@@ -88,6 +96,16 @@ pub trait Device: Send {
 
     /// Runs a prepared plan up to `times` times on every replica that is running; a replica that pauses sits out the rest.
     fn replay(&mut self, plan: Prepared, times: usize);
+
+    /// What has gone wrong since the device was opened. After that nothing it says is to be believed.
+    fn trouble(&self) -> Option<DeviceError> {
+        None
+    }
+
+    /// Whether a rate carried over from the last stage of a step equals one computed anew at its end, to the bit.
+    fn carries_rates(&self) -> bool {
+        true
+    }
 
     /// The control block of a replica.
     fn control(&self, replica: usize) -> Control;

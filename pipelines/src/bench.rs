@@ -177,7 +177,7 @@ fn sample(mut run: impl FnMut(usize) -> u64) -> Vec<f64> {
     let mut times: Vec<f64> = (0..SAMPLES)
         .map(|_| {
             let clock = Instant::now();
-            let evaluations = run(repeat);
+            let evaluations = run(repeat).max(1);
             clock.elapsed().as_secs_f64() / evaluations as f64
         })
         .collect();
@@ -205,7 +205,7 @@ fn measure(
     let axes = if system.mesh.n[2] > 1 { 3 } else { 2 };
     let rows = if axes == 3 && system.mesh.n[1] > 1 { 2.0 } else { 1.0 };
     let traffic = |plan: &Plan| plan.passes.iter().map(|p| p.traffic(axes, rows)).sum::<f64>();
-    let (start_up, times, info, numbers) = match method {
+    let (start_up, times, info, numbers, trouble_met) = match method {
         None => {
             let mut device = choice.open(system).map_err(trouble)?;
             let mut allocate = |name| device.allocate(name, 1).map_err(trouble);
@@ -234,7 +234,7 @@ fn measure(
                 device.replay(prepared, repeat);
                 (repeat * replicas) as u64
             });
-            (start_up, times, device.info(), traffic(&plan))
+            (start_up, times, device.info(), traffic(&plan), device.trouble())
         }
         Some(method) => {
             // Steps so short that nothing happens: what is measured is the work.
@@ -252,9 +252,12 @@ fn measure(
                 count(&sim) - before
             });
             let evaluations = sim.plan().passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count();
-            (start_up, times, sim.device().info(), traffic(sim.plan()) / evaluations as f64)
+            (start_up, times, sim.device().info(), traffic(sim.plan()) / evaluations as f64, sim.trouble())
         }
     };
+    if let Some(e) = trouble_met {
+        return Err(trouble(e));
+    }
     let (least, median) = (times[0], times[times.len() / 2]);
     let bytes = 3.0 * numbers * if info.precision == "f64" { 8.0 } else { 4.0 };
     Ok(Line {

@@ -3,6 +3,7 @@
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_gpu::dry::Dry;
 use spinloom_gpu::{Limits, Precision};
+use spinloom_kernels::Device;
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::plan::Pass;
 use spinloom_solver::{DemagEvery, Experiment, Simulation};
@@ -27,8 +28,11 @@ pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode,
     let precision = if experiment.device.precision() == "f64" { Precision::Double } else { Precision::Single };
     let trouble = |e: spinloom_kernels::DeviceError| Problems::from(Diagnostic::error(e.to_string()));
     let gpu = Gpu::new(&experiment.system, Box::new(dry), precision).map_err(trouble)?;
+    let extrapolates = experiment.demag_every != DemagEvery::Evaluation;
+    // Graphics devices do not extrapolate the demagnetising field: that plan is the processor's alone.
+    let device: Box<dyn Device> = if extrapolates { experiment.device.open(&experiment.system).map_err(trouble)? } else { Box::new(gpu) };
     let system = experiment.system.clone();
-    let sim = Simulation::on(Box::new(gpu), system, experiment.tableau, experiment.step, DemagEvery::Evaluation).map_err(trouble)?;
+    let sim = Simulation::on(device, system, experiment.tableau, experiment.step, experiment.demag_every).map_err(trouble)?;
     let mesh = experiment.system.mesh;
     let log = log.lock().unwrap_or_else(|e| e.into_inner()).clone();
 
@@ -54,12 +58,16 @@ pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode,
         "      {evaluations} evaluations, {total:.0} B a cell, {:.0} an evaluation: the floor of what memory must move",
         total / evaluations as f64
     );
+    if extrapolates {
+        println!("no graphics device runs this: they compute the demagnetising field at every evaluation");
+        return Ok(ExitCode::SUCCESS);
+    }
     // The attempt was recorded first.
     let launches = &log.recordings[0];
     println!(
         "on a graphics device: {} launches of {} kernels in one recording, {:.1} MB of memory",
         launches.len(),
-        log.kernels.len(),
+        launches.iter().map(|l| l.0.0).collect::<std::collections::BTreeSet<_>>().len(),
         log.memories.iter().sum::<usize>() as f64 / 1e6
     );
     for (i, (program, groups)) in launches.iter().enumerate() {

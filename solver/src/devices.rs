@@ -9,6 +9,8 @@ use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::cpu::isa::Isa;
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::{Device, DeviceError, System};
+use std::fmt;
+use std::sync::OnceLock;
 
 /// Which machine computes, and how precisely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +68,17 @@ pub fn list() -> Vec<Listed> {
     all
 }
 
+/// What [`fastest`] found, for each precision: asking every interface takes its time, and many experiments of a sweep ask.
+static FASTEST: [OnceLock<DeviceChoice>; 2] = [const { OnceLock::new() }; 2];
+
 /// The fastest kind of device there is: CUDA, then a graphics device of the Vulkan interface, then the processor.
-fn best(precision: Precision) -> DeviceChoice {
+fn fastest(precision: Precision) -> DeviceChoice {
+    *FASTEST[usize::from(precision == Precision::Double)].get_or_init(|| look(precision))
+}
+
+fn look(precision: Precision) -> DeviceChoice {
     let usable = |f: &&Found| !f.software && (precision == Precision::Single || f.limits.double);
-    let first = |all: Result<Vec<Found>, GpuError>| all.ok().and_then(|all| all.iter().position(|f| usable(&f)));
+    let first = |all: Result<Vec<Found>, GpuError>| all.ok().and_then(|all| all.iter().find(usable).map(|f| f.index));
     if let Some(i) = first(cuda::list()) {
         DeviceChoice::Cuda(i, precision)
     } else if let Some(i) = first(vulkan::list()) {
@@ -78,6 +87,17 @@ fn best(precision: Precision) -> DeviceChoice {
         DeviceChoice::CpuDouble
     } else {
         DeviceChoice::CpuSingle
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CpuSingle | Self::CpuDouble => write!(f, "cpu, {}", self.precision()),
+            Self::Reference => write!(f, "cpu:reference, f64"),
+            Self::Vulkan(i, _) => write!(f, "vulkan:{i}, {}", self.precision()),
+            Self::Cuda(i, _) => write!(f, "cuda:{i}, {}", self.precision()),
+        }
     }
 }
 
@@ -106,7 +126,7 @@ impl DeviceChoice {
         match (kind, number) {
             ("cpu", None) if real == Precision::Single => Ok(Self::CpuSingle),
             ("cpu", None) => Ok(Self::CpuDouble),
-            ("auto", None) => Ok(best(real)),
+            ("auto", None) => Ok(fastest(real)),
             ("cpu", Some("reference")) if real == Precision::Double => Ok(Self::Reference),
             ("cpu", Some("reference")) => {
                 Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into())

@@ -6,6 +6,7 @@ use crate::readout::{Probe, ProbeKind};
 use crate::shapes::Shape;
 use crate::simulation::{DemagEvery, Step};
 use crate::tableau::{self, Tableau};
+use spinloom_base::constants::MU0;
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, units};
@@ -337,6 +338,18 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     check_material(root, material_node.unwrap_or(root), &material, problems);
     let thermal = material.uses(ParameterId::Temp);
     let (tableau, step, demag_every) = read_solver(solver_node, thermal, problems)?;
+    if let DemagEvery::Time(t) = demag_every {
+        let turn =
+            t * material.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max);
+        if turn > 0.72 {
+            problems.push(
+                solver_node
+                    .unwrap_or(root)
+                    .error(format!("spins turn by up to {turn:.2} rad in their own field within `demag_every`, and above 0.72 the extrapolation is unstable"))
+                    .hint(format!("at most {:.0} fs here, or `adaptive`", 1e15 * t * 0.72 / turn)),
+            );
+        }
+    }
     if let (true, DemagEvery::Time(t)) = (thermal, demag_every) {
         let turn = t * highest_frequency(&material, &mesh);
         if turn > THERMAL_TURN {

@@ -152,6 +152,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                     sim.minimise(1e-6, 100_000);
                 }
             }
+            still_whole(&sim)?;
             for r in 0..sim.replicas() {
                 enter(experiment, &mut sim, &mut cursors[r], r, 0, &mut writer)?;
                 let (row, x) = row(experiment, &mut sim, &cursors[r], r, &places);
@@ -159,6 +160,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                 write_row(&mut writer, r, 0.0, 0, row)?;
                 picture(experiment, &sim, &mut cursors[r], r, 0.0, &mut writer)?;
             }
+            still_whole(&sim)?;
             writer.commit(&save(&sim, &cursors))?;
         }
     }
@@ -171,6 +173,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             sim.run_to(r, next_row(experiment, c, phase.duration));
         }
         sim.advance();
+        still_whole(&sim)?;
         for r in 0..sim.replicas() {
             if cursors[r].done {
                 continue;
@@ -191,14 +194,24 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             told = Instant::now();
         }
         if committed.elapsed() > options.commit_every {
+            still_whole(&sim)?;
             writer.commit(&save(&sim, &cursors))?;
             committed = Instant::now();
         }
     }
+    still_whole(&sim)?;
     let last = progress(&sim, &cursors, "writing");
     monitor(&last);
     let record = writer.finish()?;
     Ok(Outcome { record, evaluations: last.evaluations, simulated: last.simulated, elapsed: clock.elapsed() })
+}
+
+/// Nothing that a failed device says goes into the record: what was committed before stays, and can be resumed.
+fn still_whole(sim: &Simulation) -> Result<(), Problems> {
+    let Some(e) = sim.trouble() else { return Ok(()) };
+    Err(Diagnostic::error(e.to_string())
+        .hint("what was committed before is whole: continue it with --resume, or on another --device with --allow-different")
+        .into())
 }
 
 /// When the next row of a phase is due: every so often, and at its end. A row that would miss the end by rounding alone is the end's.
@@ -219,6 +232,7 @@ fn settle_row(
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
     let (values, x) = row(experiment, sim, cursor, r, places);
+    still_whole(sim)?;
     cursor.last_wall = Some((t, x));
     cursor.rows += 1;
     write_row(writer, r, t, cursor.phase, values.clone())?;

@@ -104,7 +104,9 @@ pub struct Simulation {
     /// Which replicas need `start` before their next attempt.
     stale: Vec<bool>,
     relax: Option<(Prepared, Prepared)>,
-    minimise: Option<Prepared>,
+    minimise: Option<(Prepared, Prepared)>,
+    /// The first plan that the device refused after it had taken others.
+    refused: Option<DeviceError>,
     fields: Vec<(Vec<usize>, Prepared)>,
 }
 
@@ -172,8 +174,21 @@ impl Simulation {
         {
             state.push(StateEntry { name, buffer, moves_with_stages: false });
         }
-        let mut simulation =
-            Self { system, device, state, buffers, tableau, attempt, plan, start, stale, relax: None, minimise: None, fields: Vec::new() };
+        let mut simulation = Self {
+            system,
+            device,
+            state,
+            buffers,
+            tableau,
+            attempt,
+            plan,
+            start,
+            stale,
+            relax: None,
+            minimise: None,
+            refused: None,
+            fields: Vec::new(),
+        };
         for r in 0..simulation.replicas() {
             let mut control = Control::new();
             match step {
@@ -182,6 +197,7 @@ impl Simulation {
             }
             control.sampling.order = SAMPLING_ORDER;
             match every {
+                _ if simulation.buffers.ring.is_none() => {}
                 DemagEvery::Evaluation => {}
                 DemagEvery::Time(t) => (control.sampling.every, control.sampling.fixed) = (t, true),
                 DemagEvery::Adaptive { max_err } => {
@@ -203,6 +219,22 @@ impl Simulation {
     /// The device.
     pub fn device(&self) -> &dyn Device {
         self.device.as_ref()
+    }
+
+    /// What has gone wrong on the device, if anything: then nothing more that it says is to be believed.
+    pub fn trouble(&self) -> Option<DeviceError> {
+        self.refused.clone().or_else(|| self.device.trouble())
+    }
+
+    /// Prepares a plan that is wanted only now. A refusal is kept for [`Simulation::trouble`].
+    fn prepare(&mut self, plan: &Plan) -> Option<Prepared> {
+        match self.device.prepare(plan) {
+            Ok(prepared) => Some(prepared),
+            Err(e) => {
+                self.refused.get_or_insert(e);
+                None
+            }
+        }
     }
 
     /// What one attempt of a step does.
@@ -286,6 +318,8 @@ impl Simulation {
             .iter()
             .filter_map(|(_, w)| w.next_jump(control.t))
             .fold(f64::INFINITY, f64::min);
+        // What a resumed run cannot carry over, an uninterrupted one must not either.
+        self.stale[replica] |= !self.device.carries_rates();
         if self.system.replicas[replica].material.waveforms.iter().any(|(_, w)| w.at(control.t) != w.before(control.t)) {
             self.stale[replica] = true;
             control.sampling.forget();
@@ -324,12 +358,14 @@ impl Simulation {
 
     /// The field (T) of some terms in a replica, `[component][z][y][x]`.
     pub fn field(&mut self, replica: usize, terms: &[Term]) -> Vec<f64> {
-        self.evaluate_field(terms, &[replica]);
+        if !self.evaluate_field(terms, &[replica]) {
+            return vec![f64::NAN; 3 * self.system.mesh.cells()];
+        }
         self.device.download(replica, self.buffers.field, false)
     }
 
-    /// Computes a field in some replicas, without a trace in the control blocks.
-    fn evaluate_field(&mut self, terms: &[Term], replicas: &[usize]) {
+    /// Computes a field in some replicas, without a trace in the control blocks; false if the device refuses.
+    fn evaluate_field(&mut self, terms: &[Term], replicas: &[usize]) -> bool {
         let positions: Vec<usize> = (0..self.system.terms.len()).filter(|i| terms.contains(&self.system.terms[*i])).collect();
         let plan = match self.fields.iter().find(|(p, _)| *p == positions) {
             Some((_, plan)) => *plan,
@@ -347,8 +383,7 @@ impl Simulation {
                     error: None,
                     measure: false,
                 }));
-                let prepared =
-                    self.device.prepare(&Plan { name: "field".into(), passes }).expect("a plan of the same passes was accepted before");
+                let Some(prepared) = self.prepare(&Plan { name: "field".into(), passes }) else { return false };
                 self.fields.push((positions, prepared));
                 prepared
             }
@@ -361,6 +396,7 @@ impl Simulation {
         for (r, control) in before.into_iter().enumerate() {
             self.device.set_control(r, control);
         }
+        true
     }
 
     /// The energy (J) of some terms in a replica: −Σ (1/n) V Ms m·B, each term with its degree n.
@@ -380,7 +416,9 @@ impl Simulation {
         // Terms of one degree share an evaluation.
         for degree in degrees {
             let group: Vec<Term> = active.iter().copied().filter(|t| t.info().degree == Some(degree)).collect();
-            self.evaluate_field(&group, replicas);
+            if !self.evaluate_field(&group, replicas) {
+                return vec![f64::NAN; replicas.len()];
+            }
             for (total, &r) in totals.iter_mut().zip(replicas) {
                 let (m, b) = (self.m(r), self.device.download(r, self.buffers.field, false));
                 let regions = &self.system.regions_of(r).cells;
@@ -404,18 +442,17 @@ impl Simulation {
     }
 
     /// Relaxes every replica: damping without precession, first while the energy falls, then with ever smaller tolerance
-    /// while the torque falls, as mumax3 does. The clocks stand still. Thermal field and spin–orbit torque are left out.
+    /// while the torque falls, as mumax3 does. The clocks are put back where they were. Thermal field and spin–orbit torque are left out.
     ///
     /// Returns the largest remaining torque |m × B| (T) of each replica.
     pub fn relax(&mut self) -> Vec<f64> {
-        let (start, attempt) = *self.relax.get_or_insert_with(|| {
+        if self.relax.is_none() {
             let terms = still_terms(&self.system);
             let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
             let plan = step_plan(&self.system, &self.buffers, &RK23, &terms, Motion::Damping, false);
-            let both = [self.device.prepare(&start), self.device.prepare(&plan)];
-            let [Ok(start), Ok(plan)] = both else { unreachable!("plans of the same passes were accepted before") };
-            (start, plan)
-        });
+            self.relax = self.prepare(&start).zip(self.prepare(&plan));
+        }
+        let Some((start, attempt)) = self.relax else { return vec![f64::NAN; self.replicas()] };
         let terms: Vec<Term> = still_terms(&self.system).into_iter().map(|i| self.system.terms[i]).collect();
         let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
         for (r, control) in before.iter().enumerate() {
@@ -481,16 +518,12 @@ impl Simulation {
     /// Returns for each replica the steps taken, or `None` where the limit was reached.
     pub fn minimise(&mut self, tolerance: f64, limit: u64) -> Vec<Option<u64>> {
         let terms = still_terms(&self.system);
-        let plan = match self.minimise {
-            Some(plan) => plan,
-            None => {
-                let plan = minimise_plan(&self.system, &self.buffers, &terms);
-                let prepared = self.device.prepare(&plan).expect("plans of the same passes were accepted before");
-                self.minimise = Some(prepared);
-                prepared
-            }
-        };
-        let start = self.device.prepare(&start_plan(&self.system, &self.buffers, &terms, Motion::Damping)).expect("as above");
+        if self.minimise.is_none() {
+            let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
+            let plan = minimise_plan(&self.system, &self.buffers, &terms);
+            self.minimise = self.prepare(&start).zip(self.prepare(&plan));
+        }
+        let Some((start, plan)) = self.minimise else { return vec![None; self.replicas()] };
         let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
         let mut results = vec![None; self.replicas()];
         for r in 0..self.replicas() {
@@ -506,6 +539,9 @@ impl Simulation {
             for step in 1..=limit {
                 self.device.replay(plan, 1);
                 let c = self.device.control(r);
+                if c.status != Status::Running || self.trouble().is_some() {
+                    break;
+                }
                 // The turn of the step just taken: the rate it was taken along is one evaluation old, but both shrink together.
                 quiet = if c.torque / gamma * c.descent < tolerance { quiet + 1 } else { 0 };
                 if quiet == 10 {

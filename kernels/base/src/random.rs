@@ -29,7 +29,7 @@ fn ln_open_unit(bits: u32) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     // 2^52, whose last bits hold an integer: turns one into a float where no instruction does.
     const SHIFTER: u64 = 1075 << 52;
-    // Twice m squared is above 2 from this mantissa on.
+    // From this mantissa on, that of √2, the number is halved and the exponent raised.
     const ROOT2: u64 = 0x6_A09E_667F_3BCD;
     let u = open_unit(bits).to_bits();
     let above = u64::from((u & MANTISSA) >= ROOT2);

@@ -63,7 +63,8 @@ pub fn compiler() -> Result<(), GpuError> {
 pub fn list() -> Result<Vec<Found>, GpuError> {
     present()?;
     let count = CudaContext::device_count().map_err(|e| GpuError::Missing(format!("the CUDA driver lists no devices: {e}")))?;
-    (0..count as usize).map(|i| describe(i, &*open_context(i)?)).collect()
+    // One that is in someone's exclusive use, or broken, does not hide the others.
+    Ok((0..count as usize).filter_map(|i| describe(i, &*open_context(i).ok()?).ok()).collect())
 }
 
 fn open_context(index: usize) -> Result<Arc<CudaContext>, GpuError> {
@@ -74,11 +75,22 @@ fn describe(index: usize, context: &CudaContext) -> Result<Found, GpuError> {
     let attribute = |a| context.attribute(a).map(|v| v.max(0) as u32).map_err(lost);
     let memory = context.total_mem().map_err(lost)?;
     let (major, minor) = context.compute_capability().map_err(lost)?;
+    let (mut nvrtc_major, mut nvrtc_minor, mut version) = (0, 0, 0);
+    // SAFETY: the libraries are there, and the places are valid.
+    unsafe {
+        nvrtc_sys::nvrtcVersion(&mut nvrtc_major, &mut nvrtc_minor);
+        driver::cuDriverGetVersion(&mut version);
+    }
     Ok(Found {
+        index,
         name: format!("cuda:{index}"),
         model: context.name().map_err(lost)?,
         memory: memory as u64,
-        driver: format!("CUDA, compute capability {major}.{minor}"),
+        driver: format!(
+            "CUDA {}.{}, NVRTC {nvrtc_major}.{nvrtc_minor}, compute capability {major}.{minor}",
+            version / 1000,
+            version % 1000 / 10
+        ),
         limits: Limits {
             shared: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK)? as usize,
             group: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?,

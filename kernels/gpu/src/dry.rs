@@ -26,7 +26,8 @@ impl Dry {
     /// A device with these limits, and its log.
     pub fn new(limits: Limits) -> (Self, Arc<Mutex<Log>>) {
         let log = Arc::new(Mutex::new(Log::default()));
-        let found = Found { name: "dry".into(), model: "no device".into(), memory: 0, driver: "none".into(), limits, software: true };
+        let found =
+            Found { index: 0, name: "dry".into(), model: "no device".into(), memory: 0, driver: "none".into(), limits, software: true };
         (Self { found, log: log.clone() }, log)
     }
 

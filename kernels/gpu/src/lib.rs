@@ -157,6 +157,8 @@ pub enum GpuError {
         /// What the interface said.
         why: String,
     },
+    /// More than the device's numbers or grids hold; says what.
+    TooLarge(String),
     /// A kernel does not compile.
     Compile {
         /// Its name.
@@ -171,7 +173,7 @@ pub enum GpuError {
 impl fmt::Display for GpuError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(what) => f.write_str(what),
+            Self::Missing(what) | Self::TooLarge(what) => f.write_str(what),
             Self::OutOfMemory { bytes, why } => write!(f, "no room for {bytes} bytes: {why}"),
             Self::Compile { kernel, why } => write!(f, "kernel `{kernel}` does not compile: {why}"),
             Self::Lost(why) => write!(f, "the device failed: {why}"),
@@ -204,6 +206,8 @@ impl Limits {
 /// A usable device, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
+    /// Its number in its interface.
+    pub index: usize,
     /// As users name it, e.g. `vulkan:0`.
     pub name: String,
     /// Its maker's name for it.

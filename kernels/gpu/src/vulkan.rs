@@ -79,6 +79,7 @@ fn describe(index: usize, p: &PhysicalDevice) -> Found {
     let (properties, features) = (p.properties(), p.supported_features());
     let memory = p.memory_properties().memory_heaps.iter().map(|h| h.size).max().unwrap_or(0);
     Found {
+        index,
         name: format!("vulkan:{index}"),
         model: properties.device_name.clone(),
         memory,

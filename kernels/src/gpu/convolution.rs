@@ -80,7 +80,7 @@ struct Pass<'a> {
     count: usize,
     /// Declares what the others use, from `line`.
     begin: String,
-    /// Of a position: whether there is anything (text; none means always), and its two parts.
+    /// Of a position: the two parts of what is there.
     load: &'a dyn Fn(&str) -> (String, String),
     /// The first position, at the least, from which there is nothing, and the condition for it (text of a position).
     nothing: Option<(usize, &'a dyn Fn(&str) -> String)>,
@@ -120,7 +120,7 @@ impl Convolution {
         }
         let tensor = Tensor::new(mesh, padded);
         let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
-        let mut table = octant(&tensor, components, Isa::widest());
+        let mut table = octant(&tensor, components, Isa::Baseline);
         for (a, axis) in axes.iter_mut().enumerate() {
             let whole = axis.inner.is_none();
             axis.stored = match a {

@@ -78,7 +78,7 @@ impl Line {
         let group = GROUP.min(limits.group as usize);
         let smallest = radices.iter().max().copied().unwrap_or(1);
         let threads = n.div_ceil(HELD.max(smallest)).min(group);
-        let lines = (group / threads).min(room).min(16).max(1);
+        let lines = (group / threads).min(room).clamp(1, 16);
         Ok(Line { n, radices, threads, lines, across })
     }
 

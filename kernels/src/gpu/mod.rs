@@ -15,7 +15,7 @@ use crate::plan::{Buffer, Pass, Plan, Rule};
 use crate::region::RegionMap;
 use crate::system::System;
 use crate::waveform::Waveform;
-use crate::{ParameterId, Term};
+use crate::{Material, ParameterId, Term};
 use convolution::Convolution;
 use spinloom_base::constants::MU0;
 use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Precision, Recording};
@@ -47,7 +47,6 @@ struct Compiled {
 pub struct Gpu {
     backend: Box<dyn Backend>,
     names: Names,
-    seed: u64,
     convolution: Option<Convolution>,
     memories: Memories,
     buffer_names: Vec<String>,
@@ -57,11 +56,17 @@ pub struct Gpu {
     changed: Vec<bool>,
     /// Time at which each block was written (s).
     base: Vec<f64>,
+    /// The parameters that terms follow; every replica has a waveform for each, most of them constant.
+    followed: Vec<ParameterId>,
     waveforms: Vec<Vec<Waveform>>,
+    seed: u64,
     ids: Vec<u64>,
     gammas: Vec<f64>,
-    /// What the interface last complained of; every replica counts as failed from then on.
-    trouble: Option<GpuError>,
+    /// The blocks as they lie on the device.
+    numbers: Vec<f64>,
+    counters: Vec<u32>,
+    /// What the device first complained of, and in which plan; every replica counts as failed from then on.
+    trouble: Option<DeviceError>,
 }
 
 fn bytes_of(values: &[f64], precision: Precision) -> Vec<u8> {
@@ -71,7 +76,7 @@ fn bytes_of(values: &[f64], precision: Precision) -> Vec<u8> {
     }
 }
 
-/// Infinity and what a float cannot hold become its largest number: kernels compare, they do not reason about infinities.
+/// Infinity and what a float cannot hold become about its largest number.
 fn single(v: f64) -> f32 {
     (v as f32).clamp(-3.0e38, 3.0e38)
 }
@@ -113,11 +118,13 @@ impl Gpu {
         }
         let replicas = system.replicas.len();
         let regions = system.replicas[0].material.regions.len();
-        let longest = |w: &Waveform| if let Waveform::Linear(points) = w { points.len() } else { 0 };
-        let all = || system.replicas.iter().flat_map(|r| &r.material.waveforms);
-        let waves = system.replicas.iter().map(|r| r.material.waveforms.len()).max().unwrap_or(0);
-        // A waveform may be set later: room for one on every parameter that a term follows.
-        let room: usize = system.terms.iter().map(|t| t.follows().len()).sum();
+        let mut followed: Vec<ParameterId> = Vec::new();
+        for parameter in system.terms.iter().flat_map(|t| t.follows()) {
+            if !followed.contains(&parameter) {
+                followed.push(parameter);
+            }
+        }
+        let waveforms: Vec<Vec<Waveform>> = system.replicas.iter().map(|r| in_order(&followed, &r.material)).collect();
         let mut names = Names {
             mesh: system.mesh,
             terms: system.terms.clone(),
@@ -125,7 +132,7 @@ impl Gpu {
             regions,
             own_regions: system.replicas.iter().any(|r| r.regions.is_some()),
             replicas,
-            waves: (waves.max(room), all().map(|(_, w)| longest(w)).max().unwrap_or(0).max(64)),
+            waves: (followed.len(), waveforms.iter().flatten().map(points).max().unwrap_or(0)),
             tables: Vec::new(),
             llg: [0; 2],
             damping: [0; 2],
@@ -134,7 +141,7 @@ impl Gpu {
             par: 0,
             buffers: Vec::new(),
         };
-        lay_out(&mut names, system, 0);
+        lay_out(&mut names, system, 0, &active(&waveforms));
         let convolution = if system.terms.contains(&Term::Demag) {
             Some(Convolution::new(&system.mesh, &limits, precision).map_err(unsupported)?)
         } else {
@@ -142,24 +149,23 @@ impl Gpu {
         };
         let element = if precision == Precision::Double { 8 } else { 4 };
         let cells = system.mesh.cells();
-        let mut take = |name: &str, bytes: usize| {
-            backend.allocate(bytes).map_err(|e| DeviceError::OutOfMemory { device: format!("{device} ({e})"), buffer: name.into(), bytes })
-        };
+        let mut take = |name: &str, bytes: usize| reserve(backend.as_mut(), name, bytes, element);
         let memories = Memories {
             fields: None,
             par: take("parameters", replicas * names.par * element)?,
             regions: take("regions", 4 * cells * if names.own_regions { replicas } else { 1 })?,
             ctl: take("control", replicas * names.ctl() * element)?,
             state: take("counters", replicas * state::SIZE * 4)?,
-            wave: take("waveforms", 4 * (replicas * names.waves.0 * names.wave()).max(1))?,
+            wave: take("waveforms", 4 * replicas * names.waves.0 * names.wave())?,
             partial: take("partial results", replicas * 2 * names.groups() as usize * element)?,
             spec: convolution.as_ref().map(|c| take("spectrum", c.spectrum(replicas) * element)).transpose()?,
             tw: convolution.as_ref().map(|c| take("demagnetising tensor", c.table.len() * element)).transpose()?,
         };
         let mut gpu = Self {
             backend,
+            numbers: vec![0.0; replicas * names.ctl()],
+            counters: vec![0; replicas * state::SIZE],
             names,
-            seed: system.seed,
             convolution,
             memories,
             buffer_names: Vec::new(),
@@ -167,14 +173,16 @@ impl Gpu {
             controls: vec![Control::new(); replicas],
             changed: vec![true; replicas],
             base: vec![0.0; replicas],
-            waveforms: system.replicas.iter().map(|r| r.material.waveforms.iter().map(|(_, w)| w.clone()).collect()).collect(),
+            followed,
+            waveforms,
+            seed: system.seed,
             ids: system.replicas.iter().map(|r| r.id).collect(),
             gammas: vec![0.0; replicas],
             trouble: None,
         };
         if let Some(convolution) = &gpu.convolution {
             let table = bytes_of(&convolution.table, precision);
-            gpu.backend.write(memories.tw.expect("made with it"), 0, &table).map_err(|e| gpu.failed(e))?;
+            gpu.backend.write(memories.tw.expect("made with it"), 0, &table).map_err(|e| told(&device, e))?;
         }
         let maps: Vec<&RegionMap> =
             if gpu.names.own_regions { (0..replicas).map(|r| system.regions_of(r)).collect() } else { vec![&system.regions] };
@@ -183,37 +191,50 @@ impl Gpu {
             .flat_map(|m| &m.cells)
             .flat_map(|c| if *c == RegionMap::VACUUM { regions as u32 } else { u32::from(*c) }.to_le_bytes())
             .collect();
-        gpu.backend.write(memories.regions, 0, &numbers).map_err(|e| gpu.failed(e))?;
+        gpu.backend.write(memories.regions, 0, &numbers).map_err(|e| told(&device, e))?;
         for r in 0..replicas {
             gpu.set_material(r, system);
         }
         match gpu.trouble.take() {
-            Some(e) => Err(gpu.failed(e)),
+            Some(e) => Err(e),
             None => Ok(gpu),
         }
     }
 
     fn failed(&self, e: GpuError) -> DeviceError {
-        DeviceError::Unsupported { device: self.backend.found().name.clone(), what: e.to_string() }
+        told(&self.backend.found().name, e)
     }
 
     fn element(&self) -> usize {
         if self.names.precision == Precision::Double { 8 } else { 4 }
     }
 
-    fn note(&mut self, result: Result<(), GpuError>) {
+    fn note(&mut self, what: &str, result: Result<(), DeviceError>) {
         if let Err(e) = result {
+            let e = match e {
+                DeviceError::Failed { device, what: why } => DeviceError::Failed { device, what: format!("{what}: {why}") },
+                other => other,
+            };
             self.trouble.get_or_insert(e);
+            self.controls.iter_mut().for_each(|c| c.status = Status::NotANumber);
         }
     }
 
-    /// The memory of the fields; made, or made anew with what was in it, when buffers have been added.
-    fn fields(&mut self) -> Result<Memory, GpuError> {
+    /// Plans name the waveforms of their coefficients and the memories they use: where those change, all are recorded anew when next needed.
+    fn forget(&mut self) {
+        self.backend.forget();
+        self.plans.iter_mut().for_each(|p| p.recording = None);
+    }
+
+    /// The memory of the fields, made when it is first needed.
+    fn fields(&mut self) -> Result<Memory, DeviceError> {
         if let Some(memory) = self.memories.fields {
             return Ok(memory);
         }
         let len: usize = self.names.buffers.iter().map(|(_, slots)| slots * self.names.slot()).sum();
-        let memory = self.backend.allocate(len * self.element())?;
+        let element = self.element();
+        let name = format!("fields ({})", self.buffer_names.join(", "));
+        let memory = reserve(self.backend.as_mut(), &name, len * element, element)?;
         self.memories.fields = Some(memory);
         Ok(memory)
     }
@@ -250,7 +271,7 @@ impl Gpu {
         let mut evaluations = 0;
         for pass in &plan.passes {
             match pass {
-                Pass::Noise(out) => list.push((text::noise(names, self.seed, *out), on_cells)),
+                Pass::Noise(out) => list.push((text::noise(names, *out), on_cells)),
                 Pass::Convolve { read, write } => {
                     let convolution = self.convolution.as_ref().expect("the system has a demagnetising field");
                     // `slot` is a name of the kernels over cells.
@@ -263,7 +284,7 @@ impl Gpu {
                     );
                 }
                 Pass::Cells(pass) => {
-                    if self.waveforms.iter().any(|w| !w.is_empty()) {
+                    if active(&self.waveforms).contains(&true) {
                         list.push((text::waves(names, pass.time), by_replica));
                     }
                     list.push((text::cells(names, pass), on_cells));
@@ -280,14 +301,19 @@ impl Gpu {
                     }
                 }
                 Pass::Rotate { read, rate, out } => list.push((text::rotate(names, *read, *rate, *out), on_cells)),
-                Pass::Control(rule) => list.push((text::control(names, *rule), by_replica)),
+                Pass::Control(rule) => {
+                    if matches!(rule, Rule::End { .. }) && evaluations > 0 {
+                        list.push((text::measured(names, false, false, std::mem::take(&mut evaluations)), once));
+                    }
+                    list.push((text::control(names, *rule), by_replica));
+                }
                 Pass::Sample { .. } | Pass::Extrapolate { .. } => unreachable!("refused when the plan was prepared"),
             }
         }
         list
     }
 
-    fn record(&mut self, plan: usize) -> Result<Recording, GpuError> {
+    fn record(&mut self, plan: usize) -> Result<Recording, DeviceError> {
         self.fields()?;
         if let Some(recording) = self.plans[plan].recording {
             return Ok(recording);
@@ -296,9 +322,18 @@ impl Gpu {
         let mut launches = Vec::new();
         for (kernel, groups) in kernels {
             let memories = kernel.bindings.iter().map(|b| self.memory(b.name)).collect();
-            launches.push(Launch { program: self.backend.compile(&kernel)?, memories, groups });
+            let most = self.backend.found().limits.groups;
+            if let Some(axis) = (0..3).find(|a| groups[*a] > most[*a]) {
+                let what = format!(
+                    "kernel `{}` takes {} groups along axis {axis}, and this device at most {}",
+                    kernel.name, groups[axis], most[axis]
+                );
+                return Err(self.failed(GpuError::TooLarge(format!("{what}; take fewer cells, or fewer replicas at once"))));
+            }
+            let program = self.backend.compile(&kernel).map_err(|e| told(&self.backend.found().name, e))?;
+            launches.push(Launch { program, memories, groups });
         }
-        let recording = self.backend.record(&launches)?;
+        let recording = self.backend.record(&launches).map_err(|e| told(&self.backend.found().name, e))?;
         self.plans[plan].recording = Some(recording);
         Ok(recording)
     }
@@ -306,13 +341,17 @@ impl Gpu {
     /// Writes the blocks that have changed.
     fn send(&mut self) -> Result<(), GpuError> {
         let (n, precision) = (self.names.ctl(), self.names.precision);
+        if !self.changed.contains(&true) {
+            return Ok(());
+        }
         for r in 0..self.names.replicas {
             if !std::mem::take(&mut self.changed[r]) {
                 continue;
             }
             let c = self.controls[r];
             self.base[r] = c.t;
-            let mut numbers = vec![0.0; n];
+            let numbers = &mut self.numbers[r * n..(r + 1) * n];
+            numbers.fill(0.0);
             let left = if c.t_pause.is_finite() { c.t_pause - c.t } else { f64::INFINITY };
             let [high, low] = in_two(left, precision);
             for (at, v) in [
@@ -337,13 +376,13 @@ impl Gpu {
             for (w, wave) in self.waveforms[r].iter().enumerate() {
                 numbers[ctl::WAVES + w] = wave.at(c.t);
             }
-            self.backend.write(self.memories.ctl, r * n * self.element(), &bytes_of(&numbers, precision))?;
             let status = match c.status {
                 Status::Running => 0,
                 Status::Due => 1,
                 Status::NotANumber => 2,
             };
-            let counters = [
+            let key = self.seed ^ (self.ids[r] >> 32);
+            let counters: [u32; state::SIZE] = [
                 status,
                 u32::from(c.slot),
                 u32::from(c.fixed),
@@ -352,16 +391,21 @@ impl Gpu {
                 c.attempts as u32,
                 c.evaluations as u32,
                 self.ids[r] as u32,
+                key as u32,
+                (key >> 32) as u32,
             ];
-            let bytes: Vec<u8> = counters.into_iter().flat_map(u32::to_le_bytes).collect();
-            self.backend.write(self.memories.state, r * state::SIZE * 4, &bytes)?;
-            let wave = self.names.wave();
-            for (w, waveform) in self.waveforms[r].iter().enumerate() {
-                let bytes: Vec<u8> = encode(waveform, c.t, wave).into_iter().flat_map(|v| single(v).to_le_bytes()).collect();
-                self.backend.write(self.memories.wave, (r * self.names.waves.0 + w) * wave * 4, &bytes)?;
+            self.counters[r * state::SIZE..(r + 1) * state::SIZE].copy_from_slice(&counters);
+            if active(&self.waveforms).contains(&true) {
+                let wave = self.names.wave();
+                let all = self.waveforms[r].iter().flat_map(|w| encode(w, c.t, wave));
+                let bytes: Vec<u8> = all.flat_map(|v| single(v).to_le_bytes()).collect();
+                self.backend.write(self.memories.wave, 4 * r * self.names.waves.0 * wave, &bytes)?;
             }
         }
-        Ok(())
+        // The others' parts are those that were last read.
+        self.backend.write(self.memories.ctl, 0, &bytes_of(&self.numbers, precision))?;
+        let counters: Vec<u8> = self.counters.iter().flat_map(|c| c.to_le_bytes()).collect();
+        self.backend.write(self.memories.state, 0, &counters)
     }
 
     /// Reads all blocks.
@@ -371,10 +415,10 @@ impl Gpu {
         self.backend.read(self.memories.ctl, 0, &mut numbers)?;
         let mut counters = vec![0u8; replicas * state::SIZE * 4];
         self.backend.read(self.memories.state, 0, &mut counters)?;
-        let numbers = values_of(&numbers, self.names.precision);
-        let counters: Vec<u32> = counters.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c)).collect();
+        self.numbers = values_of(&numbers, self.names.precision);
+        self.counters = counters.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c)).collect();
         for (r, c) in self.controls.iter_mut().enumerate() {
-            let (f, u) = (&numbers[r * n..], &counters[r * state::SIZE..]);
+            let (f, u) = (&self.numbers[r * n..], &self.counters[r * state::SIZE..]);
             c.status = [Status::Running, Status::Due, Status::NotANumber][(u[state::STATUS] as usize).min(2)];
             let gone = f[ctl::GONE] + f[ctl::GONE + 1];
             // The pause is met exactly; nothing has gone by in a plan that does not step.
@@ -393,22 +437,64 @@ impl Gpu {
         Ok(())
     }
 
-    fn run(&mut self, plan: Prepared, times: usize) -> Result<(), GpuError> {
+    fn run(&mut self, plan: Prepared, times: usize) -> Result<(), DeviceError> {
         let recording = self.record(plan.0)?;
-        self.send()?;
+        self.send().map_err(|e| self.failed(e))?;
         let steps = self.plans[plan.0].plan.passes.iter().any(|p| matches!(p, Pass::Control(Rule::End { .. })));
         let mut left = times;
         // A plan that steps is likely to pause soon: begin with few.
         let mut batch = if steps { 1 } else { BATCH };
         while left > 0 && self.controls.iter().any(|c| c.status == Status::Running) {
             let n = left.min(batch);
-            self.backend.replay(recording, n)?;
-            self.receive()?;
+            self.backend.replay(recording, n).and_then(|()| self.receive()).map_err(|e| told(&self.backend.found().name, e))?;
             left -= n;
             batch = (2 * batch).min(BATCH);
         }
         Ok(())
     }
+}
+
+/// What an interface says, in the terms of the seam above.
+fn told(device: &str, e: GpuError) -> DeviceError {
+    let device = device.to_string();
+    match e {
+        GpuError::OutOfMemory { bytes, .. } => DeviceError::OutOfMemory { device, buffer: "a buffer".into(), bytes },
+        GpuError::Missing(what) | GpuError::TooLarge(what) => DeviceError::Unsupported { device, what },
+        e @ (GpuError::Compile { .. } | GpuError::Lost(_)) => DeviceError::Failed { device, what: e.to_string() },
+    }
+}
+
+/// Memory for a named buffer; kernels count its elements in 32 bits.
+fn reserve(backend: &mut dyn Backend, name: &str, bytes: usize, element: usize) -> Result<Memory, DeviceError> {
+    let device = backend.found().name.clone();
+    if bytes / element.min(4) > i32::MAX as usize {
+        let what = format!(
+            "buffer `{name}` would have {} numbers, and kernels count to 2^31; take fewer cells, or fewer replicas at once",
+            bytes / element
+        );
+        return Err(DeviceError::Unsupported { device, what });
+    }
+    backend.allocate(bytes).map_err(|e| match e {
+        GpuError::OutOfMemory { bytes, .. } => DeviceError::OutOfMemory { device, buffer: name.into(), bytes },
+        other => told(&device, other),
+    })
+}
+
+/// The waveforms of the followed parameters, constant where the material has none.
+fn in_order(followed: &[ParameterId], material: &Material) -> Vec<Waveform> {
+    let of = |p: &ParameterId| material.waveforms.iter().find(|(q, _)| q == p).map_or(Waveform::Constant, |(_, w)| w.clone());
+    followed.iter().map(of).collect()
+}
+
+/// Of each followed parameter, whether any replica moves it.
+fn active(waveforms: &[Vec<Waveform>]) -> Vec<bool> {
+    let count = waveforms.first().map_or(0, Vec::len);
+    (0..count).map(|w| waveforms.iter().any(|r| r[w] != Waveform::Constant)).collect()
+}
+
+/// Points that a waveform needs room for: its own, and where it is now.
+fn points(waveform: &Waveform) -> usize {
+    if let Waveform::Linear(points) = waveform { points.len() + 1 } else { 0 }
 }
 
 /// A waveform from time `t` on, as kernels read it.
@@ -425,7 +511,7 @@ fn encode(waveform: &Waveform, t: f64, len: usize) -> Vec<f64> {
         Waveform::Linear(points) => {
             // The segment that holds `t` begins at it, so that later points are told apart however late the clock.
             let later = points.iter().filter(|p| p.0 > t).map(|p| (p.0 - t, p.1));
-            let all: Vec<(f64, f64)> = std::iter::once((0.0, waveform.at(t))).chain(later).take((len - 6) / 2).collect();
+            let all: Vec<(f64, f64)> = std::iter::once((0.0, waveform.at(t))).chain(later).collect();
             (v[0], v[5]) = (2.0, all.len() as f64);
             for (k, (at, value)) in all.into_iter().enumerate() {
                 (v[6 + 2 * k], v[7 + 2 * k]) = (at, value);
@@ -435,8 +521,9 @@ fn encode(waveform: &Waveform, t: f64, len: usize) -> Vec<f64> {
     v
 }
 
-/// The tables of a replica in one row of numbers; and, as a side effect, where they lie, which is the same for all replicas.
-fn lay_out(names: &mut Names, system: &System, replica: usize) -> Vec<f64> {
+/// The tables of a replica in one row of numbers; and, as a side effect, where they lie, which is the same for all replicas. `active` tells which of
+/// the followed parameters move in any of them.
+fn lay_out(names: &mut Names, system: &System, replica: usize, active: &[bool]) -> Vec<f64> {
     let material = &system.replicas[replica].material;
     let tables = Tables::<f64>::new(&system.mesh, &system.terms, material);
     let mut row: Vec<f64> = Vec::new();
@@ -444,12 +531,26 @@ fn lay_out(names: &mut Names, system: &System, replica: usize) -> Vec<f64> {
         row.extend_from_slice(values);
         row.len() - values.len()
     };
+    let mut followed: Vec<ParameterId> = Vec::new();
     names.tables = tables
         .terms
         .iter()
-        .map(|t| TermLayout {
-            coefficients: t.coefficients.iter().map(|c| (put(&c.table), c.wave, c.white)).collect(),
-            links: t.links.iter().map(|l| put(&l.table)).collect(),
+        .zip(&system.terms)
+        .map(|(t, term)| {
+            for parameter in term.follows() {
+                if !followed.contains(&parameter) {
+                    followed.push(parameter);
+                }
+            }
+            let wave = |k: usize| {
+                let driven = term.driven().iter().find(|d| d.coefficient == k)?;
+                let place = followed.iter().position(|p| *p == driven.by).filter(|w| active[*w])?;
+                Some((place, driven.power))
+            };
+            TermLayout {
+                coefficients: t.coefficients.iter().enumerate().map(|(k, c)| (put(&c.table), wave(k), c.white)).collect(),
+                links: t.links.iter().map(|l| put(&l.table)).collect(),
+            }
         })
         .collect();
     names.llg = [put(&tables.motion(crate::plan::Motion::Llg)[0].table), put(&tables.motion(crate::plan::Motion::Llg)[1].table)];
@@ -486,21 +587,11 @@ impl Device for Gpu {
         if let Some(old) = old {
             // Buffers that hold something already move to a larger memory, and plans are recorded anew.
             let mut contents = vec![0u8; start * self.element()];
-            let moved = self
-                .backend
-                .read(old, 0, &mut contents)
-                .and_then(|()| {
-                    self.backend.forget();
-                    self.backend.free(old);
-                    self.fields()
-                })
-                .and_then(|memory| self.backend.write(memory, 0, &contents));
-            self.plans.iter_mut().for_each(|p| p.recording = None);
-            moved.map_err(|e| DeviceError::OutOfMemory {
-                device: format!("{} ({e})", self.backend.found().name),
-                buffer: name.into(),
-                bytes: slots * self.names.slot() * self.element(),
-            })?;
+            self.backend.read(old, 0, &mut contents).map_err(|e| self.failed(e))?;
+            self.forget();
+            self.backend.free(old);
+            let memory = self.fields()?;
+            self.backend.write(memory, 0, &contents).map_err(|e| self.failed(e))?;
         }
         Ok(Buffer(self.names.buffers.len() - 1))
     }
@@ -509,8 +600,8 @@ impl Device for Gpu {
         assert_eq!(values.len(), 3 * self.names.mesh.cells(), "buffer `{}` has another length", self.buffer_names[buffer.0]);
         let offset = self.offset(replica, buffer, other);
         let bytes = bytes_of(values, self.names.precision);
-        let result = self.fields().and_then(|memory| self.backend.write(memory, offset, &bytes));
-        self.note(result);
+        let result = self.fields().and_then(|memory| self.backend.write(memory, offset, &bytes).map_err(|e| self.failed(e)));
+        self.note("writing a field", result);
     }
 
     fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64> {
@@ -525,20 +616,30 @@ impl Device for Gpu {
 
     fn set_material(&mut self, replica: usize, system: &System) {
         let source = &system.replicas[replica];
-        let had = self.waveforms.iter().any(|w| !w.is_empty());
-        let before = self.names.tables.iter().flat_map(|t| t.coefficients.clone()).collect::<Vec<_>>();
-        let row = lay_out(&mut self.names, system, replica);
-        self.waveforms[replica] = source.material.waveforms.iter().map(|(_, w)| w.clone()).collect();
+        let before = active(&self.waveforms);
+        self.waveforms[replica] = in_order(&self.followed, &source.material);
+        let after = active(&self.waveforms);
+        let row = lay_out(&mut self.names, system, replica, &after);
+        let longest = self.waveforms[replica].iter().map(points).max().unwrap_or(0);
+        let room = longest > self.names.waves.1;
+        if room {
+            self.names.waves.1 = longest;
+            let bytes = 4 * self.names.replicas * self.names.waves.0 * self.names.wave();
+            self.backend.free(self.memories.wave);
+            match reserve(self.backend.as_mut(), "waveforms", bytes, 4) {
+                Ok(memory) => self.memories.wave = memory,
+                Err(e) => self.note("a longer waveform", Err(e)),
+            }
+            self.changed.fill(true);
+        }
         self.gammas[replica] = source.material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max);
-        let after = self.names.tables.iter().flat_map(|t| t.coefficients.clone()).collect::<Vec<_>>();
-        if before != after || had != self.waveforms.iter().any(|w| !w.is_empty()) {
-            // Kernels name the waveforms of their coefficients.
-            self.plans.iter_mut().for_each(|p| p.recording = None);
+        if room || before != after {
+            self.forget();
         }
         self.changed[replica] = true;
         let bytes = bytes_of(&row, self.names.precision);
-        let result = self.backend.write(self.memories.par, replica * bytes.len(), &bytes);
-        self.note(result);
+        let result = self.backend.write(self.memories.par, replica * bytes.len(), &bytes).map_err(|e| self.failed(e));
+        self.note("writing parameters", result);
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Prepared, DeviceError> {
@@ -550,20 +651,25 @@ impl Device for Gpu {
         }
         self.plans.push(Compiled { plan: plan.clone(), recording: None });
         let index = self.plans.len() - 1;
-        self.record(index).map_err(|e| self.failed(e))?;
+        self.record(index)?;
         Ok(Prepared(index))
     }
 
     fn replay(&mut self, plan: Prepared, times: usize) {
         if self.trouble.is_none() {
             let result = self.run(plan, times);
-            self.note(result);
+            let name = self.plans[plan.0].plan.name.clone();
+            self.note(&format!("plan `{name}`"), result);
         }
-        if let Some(e) = &self.trouble {
-            // Nothing can be computed any more; the run stops as it does for a not-a-number, with what was recorded before intact.
-            eprintln!("{}: {e}", self.backend.found().name);
-            self.controls.iter_mut().for_each(|c| c.status = Status::NotANumber);
-        }
+    }
+
+    fn trouble(&self) -> Option<DeviceError> {
+        self.trouble.clone()
+    }
+
+    // Rounded otherwise: waveforms count from when the block was written, and the two kernels are different texts.
+    fn carries_rates(&self) -> bool {
+        false
     }
 
     fn control(&self, replica: usize) -> Control {
@@ -571,7 +677,9 @@ impl Device for Gpu {
     }
 
     fn set_control(&mut self, replica: usize, control: Control) {
-        self.controls[replica] = control;
-        self.changed[replica] = true;
+        if self.trouble.is_none() && self.controls[replica] != control {
+            self.controls[replica] = control;
+            self.changed[replica] = true;
+        }
     }
 }

@@ -42,7 +42,9 @@ pub mod state {
     pub const ATTEMPTS: usize = 5;
     pub const EVALUATIONS: usize = 6;
     pub const ID: usize = 7;
-    pub const SIZE: usize = 8;
+    /// Key of the noise: seed and the upper half of the id.
+    pub const KEY: usize = 8;
+    pub const SIZE: usize = 10;
 }
 
 /// Where the tables of a term lie in a replica's part of `par`.
@@ -176,17 +178,20 @@ fn store(out: &mut String, to: &str, value: &str) {
     );
 }
 
+/// Brings `red` of all items of a group together in its first place; `join` is the text of two of them.
+fn tree(out: &mut String, join: impl Fn(&str, &str) -> String) {
+    let mut half = GROUP / 2;
+    while half > 0 {
+        let both = join("red[int(LID.x)]", &format!("red[int(LID.x) + {half}]"));
+        let _ = write!(out, "    if (int(LID.x) < {half}) {{ red[int(LID.x)] = {both}; }}\n    BARRIER();\n");
+        half /= 2;
+    }
+}
+
 /// Largest of a value over a group, into `partial`.
 fn group_largest(out: &mut String, value: &str, which: usize) {
     let _ = write!(out, "    red[int(LID.x)] = on ? finite({value}) : REAL(0.0f);\n    BARRIER();\n");
-    let mut half = GROUP / 2;
-    while half > 0 {
-        let _ = write!(
-            out,
-            "    if (int(LID.x) < {half}) {{ red[int(LID.x)] = larger(red[int(LID.x)], red[int(LID.x) + {half}]); }}\n    BARRIER();\n"
-        );
-        half /= 2;
-    }
+    tree(out, |a, b| format!("larger({a}, {b})"));
     let _ = write!(out, "    if (LID.x == 0u) {{ partial[(r * 2 + {which}) * GROUPS + int(WG.x)] = red[0]; }}\n    BARRIER();\n");
 }
 
@@ -357,11 +362,6 @@ fn on_cells(name: &str, names: &Names, body: String, list: &[(&'static str, bool
     }
 }
 
-/// A kernel of one group per replica.
-fn per_replica(name: &str, names: &Names, body: String, list: &[(&'static str, bool)], shared: bool) -> Kernel {
-    on_cells(name, names, body, list, shared)
-}
-
 /// What a pass over the cells has measured, from the groups' parts to the control block; counts `evaluations`, its own and those before it.
 pub fn measured(names: &Names, torque: bool, error: bool, evaluations: u32) -> Kernel {
     let mut body =
@@ -375,14 +375,7 @@ pub fn measured(names: &Names, torque: bool, error: bool, evaluations: u32) -> K
             "    REAL v{which} = REAL(0.0f);\n    for (int g = int(LID.x); g < GROUPS; g += {GROUP}) {{ v{which} = larger(v{which}, partial[(r * 2 + {which}) * GROUPS + g]); }}\n    \
              red[int(LID.x)] = v{which};\n    BARRIER();\n"
         );
-        let mut half = GROUP / 2;
-        while half > 0 {
-            let _ = write!(
-                body,
-                "    if (int(LID.x) < {half}) {{ red[int(LID.x)] = larger(red[int(LID.x)], red[int(LID.x) + {half}]); }}\n    BARRIER();\n"
-            );
-            half /= 2;
-        }
+        tree(&mut body, |a, b| format!("larger({a}, {b})"));
         let _ = write!(
             body,
             "    if (on && LID.x == 0u) {{ ctl[r * CTL_SIZE + {to}] = red[0] < REAL(3.0e38f) ? {factor}sqrt(red[0]) : REAL(3.0e38f); }}\n    BARRIER();\n"
@@ -397,7 +390,7 @@ pub fn measured(names: &Names, torque: bool, error: bool, evaluations: u32) -> K
     if torque || error {
         list.push(("partial", false));
     }
-    per_replica("measured", names, body, &list, torque || error)
+    on_cells("measured", names, body, &list, torque || error)
 }
 
 /// The parts of a sum of (a − a′)·(b − b′).
@@ -412,14 +405,7 @@ pub fn dot_parts(names: &Names, dot: &Dot) -> Kernel {
         load(dot.b.0),
         load(dot.b.1)
     );
-    let mut half = GROUP / 2;
-    while half > 0 {
-        let _ = write!(
-            body,
-            "    if (int(LID.x) < {half}) {{ red[int(LID.x)] = red[int(LID.x)] + red[int(LID.x) + {half}]; }}\n    BARRIER();\n"
-        );
-        half /= 2;
-    }
+    tree(&mut body, |a, b| format!("{a} + {b}"));
     body.push_str("    if (LID.x == 0u) { partial[(r * 2) * GROUPS + int(WG.x)] = red[0]; }\n}\n");
     on_cells("dot", names, body, &[("fields", false), ("ctl", false), ("state", false), ("partial", true)], true)
 }
@@ -434,7 +420,7 @@ pub fn dot_sum(names: &Names, into: usize) -> Kernel {
          rest = v - back;\n            sum = s;\n        }}\n        ctl[r * CTL_SIZE + {}] = sum + rest;\n    }}\n}}\n",
         ctl::SUMS + into
     );
-    per_replica("sum", names, body, &[("ctl", true), ("state", false), ("partial", false)], false)
+    on_cells("sum", names, body, &[("ctl", true), ("state", false), ("partial", false)], false)
 }
 
 /// The waveforms at t + time · dt.
@@ -476,22 +462,21 @@ FN float sin_turn(float u) {
 ";
 
 /// The normals of the step in progress: those of [`spinloom_base::random::normals`], in single precision throughout.
-pub fn noise(names: &Names, seed: u64, out: Ref) -> Kernel {
+pub fn noise(names: &Names, out: Ref) -> Kernel {
     let mut body = names.defines()
         + PHILOX
         + "KERNEL_MAIN {\n    int r = int(WG.y);\n    int i = min(int(GID.x), CELLS - 1);\n    bool on = state[r * STATE_SIZE + STATUS] == 0u && int(GID.x) < CELLS;\n    int slot = int(state[r * STATE_SIZE + SLOT]);\n    int own = r * 3 * CELLS + i;\n";
     let _ = write!(
         body,
         "    uint id = state[r * STATE_SIZE + {}];\n    uint c0 = uint(i);\n    uint c1 = id;\n    uint c2 = state[r * STATE_SIZE + {}];\n    uint c3 = state[r * STATE_SIZE + {} + 1];\n    \
-         uint k0 = {}u;\n    uint k1 = {}u;\n    for (int n = 0; n < 10; n += 1) {{\n        uint h0 = high(c0, 0xD2511F53u);\n        uint l0 = c0 * 0xD2511F53u;\n        \
+         uint k0 = state[r * STATE_SIZE + {key}];\n    uint k1 = state[r * STATE_SIZE + {key} + 1];\n    for (int n = 0; n < 10; n += 1) {{\n        uint h0 = high(c0, 0xD2511F53u);\n        uint l0 = c0 * 0xD2511F53u;\n        \
          uint h1 = high(c2, 0xCD9E8D57u);\n        uint l1 = c2 * 0xCD9E8D57u;\n        c0 = h1 ^ c1 ^ k0;\n        c1 = l1;\n        c2 = h0 ^ c3 ^ k1;\n        c3 = l0;\n        \
          k0 = k0 + 0x9E3779B9u;\n        k1 = k1 + 0xBB67AE85u;\n    }}\n    float ra = radius(c0);\n    float rb = radius(c2);\n    \
          VEC v = VEC(REAL(ra * turn(c1 + 0x40000000u)), REAL(ra * turn(c1)), REAL(rb * turn(c3 + 0x40000000u)));\n",
         state::ID,
         state::STEPS,
         state::STEPS,
-        seed as u32,
-        (seed >> 32) as u32
+        key = state::KEY
     );
     store(&mut body, &names.place(out), "v");
     body.push_str("}\n");

@@ -229,15 +229,20 @@ impl Term {
         self.with(Ask)
     }
 
-    /// The parameters whose waveforms the term can follow.
-    pub fn follows(self) -> Vec<ParameterId> {
+    /// The coefficients of its law that follow waveforms.
+    pub fn driven(self) -> &'static [Driven] {
         struct Ask;
         impl WithLaw for Ask {
-            type Output = Vec<ParameterId>;
-            fn with<L: Law>(self) -> Vec<ParameterId> {
-                L::DRIVEN.iter().map(|d| d.by).collect()
+            type Output = &'static [Driven];
+            fn with<L: Law>(self) -> Self::Output {
+                L::DRIVEN
             }
         }
         self.with(Ask)
+    }
+
+    /// The parameters whose waveforms the term can follow.
+    pub fn follows(self) -> Vec<ParameterId> {
+        self.driven().iter().map(|d| d.by).collect()
     }
 }

@@ -276,8 +276,7 @@ fn kernels_of(system: &System, terms: &[usize], precision: Precision, limits: Li
     let mut gpu = Gpu::new(system, Box::new(dry), precision).unwrap();
     let plan = whole_plan(&mut gpu, terms);
     gpu.prepare(&plan).unwrap();
-    let list = log.lock().unwrap().kernels.clone();
-    list
+    log.lock().unwrap().kernels.clone()
 }
 
 /// Each law alone, all together, and 20 seeded subsets.

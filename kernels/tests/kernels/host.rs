@@ -80,6 +80,7 @@ impl Host {
     pub fn new(limits: Limits) -> Option<Self> {
         Command::new("g++").arg("--version").output().ok()?;
         let found = Found {
+            index: 0,
             name: "host".into(),
             model: "CUDA text on the processor".into(),
             memory: 0,

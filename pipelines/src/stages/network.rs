@@ -4,7 +4,7 @@ use super::extract::{paths, references};
 use crate::pipeline::{Context, Stage, write_whole};
 use crate::progress::Meter;
 use serde::{Deserialize, Serialize};
-use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems};
+use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value};
 use spinloom_card::Card;
 use spinloom_network::{Config, Crossbar, Dataset, NeuronModel, Report, Reset, Source};
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ fn named(name: &str) -> Option<NeuronModel> {
 
 /// One of [`NEURONS`], or `{name: …, tau_int: …, tau_leak: …, step: …}`: a neuron of these times, driven throughout each step.
 fn neuron(node: &Node, problems: &mut Problems) -> Option<(String, Option<NeuronModel>)> {
-    if node.get("tau_int").is_none() {
+    if !matches!(node.value, Value::Map(_)) {
         let name = NEURONS[node.choice(&NEURONS, problems)?];
         return Some((name.to_string(), named(name)));
     }
@@ -61,6 +61,13 @@ fn neuron(node: &Node, problems: &mut Problems) -> Option<(String, Option<Neuron
     let (tau_int, tau_leak, step) = (time("tau_int", problems), time("tau_leak", problems), time("step", problems));
     f.finish(problems);
     let name = name?;
+    if NEURONS.contains(&name.as_str()) || name.contains(['/', '\\', '.']) || name.is_empty() {
+        problems.push(
+            node.error(format!("`{name}` cannot be the name of a neuron"))
+                .hint("it names files, and `ideal`, `card` and `paper` are taken"),
+        );
+        return None;
+    }
     // Threshold and reset of table 1 of Sekh et al. 2026; the membrane is reduced by them, so that they change no spike.
     let model = NeuronModel::two_times(&name, tau_int?, tau_leak?, 214e-6, 160e-6, step?);
     Some((name, Some(model)))
@@ -125,6 +132,10 @@ fn settings(node: &Node, problems: &mut Problems) -> Option<Settings> {
     }
     f.finish(problems);
     let (neurons, sets, seeds) = (neurons?, sets?, seeds?);
+    if let Some((name, _)) = neurons.iter().enumerate().find(|(i, n)| neurons[..*i].iter().any(|m| m.0 == n.0)).map(|(_, n)| n) {
+        problems.push(node.error(format!("two neurons are called `{name}`")));
+        return None;
+    }
     if neurons.is_empty() || sets.is_empty() || seeds.is_empty() {
         problems.push(node.error("an empty list of neurons, data or seeds: nothing would be trained"));
         return None;

@@ -54,7 +54,8 @@ impl Stage for Simulate {
 
 /// Runs an experiment with progress, and says what it did.
 pub fn run(experiment: &Experiment, out: &Path, options: &RunOptions) -> Result<Outcome, Problems> {
-    eprintln!("{}: {} replica(s) of {} cells", experiment.name, experiment.replicas(), experiment.system.mesh.cells());
+    let (replicas, cells) = (experiment.replicas(), experiment.system.mesh.cells());
+    eprintln!("{}: {replicas} replica(s) of {cells} cells on {}", experiment.name, experiment.device);
     let mut meter = Meter::new("simulating");
     let outcome = spinloom_solver::run(experiment, out, options, &mut |p| {
         let words = format!("{} {}/{} done, {:.2} ns, {} evaluations", p.stage, p.finished, p.replicas, 1e9 * p.simulated, p.evaluations);

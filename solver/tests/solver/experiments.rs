@@ -62,12 +62,16 @@ fn cut_and_resumed(e: &Experiment, dir: &Path, k: u64) -> bool {
 }
 
 fn every_cut(text: &str) {
+    every_cut_of(text, 3);
+}
+
+/// Every so many-th step of the writer; the record's own tests take every single one.
+fn every_cut_of(text: &str, every: usize) {
     let e = experiment(text);
     let dir = tempfile::tempdir().unwrap();
     let whole = uninterrupted(&e, &dir.path().join("whole"));
     let mut cuts = 0;
-    // Every third step of the writer; the record's own tests take every single one.
-    for k in (1..).step_by(3) {
+    for k in (1..).step_by(every) {
         let part = dir.path().join(format!("cut{k}"));
         if cut_and_resumed(&e, &part, k) {
             break;
@@ -78,7 +82,7 @@ fn every_cut(text: &str) {
         std::fs::remove_dir_all(&part).unwrap();
     }
     println!("{cuts} cuts, each resumed to the same bits");
-    assert!(cuts > 20);
+    assert!(cuts > 60 / every);
 }
 
 #[test]
@@ -98,6 +102,23 @@ fn so_does_one_with_temperature() {
             .replace("alpha: 0.1,", "alpha: 0.1, Temp: 300 K,")
             .replace("settle: minimise", "settle: no\nsolver: {stepper: heun, dt: 50 fs, demag_every: 50 fs}"),
     );
+}
+
+#[test]
+fn so_does_one_on_a_graphics_device() {
+    if !crate::gpu::vulkan() {
+        return;
+    }
+    // The method carries rates over, and the current is a wave: both restart at every row.
+    let text = GOOD
+        .replace("settle: minimise", "settle: no\ndevice: vulkan\nsolver: {stepper: rk45, max_err: 1e-4}")
+        .replace(
+            "J: [-7e11 A/m^2, 0, 0]}, log",
+            "J: {value: [-7e11 A/m^2, 0, 0], wave: {sine: {offset: 1, amplitude: 0.2, frequency: 30 GHz}}}}, log",
+        )
+        .replace("sweep: {B: [100 Oe, 200 Oe]}", "sweep: {B: [100 Oe]}")
+        .replace("for: 20 ps", "for: 8 ps");
+    every_cut_of(&text, 12);
 }
 
 #[test]

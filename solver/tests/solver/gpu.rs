@@ -9,7 +9,7 @@ use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, devices, table
 use std::sync::{Arc, Mutex};
 
 /// Whether there is a device of the Vulkan interface; says so if not.
-fn vulkan() -> bool {
+pub fn vulkan() -> bool {
     let there = devices::list().iter().any(|d| d.usable && d.name.starts_with("vulkan"));
     if !there {
         eprintln!("SKIPPED: no Vulkan device here");
@@ -78,9 +78,12 @@ fn walls(choice: DeviceChoice) -> Vec<Vec<f64>> {
             let mut replica = Replica { id: r, ..first.clone() };
             replica.material.set_everywhere(P::J, [-7e11 + 2e11 * r as f64, 0.0, 0.0]);
             replica.material.regions[0].set(P::BExt, [0.0, 0.0, -0.1]);
-            replica.material.set_waveform(P::BExt, Waveform::Sine { offset: 1.0, amplitude: 0.5, frequency: 2e10, phase: 0.3 });
-            replica.material.set_waveform(P::J, Waveform::Linear(vec![(0.0, 0.0), (7e-12, 1.0), (30e-12, 0.5)]));
-            replica.material.set_waveform(P::Ku1, Waveform::Steps(vec![(0.0, 1.0), (20.3e-12, 0.95)]));
+            // Replicas name their waveforms in different orders, and not all have all.
+            let sine = (P::BExt, Waveform::Sine { offset: 1.0, amplitude: 0.5, frequency: 2e10, phase: 0.3 });
+            let linear = (P::J, Waveform::Linear(vec![(0.0, 0.0), (7e-12, 1.0), (30e-12, 0.5)]));
+            let steps = (P::Ku1, Waveform::Steps(vec![(0.0, 1.0), (20.3e-12, 0.95)]));
+            let own = [vec![sine.clone(), linear.clone(), steps.clone()], vec![steps, sine], vec![linear]];
+            own[r as usize].iter().for_each(|(p, w)| replica.material.set_waveform(*p, w.clone()));
             if r == 2 {
                 let mut holes = map.clone();
                 holes.cells[40] = RegionMap::VACUUM;
@@ -98,6 +101,11 @@ fn walls(choice: DeviceChoice) -> Vec<Vec<f64>> {
         })
         .collect();
     (0..3).for_each(|r| sim.set_m(r, &m));
+    sim.run_all_to(20e-12);
+    // One gets a waveform on the way, longer than any before it.
+    let long: Vec<(f64, f64)> = (0..200).map(|k| (20e-12 + 0.1e-12 * f64::from(k), 1.0 + 0.3 * (0.2 * f64::from(k)).sin())).collect();
+    sim.system.replicas[2].material.set_waveform(P::BExt, Waveform::Linear(long));
+    sim.apply(2);
     sim.run_all_to(40e-12);
     assert!((0..3).all(|r| sim.control(r).t == 40e-12 && sim.control(r).evaluations > 0));
     (0..3).map(|r| sim.m(r)).collect()
