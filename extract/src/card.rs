@@ -6,7 +6,7 @@ use crate::fit::{Comparison, FEWEST_UNITS, ModelFit, Start, expanded_interval, r
 use crate::models::{Quantity, model};
 use crate::trace::Trace;
 use spinloom_base::units::parse_unit;
-use spinloom_card::{Card, Drive, Event, Fit, Kind, Model, Parameter, PerPulse, Range, RecordHash, Rival, SCHEMA, Table};
+use spinloom_card::{Card, Drive, Event, Fit, Kind, Model, Parameter, Range, RecordHash, Rival, SCHEMA, Table};
 use std::collections::BTreeMap;
 
 /// What a card is made of.
@@ -145,11 +145,7 @@ pub fn neuron_card(inputs: &NeuronInputs) -> Card {
         fit: Fit {
             nrmse: fit.nrmse,
             nrmse_held_out: fit.nrmse_held_out,
-            per_pulse: Some(PerPulse {
-                nrmse: fit.per_pulse.nrmse,
-                nrmse_held_out: fit.per_pulse.nrmse_held_out,
-                scatter: fit.per_pulse.scatter,
-            }),
+            per_pulse: Some(fit.per_pulse.clone()),
             held_out: inputs.held_out.iter().map(|t| t.label.clone()).collect(),
             note: note(inputs, fit, falls),
             rivals: inputs

@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Problems};
+use spinloom_card::PerPulse;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 use statrs::statistics::{Data, OrderStatistics};
 
@@ -127,19 +128,6 @@ pub struct Fitted {
     pub linear: Option<[f64; 2]>,
     /// Why it is not determined, and the experiment that would do so.
     pub undetermined: Option<String>,
-}
-
-/// How well a model foretells one pulse and the gap after it, started from where the membrane is: what is left once errors of earlier pulses no
-/// longer count.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct PerPulse {
-    /// Misfit of the model fitted so, on the data of the fit.
-    pub nrmse: f64,
-    /// The same on data held out.
-    pub nrmse_held_out: f64,
-    /// Root mean square of the membrane's error at the end of the gap, with the parameters of the fit proper: what a random walk from pulse to
-    /// pulse would add to the model.
-    pub scatter: f64,
 }
 
 /// A fitted model.

@@ -2,7 +2,7 @@
 
 use crate::waveform::Waveform;
 use spinloom_base::Dimension;
-use spinloom_base::constants::GAMMA_LL;
+use spinloom_base::constants::{GAMMA_LL, MU0};
 
 /// What one parameter is.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,16 @@ pub struct Material {
 }
 
 impl Material {
+    /// The largest gyromagnetic ratio of any region (rad/(T s)).
+    pub fn largest_gamma(&self) -> f64 {
+        self.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
+    }
+
+    /// The fastest precession that its own field can cause: the largest γ μ0 Msat of any region (rad/s).
+    pub fn own_frequency(&self) -> f64 {
+        self.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
+    }
+
     /// The same values in `count` regions.
     pub fn uniform(values: Values, count: usize) -> Self {
         Self { regions: vec![values; count], waveforms: Vec::new() }

@@ -3,6 +3,8 @@
 //! Whatever changes between two replays of a plan (time, step, slot, drives) lies in control blocks and parameter tables, not
 //! in the plan.
 
+use crate::mesh::Mesh;
+
 /// A buffer of the device, as [`crate::Device::allocate`] numbered it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Buffer(pub usize);
@@ -159,17 +161,27 @@ pub struct Plan {
     pub passes: Vec<Pass>,
 }
 
+impl Plan {
+    /// How often it computes the right-hand side.
+    pub fn evaluations(&self) -> usize {
+        self.passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count()
+    }
+}
+
 impl Pass {
     /// Numbers read and written per cell and component of a vector field, beyond what a cache holds: the floor of what the pass moves. Neighbours
-    /// count once; `rows` is the number of stored rows of the spectrum per row of the mesh.
-    pub fn traffic(&self, fft_axes: usize, rows: f64) -> f64 {
+    /// count once.
+    pub fn traffic(&self, mesh: &Mesh) -> f64 {
+        let deep = mesh.n[2] > 1;
+        // Rows of the spectrum stored per row of the mesh: along y all of them in 3D, the mesh's own in 2D.
+        let rows = if deep && mesh.n[1] > 1 { 2.0 } else { 1.0 };
         match self {
             Pass::Noise(_) => 1.0,
             // x forward and backward read or write the field and a spectrum of as many numbers again (half of twice the length, two parts);
             // every further axis reads and writes the spectrum, the last one once for there and back.
             Pass::Convolve { .. } => {
                 let spectrum = 2.0 * rows;
-                let middle = if fft_axes == 3 { 2.0 * (2.0 + spectrum) + 2.0 * spectrum } else { 4.0 };
+                let middle = if deep { 2.0 * (2.0 + spectrum) + 2.0 * spectrum } else { 4.0 };
                 2.0 * (1.0 + 2.0) + middle
             }
             Pass::Sample { .. } | Pass::Control(_) => 0.0,

@@ -1,6 +1,6 @@
 //! The description of what is simulated. It owns no device and can be printed, compared and hashed.
 
-use crate::material::Material;
+use crate::material::{Material, ParameterId};
 use crate::mesh::Mesh;
 use crate::region::RegionMap;
 use crate::terms::Term;
@@ -42,6 +42,24 @@ impl System {
     /// The terms that some replica's parameters call for, in the order of the list; demagnetisation always.
     pub fn terms_in_use(&self) -> Vec<Term> {
         Term::ALL.iter().copied().filter(|t| self.replicas.iter().any(|r| t.in_use(&r.material))).collect()
+    }
+
+    /// The parameters that active terms follow in time, each once.
+    pub fn followed(&self) -> Vec<ParameterId> {
+        let mut list: Vec<ParameterId> = Vec::new();
+        for parameter in self.terms.iter().flat_map(|t| t.follows()) {
+            if !list.contains(&parameter) {
+                list.push(parameter);
+            }
+        }
+        list
+    }
+
+    /// A parameter with a waveform that no active term follows, in words, if there is one.
+    pub fn unfollowed(&self) -> Option<String> {
+        let followed = self.followed();
+        let mut all = self.replicas.iter().flat_map(|r| &r.material.waveforms);
+        all.find(|(p, _)| !followed.contains(p)).map(|(p, _)| format!("no active term follows a waveform of {}", p.info().name))
     }
 
     /// The regions of a replica.

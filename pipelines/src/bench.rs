@@ -202,9 +202,7 @@ fn measure(
         })
         .collect();
     let replicas = system.replicas.len();
-    let axes = if system.mesh.n[2] > 1 { 3 } else { 2 };
-    let rows = if axes == 3 && system.mesh.n[1] > 1 { 2.0 } else { 1.0 };
-    let traffic = |plan: &Plan| plan.passes.iter().map(|p| p.traffic(axes, rows)).sum::<f64>();
+    let traffic = |plan: &Plan| plan.passes.iter().map(|p| p.traffic(&system.mesh)).sum::<f64>();
     let (start_up, times, info, numbers, trouble_met) = match method {
         None => {
             let mut device = choice.open(system).map_err(trouble)?;
@@ -251,8 +249,8 @@ fn measure(
                 sim.run_all_to(steps as f64 * 1e-16);
                 count(&sim) - before
             });
-            let evaluations = sim.plan().passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count();
-            (start_up, times, sim.device().info(), traffic(sim.plan()) / evaluations as f64, sim.trouble())
+            let numbers = traffic(sim.plan()) / sim.plan().evaluations() as f64;
+            (start_up, times, sim.device().info(), numbers, sim.trouble())
         }
     };
     if let Some(e) = trouble_met {

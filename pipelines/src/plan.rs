@@ -5,7 +5,6 @@ use spinloom_gpu::dry::Dry;
 use spinloom_gpu::{Limits, Precision};
 use spinloom_kernels::Device;
 use spinloom_kernels::gpu::Gpu;
-use spinloom_kernels::plan::Pass;
 use spinloom_solver::{DemagEvery, Experiment, Simulation};
 use std::process::ExitCode;
 
@@ -36,10 +35,6 @@ pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode,
     let mesh = experiment.system.mesh;
     let log = log.lock().unwrap_or_else(|e| e.into_inner()).clone();
 
-    let size = if precision == Precision::Double { 8.0 } else { 4.0 };
-    let axes = if mesh.n[2] > 1 { 3 } else { 2 };
-    // Along y all rows of the spectrum are stored in 3D, the mesh's own in 2D.
-    let rows = if axes == 3 && mesh.n[1] > 1 { 2.0 } else { 1.0 };
     println!(
         "{}: one attempt, {} replica(s) of {} cells, {}",
         sim.plan().name,
@@ -49,11 +44,11 @@ pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode,
     );
     let mut total = 0.0;
     for (i, pass) in sim.plan().passes.iter().enumerate() {
-        let bytes = 3.0 * size * pass.traffic(axes, rows);
+        let bytes = 3.0 * precision.bytes() as f64 * pass.traffic(&mesh);
         total += bytes;
         println!("  {:>2}  {:<58} {bytes:>6.0} B a cell", i + 1, pass.name());
     }
-    let evaluations = sim.plan().passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count();
+    let evaluations = sim.plan().evaluations();
     println!(
         "      {evaluations} evaluations, {total:.0} B a cell, {:.0} an evaluation: the floor of what memory must move",
         total / evaluations as f64

@@ -6,7 +6,6 @@ use crate::readout::{Probe, ProbeKind};
 use crate::shapes::Shape;
 use crate::simulation::{DemagEvery, Step};
 use crate::tableau::{self, Tableau};
-use spinloom_base::constants::MU0;
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, units};
@@ -339,8 +338,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let thermal = material.uses(ParameterId::Temp);
     let (tableau, step, demag_every) = read_solver(solver_node, thermal, problems)?;
     if let DemagEvery::Time(t) = demag_every {
-        let turn =
-            t * material.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max);
+        let turn = t * material.own_frequency();
         if turn > 0.72 {
             problems.push(
                 solver_node

@@ -2,7 +2,6 @@
 
 use crate::devices::DeviceChoice;
 use crate::tableau::{RK23, Tableau};
-use spinloom_base::constants::MU0;
 use spinloom_base::diagnostics::{Diagnostic, Problems};
 use spinloom_kernels::device::Prepared;
 use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
@@ -504,12 +503,11 @@ impl Simulation {
 
     /// γ μ0 Msat (rad/s), the largest of any region.
     fn demag_frequency(&self, replica: usize) -> f64 {
-        let regions = &self.system.replicas[replica].material.regions;
-        regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(f64::MIN_POSITIVE, f64::max)
+        self.system.replicas[replica].material.own_frequency().max(f64::MIN_POSITIVE)
     }
 
     fn gamma(&self, replica: usize) -> f64 {
-        self.system.replicas[replica].material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
+        self.system.replicas[replica].material.largest_gamma()
     }
 
     /// Finds a minimum of the energy of every replica by steepest descent with Barzilai–Borwein steps (Exl et al., J. Appl. Phys. 115,

@@ -1,6 +1,6 @@
 //! CUDA: the driver and NVRTC, both found when the program runs; kernels compiled for the device's own architecture and kept on disk.
 
-use crate::{Backend, Found, GpuError, Kernel, Launch, Limits, Memory, Precision, Program, Recording};
+use crate::{Backend, Found, GpuError, Kernel, Launch, Limits, Memory, Program, Recording};
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, LaunchConfig, PushKernelArg, sys as driver};
 use cudarc::nvrtc::{Ptx, result as nvrtc, sys as nvrtc_sys};
@@ -106,7 +106,7 @@ fn describe(index: usize, context: &CudaContext) -> Result<Found, GpuError> {
     })
 }
 
-/// Machine code of a kernel for an architecture such as `sm_80`, or PTX for one such as `compute_80`. Needs the compiler, not a device.
+/// Machine code of a kernel for an architecture such as `sm_80`. Needs the compiler, not a device.
 ///
 /// # Errors
 /// [`GpuError::Missing`] without NVRTC, [`GpuError::Compile`].
@@ -119,7 +119,7 @@ pub fn compile(kernel: &Kernel, architecture: &str) -> Result<Vec<u8>, GpuError>
     // SAFETY: the program lives until it is destroyed below.
     let result = unsafe {
         match nvrtc::compile_program(program, &options) {
-            Ok(()) => code(program, architecture).map_err(|e| fail(e.to_string())),
+            Ok(()) => code(program).map_err(|e| fail(e.to_string())),
             Err(e) => {
                 let log = nvrtc::get_program_log(program).unwrap_or_default();
                 let log: String = log.into_iter().map(|c| c as u8 as char).take_while(|c| *c != '\0').collect();
@@ -134,12 +134,7 @@ pub fn compile(kernel: &Kernel, architecture: &str) -> Result<Vec<u8>, GpuError>
 
 /// # Safety
 /// The program was compiled and lives.
-unsafe fn code(program: nvrtc_sys::nvrtcProgram, architecture: &str) -> Result<Vec<u8>, nvrtc::NvrtcError> {
-    if !architecture.starts_with("sm_") {
-        // SAFETY: as for the caller.
-        let text = unsafe { nvrtc::get_ptx(program) }?;
-        return Ok(text.into_iter().map(|c| c as u8).take_while(|c| *c != 0).collect());
-    }
+unsafe fn code(program: nvrtc_sys::nvrtcProgram) -> Result<Vec<u8>, nvrtc::NvrtcError> {
     let mut size = 0usize;
     // SAFETY: as for the caller; the buffer has the size that was asked for.
     unsafe {
@@ -259,7 +254,7 @@ impl Backend for Cuda {
             return Ok(*program);
         }
         let fail = |why: String| GpuError::Compile { kernel: kernel.name.clone(), why };
-        let shared: usize = kernel.shared.iter().map(|(_, n)| n * if kernel.precision == Precision::Double { 8 } else { 4 }).sum();
+        let shared = kernel.shared_bytes();
         if shared > self.found.limits.shared || kernel.group > self.found.limits.group {
             return Err(fail(format!("it needs {shared} bytes of shared memory and {} items a group", kernel.group)));
         }

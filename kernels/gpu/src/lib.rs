@@ -50,6 +50,16 @@ pub enum Precision {
     Double,
 }
 
+impl Precision {
+    /// Of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Single => 4,
+            Self::Double => 8,
+        }
+    }
+}
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
@@ -93,6 +103,11 @@ pub fn literal(value: f64, precision: Precision) -> String {
 }
 
 impl Kernel {
+    /// Shared memory of a group (bytes).
+    pub fn shared_bytes(&self) -> usize {
+        self.shared.iter().map(|(_, n)| n * self.precision.bytes()).sum()
+    }
+
     /// As GLSL.
     pub fn glsl(&self) -> String {
         let (real, vec) = if self.precision == Precision::Double { ("double", "dvec3") } else { ("float", "vec3") };

@@ -334,7 +334,7 @@ impl Backend for Vulkan {
         }
         let fail = |why: String| GpuError::Compile { kernel: kernel.name.clone(), why };
         let limits = self.found.limits;
-        let shared: usize = kernel.shared.iter().map(|(_, n)| n * if kernel.precision == Precision::Double { 8 } else { 4 }).sum();
+        let shared = kernel.shared_bytes();
         if shared > limits.shared || kernel.group > limits.group {
             return Err(fail(format!(
                 "it needs {shared} bytes of shared memory and {} items a group; this device has {} and {}",

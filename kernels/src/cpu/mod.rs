@@ -137,10 +137,8 @@ impl<T: Real> Cpu<T> {
                 )));
             }
         }
-        for (parameter, _) in system.replicas.iter().flat_map(|r| &r.material.waveforms) {
-            if !system.terms.iter().any(|t| t.follows().contains(parameter)) {
-                return Err(unsupported(format!("no active term follows a waveform of {}", parameter.info().name)));
-            }
+        if let Some(what) = system.unfollowed() {
+            return Err(unsupported(what));
         }
         let threads = if reference { 1 } else { rayon::current_num_threads() };
         let across = system.replicas.len() >= threads || mesh.cells() < WORTH_SHARING;

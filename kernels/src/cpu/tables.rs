@@ -177,7 +177,7 @@ impl<T: Real> Tables<T> {
             llg: [column(&gilbert), column(&|v| gilbert(v) * v.scalar(ParameterId::Alpha))],
             damping: [column(&|_| 0.0), column(&|v| -v.scalar(ParameterId::GammaLl))],
             ghost: [column(&|v| ghost_slope(v) * mesh.cell[0]), column(&|v| ghost_slope(v) * mesh.cell[1])],
-            gamma: material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max),
+            gamma: material.largest_gamma(),
         }
     }
 

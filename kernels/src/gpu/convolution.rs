@@ -69,6 +69,13 @@ pub struct Convolution {
     pub table: Vec<f64>,
 }
 
+/// Of a position (text): the two parts of what is there.
+type Load<'a> = &'a dyn Fn(&str) -> (String, String);
+/// Of a position and two parts: the statement that stores them.
+type Store<'a> = &'a dyn Fn(&str, &str, &str) -> String;
+/// The first position, at the least, from which there is nothing, and the condition for it.
+type Beyond<'a> = Option<(usize, &'a dyn Fn(&str) -> String)>;
+
 /// One kernel over lines: what [`Convolution::lines`] needs to know.
 struct Pass<'a> {
     name: &'a str,
@@ -80,16 +87,14 @@ struct Pass<'a> {
     count: usize,
     /// Declares what the others use, from `line`.
     begin: String,
-    /// Of a position: the two parts of what is there.
-    load: &'a dyn Fn(&str) -> (String, String),
-    /// The first position, at the least, from which there is nothing, and the condition for it (text of a position).
-    nothing: Option<(usize, &'a dyn Fn(&str) -> String)>,
+    load: Load<'a>,
+    /// Of the input.
+    nothing: Beyond<'a>,
     /// Start of the twiddles of the whole axis, where lines are parted: each point is turned by its position times `apart`, before or after.
     turn: Option<usize>,
-    /// Of a position and two parts: the statement that stores them.
-    store: &'a dyn Fn(&str, &str, &str) -> String,
-    /// The same as `nothing`, of the output.
-    dropped: Option<(usize, &'a dyn Fn(&str) -> String)>,
+    store: Store<'a>,
+    /// Of the output.
+    dropped: Beyond<'a>,
     bindings: Vec<Binding>,
 }
 
@@ -170,7 +175,7 @@ impl Convolution {
     }
 
     /// Emits the reading of a line's registers.
-    fn load(out: &mut String, line: &Line, tag: &str, pass: &Pass<'_>) -> Registers {
+    fn load(out: &mut String, line: &Line, tag: &str, load: Load<'_>, nothing: Beyond<'_>) -> Registers {
         let mut registers: Registers = Vec::new();
         line.starts(|i, j, least, position| {
             if j == 0 {
@@ -178,14 +183,14 @@ impl Convolution {
             }
             let name = (format!("{tag}i{i}e{j}r"), format!("{tag}i{i}e{j}i"));
             let at = format!("{tag}i{i}e{j}p");
-            match &pass.nothing {
-                Some((first, _)) if least >= *first => {
+            match nothing {
+                Some((first, _)) if least >= first => {
                     let _ = writeln!(out, "    REAL {} = REAL(0.0f);\n    REAL {} = REAL(0.0f);", name.0, name.1);
                 }
                 Some((_, condition)) => {
                     // Where there is nothing, the line's first point is read, and dropped.
                     let nothing = condition(&position);
-                    let (re, im) = (pass.load)(&at);
+                    let (re, im) = load(&at);
                     let _ = writeln!(
                         out,
                         "    bool {at}z = {nothing};\n    int {at} = {at}z ? 0 : {position};\n    REAL {} = {at}z ? REAL(0.0f) : {re};\n    REAL {} = {at}z ? REAL(0.0f) : {im};",
@@ -193,7 +198,7 @@ impl Convolution {
                     );
                 }
                 None => {
-                    let (re, im) = (pass.load)(&at);
+                    let (re, im) = load(&at);
                     let _ = writeln!(out, "    int {at} = {position};\n    REAL {} = {re};\n    REAL {} = {im};", name.0, name.1);
                 }
             }
@@ -237,12 +242,12 @@ impl Convolution {
         all
     }
 
-    fn store(out: &mut String, line: &Line, way: Way, registers: &Registers, pass: &Pass<'_>) {
+    fn store(out: &mut String, line: &Line, way: Way, registers: &Registers, store: Store<'_>, dropped: Beyond<'_>) {
         line.ends(way, |i, j, least, position| {
             let (re, im) = &registers[i][j];
-            let statement = (pass.store)(&position, re, im);
-            match &pass.dropped {
-                Some((first, _)) if least >= *first => {}
+            let statement = store(&position, re, im);
+            match dropped {
+                Some((first, _)) if least >= first => {}
                 Some((_, condition)) => {
                     let _ = writeln!(out, "    if (on && mine && !({})) {{ {statement} }}", condition(&position));
                 }
@@ -258,7 +263,7 @@ impl Convolution {
         let mut body = String::new();
         Self::head(&mut body, names, pass.line, pass.count);
         body += &pass.begin;
-        let mut registers = Self::load(&mut body, pass.line, "a", &pass);
+        let mut registers = Self::load(&mut body, pass.line, "a", pass.load, pass.nothing);
         if let (Some(start), Way::Backward) = (pass.turn, pass.way) {
             registers = Self::turn(&mut body, "u", registers, &Self::positions(pass.line, true), start, false);
         }
@@ -266,7 +271,7 @@ impl Convolution {
         if let (Some(start), Way::Forward) = (pass.turn, pass.way) {
             done = Self::turn(&mut body, "u", done, &Self::positions(pass.line, false), start, true);
         }
-        Self::store(&mut body, pass.line, Way::Forward, &done, &pass);
+        Self::store(&mut body, pass.line, Way::Forward, &done, pass.store, pass.dropped);
         body.push_str("}\n");
         let groups = pass.line.groups(pass.count);
         (self.kernel(pass.name, body, pass.line, pass.bindings), groups)
@@ -289,12 +294,15 @@ impl Convolution {
         let x = &self.axes[0];
         let n2 = x.inner_points();
         let rows = 3 * nz * ny;
-        let row = format!(
-            "    int apart = line % {n2};\n    int row = line / {n2} % {};\n    int c = line / {};\n    int spectrum = ((r * 3 + c) * {} + (row / {ny} * {sy} + row % {ny})) * {sx};\n",
-            nz * ny,
-            n2 * nz * ny,
-            block / sx
-        );
+        // Which row of which component, of so many lines each, and where its spectrum begins.
+        let row = |lines: usize| {
+            format!(
+                "    int apart = line % {lines};\n    int row = line / {lines} % {};\n    int c = line / {};\n    int spectrum = ((r * 3 + c) * {} + (row / {ny} * {sy} + row % {ny})) * {sx};\n",
+                nz * ny,
+                lines * nz * ny,
+                block / sx
+            )
+        };
         let beyond = |p: &str| format!("{p} * {n2} + apart >= {nx}");
         let other_half = |p: &str| format!("{p} >= {sx}");
         list.push(self.lines(
@@ -305,7 +313,8 @@ impl Convolution {
                 twiddles: x.twiddles[1],
                 way: Way::Forward,
                 count: rows * n2,
-                begin: format!("{row}    int from = {m} + (r * 3 + c) * CELLS + row * {nx} + apart;\n    int to = spectrum + apart;\n"),
+                begin: row(n2)
+                    + &format!("    int from = {m} + (r * 3 + c) * CELLS + row * {nx} + apart;\n    int to = spectrum + apart;\n"),
                 load: &|p| {
                     (
                         format!("fields[from + {p} * {n2}] * {}", names.moment(&format!("row * {nx} + {p} * {n2} + apart"))),
@@ -337,12 +346,7 @@ impl Convolution {
                         twiddles: x.twiddles[2],
                         way,
                         count: rows * n1,
-                        begin: format!(
-                            "    int row = line / {n1} % {};\n    int c = line / {};\n    int base = ((r * 3 + c) * {} + (row / {ny} * {sy} + row % {ny})) * {sx} + line % {n1} * {n2};\n",
-                            nz * ny,
-                            n1 * nz * ny,
-                            block / sx
-                        ),
+                        begin: row(n1) + &format!("    int base = spectrum + apart * {n2};\n"),
                         load: &|p| at(p, 1),
                         nothing: None,
                         turn: None,
@@ -374,7 +378,7 @@ impl Convolution {
             );
             let (stride, cells) = (if inner { step } else { n2 * step }, axis.cells);
             let beyond = |p: &str| format!("{p} * {n2} + apart >= {cells}");
-            let limit: Option<(usize, &dyn Fn(&str) -> String)> = Some((cells.div_ceil(n2), &beyond));
+            let limit: Beyond<'_> = Some((cells.div_ceil(n2), &beyond));
             let first_or_last = !inner;
             list.push(self.lines(
                 names,
@@ -435,7 +439,7 @@ impl Convolution {
                 twiddles: x.twiddles[1],
                 way: Way::Backward,
                 count: rows * n2,
-                begin: format!("{row}    int to = {b} + (r * 3 + c) * CELLS + row * {nx} + apart;\n"),
+                begin: row(n2) + &format!("    int to = {b} + (r * 3 + c) * CELLS + row * {nx} + apart;\n"),
                 load: &half,
                 nothing: None,
                 turn: x.inner.as_ref().map(|_| x.twiddles[0]),
@@ -464,26 +468,12 @@ impl Convolution {
         let _ = writeln!(body, "    int column = line % {columns};\n    int apart = line / {columns};");
         let cells = axis.cells;
         let beyond = |p: &str| format!("{p} >= {cells}");
-        let limit: Option<(usize, &dyn Fn(&str) -> String)> = if axis.inner.is_none() { Some((cells, &beyond)) } else { None };
-        let pass = |c: usize| Pass {
-            name: "",
-            line,
-            twiddles,
-            way: Way::Forward,
-            count,
-            begin: String::new(),
-            load: &|_| unreachable!("replaced below"),
-            nothing: None,
-            turn: None,
-            store: &|_, _, _| unreachable!("replaced below"),
-            dropped: None,
-            bindings: vec![real("", c > 3)],
-        };
+        let limit: Beyond<'_> = if axis.inner.is_none() { Some((cells, &beyond)) } else { None };
         let mut forward = Vec::new();
         for c in 0..3 {
             let _ = writeln!(body, "    int base{c} = (r * 3 + {c}) * {} + column + apart * {};", self.block(), n2 * step);
             let load = |p: &str| (format!("spec[base{c} + {p} * {step}]"), format!("spec[{imaginary} + base{c} + {p} * {step}]"));
-            let registers = Self::load(&mut body, line, &format!("a{c}"), &Pass { load: &load, nothing: limit, ..pass(c) });
+            let registers = Self::load(&mut body, line, &format!("a{c}"), &load, limit);
             forward.push(line.transform(&mut body, &format!("f{c}"), registers, Way::Forward, twiddles, self.precision));
         }
         let [hx, hy, hz] = [px, py, pz].map(|p| p / 2 + 1);
@@ -549,7 +539,7 @@ impl Convolution {
             let store = |p: &str, re: &str, im: &str| {
                 format!("spec[base{c} + {p} * {step}] = {re}; spec[{imaginary} + base{c} + {p} * {step}] = {im};")
             };
-            Self::store(&mut body, line, Way::Return, &done, &Pass { store: &store, dropped: limit, ..pass(c) });
+            Self::store(&mut body, line, Way::Return, &done, &store, limit);
         }
         body.push_str("}\n");
         let name = if last == 2 { "z and product" } else { "y and product" };

@@ -70,7 +70,7 @@ impl Line {
         if radices.is_empty() {
             radices.push(1);
         }
-        let bytes = if precision == Precision::Double { 8 } else { 4 };
+        let bytes = precision.bytes();
         let room = limits.shared / bytes / n;
         if room == 0 {
             return Err(format!("a line of {n} points needs {} bytes of shared memory, this device has {}", n * bytes, limits.shared));

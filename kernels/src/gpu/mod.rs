@@ -111,19 +111,12 @@ impl Gpu {
         if precision == Precision::Double && !limits.double {
             return Err(unsupported("it computes in single precision only".into()));
         }
-        for (parameter, _) in system.replicas.iter().flat_map(|r| &r.material.waveforms) {
-            if !system.terms.iter().any(|t| t.follows().contains(parameter)) {
-                return Err(unsupported(format!("no active term follows a waveform of {}", parameter.info().name)));
-            }
+        if let Some(what) = system.unfollowed() {
+            return Err(unsupported(what));
         }
         let replicas = system.replicas.len();
         let regions = system.replicas[0].material.regions.len();
-        let mut followed: Vec<ParameterId> = Vec::new();
-        for parameter in system.terms.iter().flat_map(|t| t.follows()) {
-            if !followed.contains(&parameter) {
-                followed.push(parameter);
-            }
-        }
+        let followed = system.followed();
         let waveforms: Vec<Vec<Waveform>> = system.replicas.iter().map(|r| in_order(&followed, &r.material)).collect();
         let mut names = Names {
             mesh: system.mesh,
@@ -147,7 +140,7 @@ impl Gpu {
         } else {
             None
         };
-        let element = if precision == Precision::Double { 8 } else { 4 };
+        let element = precision.bytes();
         let cells = system.mesh.cells();
         let mut take = |name: &str, bytes: usize| reserve(backend.as_mut(), name, bytes, element);
         let memories = Memories {
@@ -206,7 +199,7 @@ impl Gpu {
     }
 
     fn element(&self) -> usize {
-        if self.names.precision == Precision::Double { 8 } else { 4 }
+        self.names.precision.bytes()
     }
 
     fn note(&mut self, what: &str, result: Result<(), DeviceError>) {
@@ -531,17 +524,12 @@ fn lay_out(names: &mut Names, system: &System, replica: usize, active: &[bool]) 
         row.extend_from_slice(values);
         row.len() - values.len()
     };
-    let mut followed: Vec<ParameterId> = Vec::new();
+    let followed = system.followed();
     names.tables = tables
         .terms
         .iter()
         .zip(&system.terms)
         .map(|(t, term)| {
-            for parameter in term.follows() {
-                if !followed.contains(&parameter) {
-                    followed.push(parameter);
-                }
-            }
             let wave = |k: usize| {
                 let driven = term.driven().iter().find(|d| d.coefficient == k)?;
                 let place = followed.iter().position(|p| *p == driven.by).filter(|w| active[*w])?;
@@ -632,7 +620,7 @@ impl Device for Gpu {
             }
             self.changed.fill(true);
         }
-        self.gammas[replica] = source.material.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max);
+        self.gammas[replica] = source.material.largest_gamma();
         if room || before != after {
             self.forget();
         }

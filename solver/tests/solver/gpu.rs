@@ -3,7 +3,6 @@
 use spinloom_gpu::vulkan::Vulkan;
 use spinloom_gpu::{Backend, Found, GpuError, Kernel, Launch, Memory, Precision, Program, Recording};
 use spinloom_kernels::gpu::Gpu;
-use spinloom_kernels::plan::Pass;
 use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values, Waveform};
 use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, devices, tableau};
 use std::sync::{Arc, Mutex};
@@ -249,7 +248,7 @@ fn a_run_on_a_graphics_device_keeps_its_budgets() {
     assert!(submissions <= attempts as usize && after.reads - before.reads == 2 * submissions);
     // A batch is not cut short, but at most fifteen replays find nothing to do.
     assert!(replays <= attempts as usize + 15, "{replays} replays for {attempts} attempts");
-    let evaluations = sim.plan().passes.iter().filter(|p| matches!(p, Pass::Cells(_))).count();
+    let evaluations = sim.plan().evaluations();
     println!("{} passes for {evaluations} evaluations", sim.plan().passes.len());
     assert!(sim.plan().passes.len() <= 2 * evaluations + 3);
 }
