@@ -27,6 +27,7 @@ fn main() {
             terms,
             convolved: Some(Ref::of(b)),
             noise: None,
+            custom: None,
             time: 0.0,
             motion: Some(Motion::Llg),
             write: Ref::of(k),

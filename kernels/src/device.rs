@@ -85,7 +85,7 @@ pub trait Device: Send {
     /// Reads a field of one replica.
     fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64>;
 
-    /// Takes over changed parameters (not mesh, terms or regions) of one replica.
+    /// Takes over changed parameters and regions (not mesh or terms) of one replica.
     fn set_material(&mut self, replica: usize, system: &System);
 
     /// Checks a plan and gets it ready; once.

@@ -3,6 +3,7 @@
 use crate::waveform::Waveform;
 use spinloom_base::Dimension;
 use spinloom_base::constants::{GAMMA_LL, MU0};
+use std::sync::Arc;
 
 /// What one parameter is.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,28 @@ parameters! {
     ThetaSh, "theta_SH", 1, NONE, "1", [0.0; 3], None, "Spin Hall angle (damping-like efficiency)";
     BetaFl, "beta_FL", 1, NONE, "1", [0.0; 3], None, "Field-like over damping-like spin-orbit torque (b_j = beta a_j)";
     FreeLayerThickness, "FreeLayerThickness", 1, LENGTH, "m", [0.0; 3], Some(0.0), "Thickness that takes up the spin current; 0 means the mesh height";
+    Dbulk, "Dbulk", 1, SURFACE_ENERGY, "J/m^2", [0.0; 3], None, "Bulk Dzyaloshinskii-Moriya strength";
+    Kc1, "Kc1", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "First cubic anisotropy constant";
+    Kc2, "Kc2", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "Second cubic anisotropy constant";
+    Kc3, "Kc3", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "Third cubic anisotropy constant";
+    AnisC1, "anisC1", 3, NONE, "1", [1.0, 0.0, 0.0], None, "First cubic anisotropy axis";
+    AnisC2, "anisC2", 3, NONE, "1", [0.0, 1.0, 0.0], None, "Second cubic anisotropy axis; the third is their cross product";
+    B1, "B1", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "First magneto-elastic coupling constant";
+    B2, "B2", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "Second magneto-elastic coupling constant";
+    Exx, "exx", 1, NONE, "1", [0.0; 3], None, "Strain xx";
+    Eyy, "eyy", 1, NONE, "1", [0.0; 3], None, "Strain yy";
+    Ezz, "ezz", 1, NONE, "1", [0.0; 3], None, "Strain zz";
+    Exy, "exy", 1, NONE, "1", [0.0; 3], None, "Strain xy";
+    Exz, "exz", 1, NONE, "1", [0.0; 3], None, "Strain xz";
+    Eyz, "eyz", 1, NONE, "1", [0.0; 3], None, "Strain yz";
+    Pol, "Pol", 1, NONE, "1", [0.0; 3], None, "Spin polarisation of the current J through the magnet; 0 where J flows beside it";
+    Xi, "xi", 1, NONE, "1", [0.0; 3], None, "Non-adiabaticity of the spin-transfer torque";
+    FixedLayer, "FixedLayer", 3, NONE, "1", [0.0; 3], None, "Magnetisation of the layer that polarises a current along z";
+    FixedLayerBottom, "FixedLayerBottom", 1, NONE, "1", [0.0; 3], None, "1 if that layer lies below the magnet, 0 if above";
+    Lambda, "Lambda", 1, NONE, "1", [1.0, 0.0, 0.0], None, "Slonczewski asymmetry";
+    EpsilonPrime, "EpsilonPrime", 1, NONE, "1", [0.0; 3], None, "Field-like spin-transfer efficiency";
+    FrozenSpins, "frozenspins", 1, NONE, "1", [0.0; 3], None, "1 where the magnetisation does not move";
+    NoDemagSpins, "NoDemagSpins", 1, NONE, "1", [0.0; 3], None, "1 where spins neither make nor feel the demagnetising field";
     GammaLl, "GammaLL", 1, GYROMAGNETIC, "rad/(T s)", [GAMMA_LL, 0.0, 0.0], Some(0.0), "Gyromagnetic ratio";
 }
 
@@ -90,6 +113,11 @@ impl Values {
         self.0[id as usize]
     }
 
+    /// μ0 Msat (T) of a spin that takes part in demagnetisation, else 0.
+    pub fn demag_moment(&self) -> f64 {
+        if self.scalar(ParameterId::NoDemagSpins) == 0.0 { MU0 * self.scalar(ParameterId::Msat) } else { 0.0 }
+    }
+
     /// Sets all components; scalars use the first.
     pub fn set(&mut self, id: ParameterId, value: [f64; 3]) {
         self.0[id as usize] = value;
@@ -101,13 +129,65 @@ impl Values {
     }
 }
 
-/// The parameters of every region, and the waveforms that multiply some of them.
+/// A coupling between two regions that is not the mean of their own: `scale` · mean + `value`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// `Aex` or `Dind` (which also stands for `Dbulk`).
+    pub parameter: ParameterId,
+    /// The two regions, in any order.
+    pub regions: (u16, u16),
+    /// Factor on the mean of the two regions' own values.
+    pub scale: f64,
+    /// What is added, in the parameter's unit.
+    pub value: f64,
+}
+
+/// Values that a parameter has per cell, on top of its region's: `values` times a factor that may change in time. Only for parameters that the laws
+/// are linear in: applied field, current density, strain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mask {
+    /// Which.
+    pub parameter: ParameterId,
+    /// SI, `[component][z][y][x]`, with as many components as the parameter.
+    pub values: Arc<Vec<f64>>,
+    /// The factor where no [`Drive`] sets it.
+    pub factor: f64,
+}
+
+/// What sets the values of all regions, and the factors of the masks, at a time (s).
+pub type DriveFunction = dyn Fn(f64, &mut [Values], &mut [f64]) + Send + Sync;
+
+/// Any time dependence: where parameters of single regions follow functions of their own, which no common [`Waveform`] can say.
+#[derive(Clone)]
+pub struct Drive(pub Arc<DriveFunction>);
+
+impl std::fmt::Debug for Drive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Drive")
+    }
+}
+
+impl PartialEq for Drive {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// The parameters of every region, and what moves or bends them.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Material {
     /// One set of values per region.
     pub regions: Vec<Values>,
     /// Time dependence, at most one waveform per parameter; it multiplies the value in every region.
     pub waveforms: Vec<(ParameterId, Waveform)>,
+    /// Couplings across borders of regions.
+    pub pairs: Vec<Pair>,
+    /// Whether free faces are open: exchange and DMI end there, instead of meeting the condition that DMI sets.
+    pub open_faces: bool,
+    /// Values per cell.
+    pub masks: Vec<Mask>,
+    /// Any other time dependence; overrides `regions` and the masks' factors.
+    pub drive: Option<Drive>,
 }
 
 impl Material {
@@ -123,12 +203,21 @@ impl Material {
 
     /// The same values in `count` regions.
     pub fn uniform(values: Values, count: usize) -> Self {
-        Self { regions: vec![values; count], waveforms: Vec::new() }
+        Self { regions: vec![values; count], ..Self::default() }
     }
 
-    /// Whether any region has a parameter different from zero.
+    /// Whether any region has a parameter different from zero, or some cells have.
     pub fn uses(&self, id: ParameterId) -> bool {
-        self.regions.iter().any(|r| r.vector(id) != [0.0; 3])
+        self.regions.iter().any(|r| r.vector(id) != [0.0; 3]) || self.masks.iter().any(|m| m.parameter == id)
+    }
+
+    /// The values of every region and the masks' factors at a time (s).
+    pub fn at(&self, t: f64) -> (Vec<Values>, Vec<f64>) {
+        let (mut regions, mut factors) = (self.regions.clone(), self.masks.iter().map(|m| m.factor).collect::<Vec<_>>());
+        if let Some(Drive(drive)) = &self.drive {
+            drive(t, &mut regions, &mut factors);
+        }
+        (regions, factors)
     }
 
     /// Sets a parameter in every region.

@@ -61,6 +61,8 @@ pub struct Cells {
     pub convolved: Option<Ref>,
     /// The normals, where a term reads them.
     pub noise: Option<Ref>,
+    /// The user's field, where a term reads it.
+    pub custom: Option<Ref>,
     /// Waveforms are taken at t + time · dt.
     pub time: f64,
     /// Turns the field (T) into a rate (1/s); without it the field itself is written.
@@ -111,6 +113,15 @@ pub enum Pass {
     Convolve {
         /// m.
         read: Ref,
+        /// B (T).
+        write: Ref,
+    },
+    /// Computes the user's field ([`crate::System::custom`]) at t + time · dt.
+    Custom {
+        /// m.
+        read: Ref,
+        /// In steps.
+        time: f64,
         /// B (T).
         write: Ref,
     },
@@ -185,6 +196,7 @@ impl Pass {
                 2.0 * (1.0 + 2.0) + middle
             }
             Pass::Sample { .. } | Pass::Control(_) => 0.0,
+            Pass::Custom { .. } => 2.0,
             Pass::Extrapolate { .. } => 4.0,
             Pass::Cells(c) => {
                 let combined = |c: &Combine| 2.0 + c.weights.iter().filter(|w| w.1 != 0.0).count() as f64;
@@ -204,6 +216,7 @@ impl Pass {
         match self {
             Pass::Noise(_) => "noise".into(),
             Pass::Convolve { .. } => "convolution".into(),
+            Pass::Custom { .. } => "custom field".into(),
             Pass::Sample { .. } => "sample of the demagnetising field".into(),
             Pass::Extrapolate { .. } => "extrapolation".into(),
             Pass::Cells(c) => {

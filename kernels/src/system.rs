@@ -4,6 +4,8 @@ use crate::material::{Material, ParameterId};
 use crate::mesh::Mesh;
 use crate::region::RegionMap;
 use crate::terms::Term;
+use crate::terms::custom::CustomField;
+use crate::terms::demag::tensor::DemagKernel;
 
 /// What one member of an ensemble has of its own. Members share mesh and terms.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,19 +31,32 @@ pub struct System {
     pub replicas: Vec<Replica>,
     /// Seed of the thermal noise.
     pub seed: u64,
+    /// How the demagnetising tensor is computed.
+    pub demag: DemagKernel,
+    /// A field that the user defines, where [`Term::Custom`] is active.
+    pub custom: Option<CustomField>,
 }
 
 impl System {
     /// One replica of one material; the terms are those whose parameters are not zero, and demagnetisation.
     pub fn new(mesh: Mesh, regions: RegionMap, material: Material) -> Self {
-        let mut system = Self { mesh, regions, terms: Vec::new(), replicas: vec![Replica { material, regions: None, id: 0 }], seed: 0 };
+        let mut system = Self {
+            mesh,
+            regions,
+            terms: Vec::new(),
+            replicas: vec![Replica { material, regions: None, id: 0 }],
+            seed: 0,
+            demag: DemagKernel::default(),
+            custom: None,
+        };
         system.terms = system.terms_in_use();
         system
     }
 
     /// The terms that some replica's parameters call for, in the order of the list; demagnetisation always.
     pub fn terms_in_use(&self) -> Vec<Term> {
-        Term::ALL.iter().copied().filter(|t| self.replicas.iter().any(|r| t.in_use(&r.material))).collect()
+        let asked = |t: &Term| *t != Term::Custom || self.custom.is_some();
+        Term::ALL.iter().copied().filter(|t| asked(t) && self.replicas.iter().any(|r| t.in_use(&r.material))).collect()
     }
 
     /// The parameters that active terms follow in time, each once.
@@ -60,6 +75,20 @@ impl System {
         let followed = self.followed();
         let mut all = self.replicas.iter().flat_map(|r| &r.material.waveforms);
         all.find(|(p, _)| !followed.contains(p)).map(|(p, _)| format!("no active term follows a waveform of {}", p.info().name))
+    }
+
+    /// What no device can do with this system, in words, if there is something.
+    pub fn impossible(&self) -> Option<String> {
+        let both = self.terms.contains(&Term::InterfacialDmi) && self.terms.contains(&Term::BulkDmi);
+        let both =
+            both.then(|| "Dind and Dbulk together: the boundary condition of one of them must be chosen; set one to zero".to_string());
+        both.or_else(|| self.unfollowed())
+    }
+
+    /// Along how many axes cells have neighbours or ghosts that matter: a single layer has none along z, but for bulk DMI, whose boundary condition
+    /// turns m there.
+    pub fn axes(&self) -> usize {
+        if self.mesh.n[2] > 1 || self.terms.contains(&Term::BulkDmi) { 3 } else { 2 }
     }
 
     /// The regions of a replica.

@@ -216,6 +216,7 @@ fn measure(
                     terms: (0..system.terms.len()).collect(),
                     convolved: Some(Ref::of(b)),
                     noise: None,
+                    custom: None,
                     time: 0.0,
                     motion: Some(Motion::Llg),
                     write: Ref::of(rate),

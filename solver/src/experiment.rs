@@ -9,7 +9,7 @@ use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, units};
-use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, Replica, System, Term, Values, Waveform};
+use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, System, Term, Values, Waveform};
 
 /// A whole experiment, ready to run.
 #[derive(Clone, Debug)]
@@ -330,7 +330,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             waveforms.push((id, wave));
         }
     }
-    let mut material = Material { regions, waveforms: Vec::new() };
+    let mut material = Material { regions, ..Material::default() };
     for (id, wave) in waveforms {
         material.set_waveform(id, wave);
     }
@@ -395,8 +395,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     read_phases(protocol_node?, &context, &[], &mut phases, problems)?;
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
 
-    let mut system =
-        System { mesh, regions: map, terms: Vec::new(), replicas: vec![Replica { material, regions: None, id: 0 }], seed: seed? as u64 };
+    let mut system = System { terms: Vec::new(), seed: seed? as u64, ..System::new(mesh, map, material) };
     if demag? {
         system.terms.push(Term::Demag);
     }
@@ -509,7 +508,7 @@ fn read_regions(
         }
     }
     let count = names.len() + 1;
-    Some((names, RegionMap { cells, count }))
+    Some((names, RegionMap::new(cells, count)))
 }
 
 /// One parameter: `15 pJ/m`, `[0, 0, 0.1 T]`, or `{value: …, wave: {…}}`.

@@ -85,6 +85,8 @@ struct Buffers {
     /// Samples of the demagnetising field, where it is extrapolated.
     ring: Option<[Buffer; 3]>,
     noise: Buffer,
+    /// The user's field, where there is one.
+    custom: Option<Buffer>,
     field: Buffer,
 }
 
@@ -158,6 +160,7 @@ impl Simulation {
                 None
             },
             noise: allocate("normals", 1)?,
+            custom: if system.terms.contains(&Term::Custom) { Some(allocate("B_custom", 1)?) } else { None },
             field: allocate("field", 1)?,
         };
         let all: Vec<usize> = (0..system.terms.len()).collect();
@@ -369,12 +372,13 @@ impl Simulation {
         let plan = match self.fields.iter().find(|(p, _)| *p == positions) {
             Some((_, plan)) => *plan,
             None => {
-                let mut passes = prepare_passes(&self.system, &self.buffers, &positions, Ref::of(self.buffers.m), false);
+                let mut passes = prepare_passes(&self.system, &self.buffers, &positions, Ref::of(self.buffers.m), 0.0, false);
                 passes.push(Pass::Cells(Cells {
                     read: Ref::of(self.buffers.m),
                     terms: positions.clone(),
                     convolved: Some(Ref::of(self.buffers.demag)),
                     noise: Some(Ref::of(self.buffers.noise)),
+                    custom: self.buffers.custom.map(Ref::of),
                     time: 0.0,
                     motion: None,
                     write: Ref::of(self.buffers.field),
@@ -567,7 +571,7 @@ fn reuses(tableau: &Tableau, noisy: bool, b: &Buffers) -> bool {
 }
 
 /// Passes that make what these terms read besides m.
-fn prepare_passes(system: &System, b: &Buffers, terms: &[usize], read: Ref, draw: bool) -> Vec<Pass> {
+fn prepare_passes(system: &System, b: &Buffers, terms: &[usize], read: Ref, time: f64, draw: bool) -> Vec<Pass> {
     let reads = |extra: Extra| terms.iter().any(|t| system.terms[*t].extra() == extra);
     let mut passes = Vec::new();
     if draw && reads(Extra::Noise) {
@@ -576,7 +580,13 @@ fn prepare_passes(system: &System, b: &Buffers, terms: &[usize], read: Ref, draw
     if reads(Extra::Demag) {
         passes.push(Pass::Convolve { read, write: Ref::of(b.demag) });
     }
+    passes.extend(custom_pass(system, b, terms, read, time));
     passes
+}
+
+fn custom_pass(system: &System, b: &Buffers, terms: &[usize], read: Ref, time: f64) -> Option<Pass> {
+    let reads = terms.iter().any(|t| system.terms[*t].extra() == Extra::Custom);
+    b.custom.filter(|_| reads).map(|buffer| Pass::Custom { read, time, write: Ref::of(buffer) })
 }
 
 fn cells(b: &Buffers, read: Ref, terms: &[usize], time: f64, motion: Motion, write: Ref) -> Cells {
@@ -585,6 +595,7 @@ fn cells(b: &Buffers, read: Ref, terms: &[usize], time: f64, motion: Motion, wri
         terms: terms.to_vec(),
         convolved: Some(Ref::of(b.demag)),
         noise: Some(Ref::of(b.noise)),
+        custom: b.custom.map(Ref::of),
         time,
         motion: Some(motion),
         write,
@@ -596,7 +607,7 @@ fn cells(b: &Buffers, read: Ref, terms: &[usize], time: f64, motion: Motion, wri
 
 /// The rate at the present state, into the slot of the state.
 fn start_plan(system: &System, b: &Buffers, terms: &[usize], motion: Motion) -> Plan {
-    let mut passes = prepare_passes(system, b, terms, Ref::of(b.m), false);
+    let mut passes = prepare_passes(system, b, terms, Ref::of(b.m), 0.0, false);
     passes.push(Pass::Cells(Cells { measure: true, ..cells(b, Ref::of(b.m), terms, 0.0, motion, Ref::of(b.first)) }));
     Plan { name: "first rate".into(), passes }
 }
@@ -617,7 +628,7 @@ fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], m
     };
     let weights = |w: &[f64]| w.iter().enumerate().map(|(j, w)| (rate(j), *w)).collect::<Vec<_>>();
     let mut passes = vec![Pass::Control(Rule::Begin)];
-    passes.extend(prepare_passes(system, b, terms, Ref::of(b.m), true).into_iter().filter(|p| matches!(p, Pass::Noise(_))));
+    passes.extend(prepare_passes(system, b, terms, Ref::of(b.m), 0.0, true).into_iter().filter(|p| matches!(p, Pass::Noise(_))));
     passes.extend(ring.map(|ring| Pass::Sample { read: Ref::of(b.m), ring, predicted: Ref::of(b.demag) }));
     for i in 0..stages {
         let last = i + 1 == stages;
@@ -634,8 +645,11 @@ fn step_plan(system: &System, b: &Buffers, tableau: &Tableau, terms: &[usize], m
             continue;
         }
         match ring {
-            Some(ring) => passes.push(Pass::Extrapolate { ring, time: tableau.c[i], write: Ref::of(b.demag) }),
-            None => passes.extend(prepare_passes(system, b, terms, stage_m(i), false)),
+            Some(ring) => {
+                passes.push(Pass::Extrapolate { ring, time: tableau.c[i], write: Ref::of(b.demag) });
+                passes.extend(custom_pass(system, b, terms, stage_m(i), tableau.c[i]));
+            }
+            None => passes.extend(prepare_passes(system, b, terms, stage_m(i), tableau.c[i], false)),
         }
         let write = if last && reuse { Ref::next(b.first) } else { rate(i) };
         let error = (last && !fixed).then(|| {
@@ -661,7 +675,7 @@ fn minimise_plan(system: &System, b: &Buffers, terms: &[usize]) -> Plan {
     let (m, next) = (Ref::of(b.m), Ref::next(b.m));
     let (k, k_next) = (Ref::of(b.first), Ref::next(b.first));
     let mut passes = vec![Pass::Rotate { read: m, rate: k, out: next }];
-    passes.extend(prepare_passes(system, b, terms, next, false));
+    passes.extend(prepare_passes(system, b, terms, next, 0.0, false));
     passes.push(Pass::Cells(Cells { measure: true, ..cells(b, next, terms, 0.0, Motion::Damping, k_next) }));
     passes.push(Pass::Reduce(vec![
         Dot { a: (next, m), b: (next, m), into: 0 },

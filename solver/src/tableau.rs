@@ -125,8 +125,60 @@ pub const RKF45: Tableau = Tableau {
     imaginary_limit: 3.57,
 };
 
+/// Euler's method. Its error estimate is the whole step, so that |Δm| ≤ `MaxErr`.
+pub const EULER: Tableau = Tableau {
+    name: "euler",
+    reference: "Euler, Institutiones calculi integralis (1768)",
+    c: &[0.0],
+    a: &[&[]],
+    b: &[1.0],
+    e: &[1.0],
+    order: 1,
+    control_order: 0,
+    fsal: false,
+    imaginary_limit: 0.0,
+};
+
+/// The implicit midpoint rule m' = m + dt f((m + m')/2), by five rounds of fixed-point iteration from an Euler step; for fixed steps. The error
+/// estimate is the last round's change.
+pub const MIDPOINT: Tableau = Tableau {
+    name: "midpoint",
+    reference: "d'Aquino, Serpico and Miano, J. Comput. Phys. 209, 730 (2005), eq. 22",
+    c: &[0.0, 0.5, 0.5, 0.5, 0.5, 0.5],
+    a: &[&[], &[0.5], &[0.0, 0.5], &[0.0, 0.0, 0.5], &[0.0, 0.0, 0.0, 0.5], &[0.0, 0.0, 0.0, 0.0, 0.5]],
+    b: &[0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+    e: &[0.0, 0.0, 0.0, 0.0, -1.0, 1.0],
+    order: 2,
+    control_order: 2,
+    fsal: false,
+    imaginary_limit: 0.0,
+};
+
+/// Fehlberg 5(6), the sixth-order result.
+pub const RK56: Tableau = Tableau {
+    name: "rk56",
+    reference: "Fehlberg, NASA TR R-287 (1968), table II; Computing 4, 93 (1969)",
+    c: &[0.0, 1.0 / 6.0, 4.0 / 15.0, 2.0 / 3.0, 0.8, 1.0, 0.0, 1.0],
+    a: &[
+        &[],
+        &[1.0 / 6.0],
+        &[4.0 / 75.0, 16.0 / 75.0],
+        &[5.0 / 6.0, -8.0 / 3.0, 2.5],
+        &[-1.6, 144.0 / 25.0, -4.0, 16.0 / 25.0],
+        &[361.0 / 320.0, -3.6, 407.0 / 128.0, -11.0 / 80.0, 55.0 / 128.0],
+        &[-11.0 / 640.0, 0.0, 11.0 / 256.0, -11.0 / 160.0, 11.0 / 256.0, 0.0],
+        &[93.0 / 640.0, -3.6, 803.0 / 256.0, -11.0 / 160.0, 99.0 / 256.0, 0.0, 1.0],
+    ],
+    b: &[7.0 / 1408.0, 0.0, 1125.0 / 2816.0, 9.0 / 32.0, 125.0 / 768.0, 0.0, 5.0 / 66.0, 5.0 / 66.0],
+    e: &[5.0 / 66.0, 0.0, 0.0, 0.0, 0.0, 5.0 / 66.0, -5.0 / 66.0, -5.0 / 66.0],
+    order: 6,
+    control_order: 5,
+    fsal: false,
+    imaginary_limit: 1.2,
+};
+
 /// Every method, by rising order.
-pub const ALL: &[&Tableau] = &[&HEUN, &RK23, &RK4, &RK45, &RKF45];
+pub const ALL: &[&Tableau] = &[&EULER, &MIDPOINT, &HEUN, &RK23, &RK4, &RK45, &RKF45, &RK56];
 
 /// The method of that name.
 pub fn by_name(name: &str) -> Option<&'static Tableau> {
@@ -141,12 +193,13 @@ mod tests {
     fn every_table_is_consistent() {
         for t in ALL {
             let sum = |v: &[f64]| v.iter().sum::<f64>();
-            assert!((sum(t.b) - 1.0).abs() < 1e-14 && sum(t.e).abs() < 1e-14, "{}", t.name);
+            let error = if t.order == 1 { 1.0 } else { 0.0 };
+            assert!((sum(t.b) - 1.0).abs() < 1e-14 && (sum(t.e) - error).abs() < 1e-14, "{}", t.name);
             for (row, c) in t.a.iter().zip(t.c) {
                 assert!((sum(row) - c).abs() < 1e-14, "{}", t.name);
             }
             // Second-order condition Σ b c = 1/2.
-            assert!((t.b.iter().zip(t.c).map(|(b, c)| b * c).sum::<f64>() - 0.5).abs() < 1e-14, "{}", t.name);
+            assert!(t.order == 1 || (t.b.iter().zip(t.c).map(|(b, c)| b * c).sum::<f64>() - 0.5).abs() < 1e-14, "{}", t.name);
             assert!(!t.fsal || t.a.last().unwrap()[..] == t.b[..t.b.len() - 1], "{}", t.name);
         }
     }

@@ -3,7 +3,7 @@
 use super::convolution::Moment;
 use super::parallel::Shared;
 use super::rows::{BLOCK, Block, Rows};
-use super::tables::{Instant, Tables};
+use super::tables::{Added, Instant, Tables};
 use super::{Cpu, Regions};
 use crate::mesh::Mesh;
 use crate::plan::{Cells, Ref};
@@ -44,6 +44,7 @@ pub struct View<'a, T: Real> {
     pub buffers: Vec<[Shared<T>; 2]>,
     pub slot: usize,
     pub tables: &'a Tables<T>,
+    pub added: &'a [Added<T>],
     pub regions: &'a Regions,
     pub now: Instant,
 }
@@ -52,6 +53,12 @@ impl<T: Real> View<'_, T> {
     fn shared(&self, r: Ref) -> Shared<T> {
         let pair = &self.buffers[r.buffer.0];
         if pair[1].is_empty() { pair[0] } else { pair[self.slot ^ usize::from(r.other)] }
+    }
+
+    /// What the masks add to a coefficient in a cell.
+    fn added_at(&self, term: usize, coefficient: usize, cell: usize) -> T {
+        let parts = self.added.iter().filter(|a| (a.term, a.coefficient) == (term, coefficient));
+        parts.fold(T::ZERO, |sum, a| sum + a.values[cell] * T::of(self.now.masks[a.mask]))
     }
 
     /// Three rows of a field.
@@ -159,7 +166,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
     let (z, y) = (row / ny, row % ny);
     let map = &view.regions.map.cells;
     let regions = &map[from..from + n];
-    let axes = if nz > 1 { 3 } else { 2 };
+    let axes = cpu.axes;
     // SAFETY: nobody writes the field that is read.
     let m = unsafe { view.rows(pass.read, cells, from, n) };
     let linked = pass.terms.iter().any(|t| !view.tables.terms[*t].links.is_empty());
@@ -180,7 +187,8 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
     if linked {
         // SAFETY: as above.
         let whole = unsafe { view.rows(pass.read, cells, row * nx, nx) };
-        let slope = |axis: usize, i: usize| if axis < 2 { view.tables.ghost[axis].at(regions[i], &view.now) } else { T::ZERO };
+        let slope = |axis: usize, i: usize| view.tables.ghost[axis].at(regions[i], &view.now);
+        let bulk = view.tables.bulk;
         let own = |i: usize| [m[0][i], m[1][i], m[2][i]];
         for c in 0..3 {
             s.line[c][1..=n].copy_from_slice(m[c]);
@@ -189,7 +197,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
             let sign = if end == 0 { -T::ONE } else { T::ONE };
             let value = match ends[end] {
                 Some(x) => [whole[0][x], whole[1][x], whole[2][x]],
-                None => ghost(own(inner), slope(0, inner), 0, sign),
+                None => ghost(own(inner), slope(0, inner), 0, sign, bulk),
             };
             for c in 0..3 {
                 s.line[c][at] = value[c];
@@ -211,7 +219,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
                                     let other = unsafe { view.rows(pass.read, cells, r, nx) };
                                     [other[0][x], other[1][x], other[2][x]]
                                 }
-                                None => ghost(own(i), slope(axis, i), axis, sign),
+                                None => ghost(own(i), slope(axis, i), axis, sign, bulk),
                             };
                             for c in 0..3 {
                                 s.neighbours[face][c][i] = value[c];
@@ -234,7 +242,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
                     };
                     let value = match x.filter(|x| map[row * nx + x] != RegionMap::VACUUM) {
                         Some(x) => [whole[0][x], whole[1][x], whole[2][x]],
-                        None => ghost(own(i), slope(0, i), 0, sign),
+                        None => ghost(own(i), slope(0, i), 0, sign, bulk),
                     };
                     for c in 0..3 {
                         s.neighbours[usize::from(forward)][c][i] = value[c];
@@ -284,8 +292,15 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
             }
         }
         let mut rows: [&[T]; MAX_COEFFICIENTS] = [&[]; MAX_COEFFICIENTS];
-        for ((row, column), scratch) in rows.iter_mut().zip(&tables.coefficients).zip(coefficients.iter_mut()) {
-            *row = column.row(regions, &view.now, scratch);
+        for (k, ((row, column), scratch)) in rows.iter_mut().zip(&tables.coefficients).zip(coefficients.iter_mut()).enumerate() {
+            if view.added.iter().any(|a| (a.term, a.coefficient) == (t, k)) {
+                for (i, s) in scratch.iter_mut().enumerate().take(n) {
+                    *s = column.at(regions[i], &view.now) + view.added_at(t, k, from + i);
+                }
+                *row = &scratch[..n];
+            } else {
+                *row = column.row(regions, &view.now, scratch);
+            }
         }
         let extra = match cpu.terms[t].extra() {
             Extra::None => m,
@@ -293,6 +308,8 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
             Extra::Demag => unsafe { view.rows(pass.convolved.expect("the plan convolves"), cells, from, n) },
             // SAFETY: as above.
             Extra::Noise => unsafe { view.rows(pass.noise.expect("the plan draws noise"), cells, from, n) },
+            // SAFETY: as above.
+            Extra::Custom => unsafe { view.rows(pass.custom.expect("the plan computes it"), cells, from, n) },
         };
         let block = Block { n, m, neighbours, links: link_rows, coefficients: rows, extra };
         // SAFETY: the instruction set was detected, and every slice that the law reads has n elements.
@@ -324,9 +341,13 @@ fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usi
             };
             let i = mesh.index(x, y, z);
             let m = value(pass.read, i);
+            let mut c = [T::ZERO; MAX_COEFFICIENTS];
+            for (k, (c, column)) in c.iter_mut().zip(&tables.coefficients).enumerate() {
+                *c = column.at(map[i], &view.now) + view.added_at(term, k, i);
+            }
             let mut accumulator = [T::ZERO; 3];
             if L::LINKED {
-                for axis in 0..if mesh.n[2] > 1 { 3 } else { 2 } {
+                for axis in 0..cpu.axes {
                     for (forward, sign) in [(false, -T::ONE), (true, T::ONE)] {
                         let mut other = [x, y, z];
                         let neighbour = mesh.neighbour(axis, other[axis], forward).map(|j| {
@@ -336,22 +357,19 @@ fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usi
                         let (mj, region) = match neighbour.filter(|j| map[*j] != RegionMap::VACUUM) {
                             Some(j) => (value(pass.read, j), map[j]),
                             None => {
-                                let slope = if axis < 2 { view.tables.ghost[axis].at(map[i], &view.now) } else { T::ZERO };
-                                (ghost(m, slope, axis, sign), RegionMap::VACUUM)
+                                let slope = view.tables.ghost[axis].at(map[i], &view.now);
+                                (ghost(m, slope, axis, sign, view.tables.bulk), RegionMap::VACUUM)
                             }
                         };
-                        accumulator = L::gather(m, mj, tables.links[axis].at(map[i], region), axis, sign, accumulator);
+                        accumulator = L::gather(m, mj, tables.links[axis].at(map[i], region), axis, sign, accumulator, &c);
                     }
                 }
-            }
-            let mut c = [T::ZERO; MAX_COEFFICIENTS];
-            for (c, column) in c.iter_mut().zip(&tables.coefficients) {
-                *c = column.at(map[i], &view.now);
             }
             let extra = match L::EXTRA {
                 Extra::None => [T::ZERO; 3],
                 Extra::Demag => value(pass.convolved.expect("the plan convolves"), i),
                 Extra::Noise => value(pass.noise.expect("the plan draws noise"), i),
+                Extra::Custom => value(pass.custom.expect("the plan computes it"), i),
             };
             L::finish(m, accumulator, &c, extra)
         }

@@ -10,7 +10,7 @@ use super::isa::Isa;
 use super::parallel::{Shared, each};
 use crate::mesh::Mesh;
 use crate::real::Real;
-use crate::terms::demag::tensor::Tensor;
+use crate::terms::demag::tensor::{DemagKernel, Tensor};
 use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ pub struct Columns<T: Real> {
 
 impl<T: Real> Convolution<T> {
     /// Plans the mesh: sizes, transforms, kernel.
-    pub fn new(mesh: &Mesh, isa: Isa) -> Self {
+    pub fn new(mesh: &Mesh, kernel_of: DemagKernel, isa: Isa) -> Self {
         let n = mesh.n;
         // An open axis needs 2n − 1 circular offsets; a periodic one exactly its own length. A single open layer needs no
         // transform at all. Real transforms along x want an even length.
@@ -93,7 +93,7 @@ impl<T: Real> Convolution<T> {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => product_avx512::<T> as _,
         };
-        let tensor = Tensor::new(mesh, padded);
+        let tensor = Tensor::of(kernel_of, mesh, padded);
         let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
         Self {
             n,

@@ -18,17 +18,17 @@ use crate::plan::{Buffer, Dot, Pass, Plan, Ref, Rule};
 use crate::real::Real;
 use crate::region::RegionMap;
 use crate::system::System;
+use crate::terms::custom::CustomField;
 use crate::terms::demag::tensor::Tensor;
 use crate::waveform::Waveform;
-use crate::{Mesh, ParameterId, Term};
+use crate::{Material, Mesh, Term, Values};
 use convolution::{Columns, Convolution, Moment, Spectrum};
 use isa::Isa;
 use parallel::{Shared, each};
 use rayon::prelude::*;
 use rows::{LawFn, Loops, law_fn};
-use spinloom_base::constants::MU0;
 use std::sync::{Arc, Mutex};
-use tables::{Instant, Tables};
+use tables::{Added, Instant, Tables};
 
 /// Cells above which one replica is worth sharing out: a hand-off costs about as much as a few thousand cells.
 const WORTH_SHARING: usize = 20_000;
@@ -36,7 +36,7 @@ const WORTH_SHARING: usize = 20_000;
 enum Convolver<T: Real> {
     None,
     Transform(Convolution<T>),
-    Direct(Tensor),
+    Direct(Arc<Tensor>),
 }
 
 /// A buffer and its slot.
@@ -47,7 +47,11 @@ struct Member<T: Real> {
     /// `[buffer][slot]`, each `[component][z][y][x]`.
     buffers: Vec<[Vec<T>; 2]>,
     control: Control,
+    material: Material,
+    /// The values that `tables` hold.
+    values: Vec<Values>,
     tables: Tables<T>,
+    added: Vec<Added<T>>,
     moment: Moment<T>,
     waves: Vec<Waveform>,
     regions: Arc<Regions>,
@@ -91,6 +95,9 @@ pub struct Cpu<T: Real> {
     name: String,
     mesh: Mesh,
     terms: Vec<Term>,
+    /// Along how many axes there are neighbours, or ghosts.
+    axes: usize,
+    custom: Option<CustomField>,
     seed: u64,
     isa: Isa,
     reference: bool,
@@ -137,17 +144,19 @@ impl<T: Real> Cpu<T> {
                 )));
             }
         }
-        if let Some(what) = system.unfollowed() {
+        if let Some(what) = system.impossible() {
             return Err(unsupported(what));
         }
         let threads = if reference { 1 } else { rayon::current_num_threads() };
         let across = system.replicas.len() >= threads || mesh.cells() < WORTH_SHARING;
         let convolver = match system.terms.contains(&Term::Demag) {
             false => Convolver::None,
-            true if reference => {
-                Convolver::Direct(Tensor::new(&mesh, std::array::from_fn(|a| if mesh.pbc[a] > 0 { mesh.n[a] } else { 2 * mesh.n[a] })))
-            }
-            true => Convolver::Transform(Convolution::new(&mesh, isa)),
+            true if reference => Convolver::Direct(Tensor::of(
+                system.demag,
+                &mesh,
+                std::array::from_fn(|a| if mesh.pbc[a] > 0 { mesh.n[a] } else { 2 * mesh.n[a] }),
+            )),
+            true => Convolver::Transform(Convolution::new(&mesh, system.demag, isa)),
         };
         let shared = Arc::new(Regions::new(&mesh, &system.regions));
         let members = system
@@ -155,12 +164,16 @@ impl<T: Real> Cpu<T> {
             .iter()
             .map(|r| {
                 let regions = r.regions.as_ref().map_or(shared.clone(), |map| Arc::new(Regions::new(&mesh, map)));
+                let values = r.material.at(0.0).0;
                 Member {
                     buffers: Vec::new(),
                     control: Control::new(),
-                    tables: Tables::new(&mesh, &system.terms, &r.material),
-                    moment: moment(&regions.map, r),
+                    tables: Tables::new(&mesh, &system.terms, &r.material, &values),
+                    added: tables::added(&mesh, &system.terms, &r.material, &regions.map),
+                    moment: moment(&regions.map, &values),
                     waves: r.material.waveforms.iter().map(|(_, w)| w.clone()).collect(),
+                    material: r.material.clone(),
+                    values,
                     regions,
                     id: r.id,
                 }
@@ -176,11 +189,13 @@ impl<T: Real> Cpu<T> {
                 Mutex::new(Scratch { columns, spectrum, blocks: (0..parallel_columns).map(|_| Default::default()).collect() })
             })
             .collect();
-        let axes = if mesh.n[2] > 1 { 3 } else { 2 };
+        let axes = system.axes();
         Ok(Self {
             name: name.into(),
             mesh,
             terms: system.terms.clone(),
+            axes,
+            custom: system.custom.clone(),
             seed: system.seed,
             isa,
             reference,
@@ -245,12 +260,22 @@ impl<T: Real> Cpu<T> {
                 let t = member.control.t + time * member.control.dt_now;
                 self.extrapolate(member, ring.map(place), t, place(*write));
             }
+            Pass::Custom { read, time, write } => {
+                let Some(CustomField(field)) = &self.custom else { return };
+                let ((rb, rs), (wb, ws)) = (place(*read), place(*write));
+                let m: Vec<f64> = member.buffers[rb][rs].iter().map(|v| v.wide()).collect();
+                let mut b = vec![0.0; m.len()];
+                field(stage_time(member, *time), &m, &mut b);
+                member.buffers[wb][ws].iter_mut().zip(b).for_each(|(t, v)| *t = T::of(v));
+            }
             Pass::Cells(pass) => {
-                let now = Instant { waves: waves(member, pass.time), dt: member.control.dt_now };
+                let masks = self.drive(member, pass.time);
+                let now = Instant { waves: waves(member, pass.time), masks, dt: member.control.dt_now };
                 let view = cells::View {
                     buffers: member.buffers.iter_mut().map(|b| b.each_mut().map(|v| Shared::new(v))).collect(),
                     slot,
                     tables: &member.tables,
+                    added: &member.added,
                     regions: &member.regions,
                     now,
                 };
@@ -335,7 +360,14 @@ impl<T: Real> Cpu<T> {
             Pass::Control(rule) => {
                 let control = &mut member.control;
                 match rule {
-                    Rule::Begin => control.begin(),
+                    Rule::Begin => {
+                        control.begin();
+                        // The moment that demagnetises is taken once a step.
+                        if member.material.drive.is_some() {
+                            self.drive(member, 0.0);
+                            member.moment = moment(&member.regions.map, &member.values);
+                        }
+                    }
                     Rule::End { order } => control.end(*order),
                     Rule::Descent => {
                         let [ss, sy, yy] = control.sums;
@@ -354,6 +386,19 @@ impl<T: Real> Cpu<T> {
                 }
             }
         }
+    }
+
+    /// Brings values that follow a [`crate::material::Drive`] to t + time · dt; returns the masks' factors.
+    fn drive(&self, member: &mut Member<T>, time: f64) -> Vec<f64> {
+        if member.material.drive.is_none() {
+            return member.material.masks.iter().map(|m| m.factor).collect();
+        }
+        let (values, factors) = member.material.at(stage_time(member, time));
+        if values != member.values {
+            member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values);
+            member.values = values;
+        }
+        factors
     }
 
     /// B (T) of μ0 Ms m.
@@ -418,20 +463,26 @@ impl Cpu<f64> {
     }
 }
 
+/// t + time · dt (s).
+fn stage_time<T: Real>(member: &Member<T>, time: f64) -> f64 {
+    if time == 1.0 { member.control.end_time() } else { member.control.t + time * member.control.dt_now }
+}
+
 fn waves<T: Real>(member: &Member<T>, time: f64) -> Vec<f64> {
     if time == 1.0 {
         return member.waves.iter().map(|w| w.before(member.control.end_time())).collect();
     }
-    let t = member.control.t + time * member.control.dt_now;
+    let t = stage_time(member, time);
     member.waves.iter().map(|w| w.at(t)).collect()
 }
 
-fn moment<T: Real>(map: &RegionMap, replica: &crate::Replica) -> Moment<T> {
-    let per_region: Vec<f64> = replica.material.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat)).collect();
-    if per_region.windows(2).all(|w| w[0] == w[1]) {
+fn moment<T: Real>(map: &RegionMap, values: &[Values]) -> Moment<T> {
+    let per_region: Vec<f64> = values.iter().map(Values::demag_moment).collect();
+    if per_region.windows(2).all(|w| w[0] == w[1]) && map.fill.is_empty() {
         Moment::Uniform(T::of(per_region[0]))
     } else {
-        Moment::Cells(map.cells.iter().map(|r| per_region.get(usize::from(*r)).map_or(T::ZERO, |m| T::of(*m))).collect())
+        let of = |(i, r): (usize, &u16)| per_region.get(usize::from(*r)).map_or(T::ZERO, |m| T::of(*m * map.filled(i)));
+        Moment::Cells(map.cells.iter().enumerate().map(of).collect())
     }
 }
 
@@ -481,8 +532,16 @@ impl<T: Real> Device for Cpu<T> {
     fn set_material(&mut self, replica: usize, system: &System) {
         let member = &mut self.members[replica];
         let source = &system.replicas[replica];
-        member.tables = Tables::new(&self.mesh, &self.terms, &source.material);
-        member.moment = moment(&member.regions.map, source);
+        if member.regions.map != *system.regions_of(replica) {
+            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica)));
+        }
+        member.values = source.material.at(member.control.t).0;
+        member.tables = Tables::new(&self.mesh, &self.terms, &source.material, &member.values);
+        member.moment = moment(&member.regions.map, &member.values);
+        if member.material.masks != source.material.masks || !source.material.masks.is_empty() {
+            member.added = tables::added(&self.mesh, &self.terms, &source.material, &member.regions.map);
+        }
+        member.material = source.material.clone();
         member.waves = source.material.waveforms.iter().map(|(_, w)| w.clone()).collect();
     }
 

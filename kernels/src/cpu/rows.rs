@@ -52,18 +52,18 @@ unsafe fn law_body<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, bx: &mu
         unsafe {
             let get = |r: &Rows<'_, T>| [*r[0].get_unchecked(i), *r[1].get_unchecked(i), *r[2].get_unchecked(i)];
             let m = get(&a.m);
+            let mut c: Coefficients<T> = [T::ZERO; MAX_COEFFICIENTS];
+            for (k, c) in c.iter_mut().enumerate().take(L::COEFFICIENTS) {
+                *c = *a.coefficients[k].get_unchecked(i);
+            }
             let mut accumulator = [T::ZERO; 3];
             if L::LINKED {
                 for axis in 0..AXES {
                     for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
                         let face = 2 * axis + side;
-                        accumulator = L::gather(m, get(&a.neighbours[face]), *a.links[face].get_unchecked(i), axis, sign, accumulator);
+                        accumulator = L::gather(m, get(&a.neighbours[face]), *a.links[face].get_unchecked(i), axis, sign, accumulator, &c);
                     }
                 }
-            }
-            let mut c: Coefficients<T> = [T::ZERO; MAX_COEFFICIENTS];
-            for (k, c) in c.iter_mut().enumerate().take(L::COEFFICIENTS) {
-                *c = *a.coefficients[k].get_unchecked(i);
             }
             let extra = if L::EXTRA == Extra::None { [T::ZERO; 3] } else { get(&a.extra) };
             let b = L::finish(m, accumulator, &c, extra);

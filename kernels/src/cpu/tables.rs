@@ -1,12 +1,12 @@
 //! Parameter tables of one replica: what the laws' coefficients are in every region, now.
 
 use super::rows::BLOCK;
-use crate::material::{Material, ParameterId, Values};
+use crate::material::{Mask, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::plan::Motion;
 use crate::real::Real;
 use crate::region::RegionMap;
-use crate::terms::{Driven, Law, MAX_COEFFICIENTS, Term, WithLaw, ghost_slope};
+use crate::terms::{Driven, FreeFace, Law, MAX_COEFFICIENTS, Term, WithLaw, ghost_slope};
 
 /// One coefficient: a value per region (and 0 for vacuum, last), and what multiplies it in time.
 pub struct Column<T> {
@@ -70,18 +70,20 @@ pub struct Links<T> {
     pub table: Vec<T>,
     regions: usize,
     uniform: Option<Vec<T>>,
+    /// Whether there is a link across a free face.
+    pub ghosts: bool,
 }
 
 impl<T: Real> Links<T> {
-    fn new(regions: usize, value: impl Fn(usize, usize) -> f64) -> Self {
+    fn new(regions: usize, ghosts: bool, value: impl Fn(usize, usize) -> f64) -> Self {
         let table: Vec<T> = (0..regions * regions).map(|i| T::of(value(i / regions, i % regions))).collect();
-        let uniform = table.windows(2).all(|w| w[0] == w[1]).then(|| vec![table[0]; BLOCK]);
-        Self { table, regions, uniform }
+        let uniform = (ghosts && table.windows(2).all(|w| w[0] == w[1])).then(|| vec![table[0]; BLOCK]);
+        Self { table, regions, uniform, ghosts }
     }
 
     /// The coefficient between two regions; a free face (vacuum beyond) counts as the cell's own material, for its ghost is.
     pub fn at(&self, own: u16, other: u16) -> T {
-        if own == RegionMap::VACUUM {
+        if own == RegionMap::VACUUM || (other == RegionMap::VACUUM && !self.ghosts) {
             return T::ZERO;
         }
         let other = if other == RegionMap::VACUUM { own } else { other };
@@ -113,6 +115,8 @@ pub struct TermTables<T> {
 pub struct Instant {
     /// The material's waveforms, in its order.
     pub waves: Vec<f64>,
+    /// Factors of the material's masks.
+    pub masks: Vec<f64>,
     /// Time step (s).
     pub dt: f64,
 }
@@ -125,21 +129,22 @@ pub struct Tables<T> {
     llg: [Column<T>; 2],
     /// The same for damping only.
     damping: [Column<T>; 2],
-    /// Ghost coefficient times cell size along x and y.
-    pub ghost: [Column<T>; 2],
+    /// Ghost coefficient times cell size along x, y and z.
+    pub ghost: [Column<T>; 3],
+    /// Whether the ghosts are those of bulk DMI.
+    pub bulk: bool,
     /// Largest γ (rad/(T s)).
     pub gamma: f64,
 }
 
 impl<T: Real> Tables<T> {
-    /// Computes every coefficient in `f64` and rounds once.
-    pub fn new(mesh: &Mesh, terms: &[Term], material: &Material) -> Self {
-        struct Make<'a, T>(&'a Mesh, &'a Material, std::marker::PhantomData<T>);
+    /// Computes every coefficient in `f64` and rounds once. `regions` are the material's values now, which may differ from those it starts with.
+    pub fn new(mesh: &Mesh, terms: &[Term], material: &Material, regions: &[Values]) -> Self {
+        struct Make<'a, T>(&'a Mesh, &'a Material, &'a [Values], std::marker::PhantomData<T>);
         impl<T: Real> WithLaw for Make<'_, T> {
             type Output = TermTables<T>;
             fn with<L: Law>(self) -> TermTables<T> {
-                let Make(mesh, material, _) = self;
-                let regions = &material.regions;
+                let Make(mesh, material, regions, _) = self;
                 let rows: Vec<[f64; MAX_COEFFICIENTS]> = regions
                     .iter()
                     .map(|v| if v.scalar(ParameterId::Msat) > 0.0 { L::coefficients(v, mesh) } else { [0.0; MAX_COEFFICIENTS] })
@@ -156,8 +161,18 @@ impl<T: Real> Tables<T> {
                     })
                     .collect();
                 let links = if L::LINKED {
+                    let mut links: Vec<f64> =
+                        (0..regions.len().pow(2)).map(|i| L::link(&regions[i / regions.len()], &regions[i % regions.len()])).collect();
+                    for pair in material.pairs.iter().filter(|p| L::PAIRED == Some(p.parameter)) {
+                        let (a, b) = (usize::from(pair.regions.0), usize::from(pair.regions.1));
+                        if a < regions.len() && b < regions.len() {
+                            let value = pair.scale * L::link(&regions[a], &regions[b]) + pair.value;
+                            (links[a * regions.len() + b], links[b * regions.len() + a]) = (value, value);
+                        }
+                    }
+                    let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
                     (0..3)
-                        .map(|axis| Links::new(regions.len(), |a, b| L::link(&regions[a], &regions[b]) * L::link_scale(mesh.cell[axis])))
+                        .map(|axis| Links::new(regions.len(), ghosts, |a, b| links[a * regions.len() + b] * L::link_scale(mesh.cell[axis])))
                         .collect()
                 } else {
                     Vec::new()
@@ -166,17 +181,19 @@ impl<T: Real> Tables<T> {
             }
         }
         let column = |f: &dyn Fn(&Values) -> f64| {
-            Column::new(material.regions.iter().map(|v| if v.scalar(ParameterId::Msat) > 0.0 { f(v) } else { 0.0 }).collect())
+            Column::new(regions.iter().map(|v| if v.scalar(ParameterId::Msat) > 0.0 { f(v) } else { 0.0 }).collect())
         };
+        let free = |v: &Values| if v.scalar(ParameterId::FrozenSpins) == 0.0 { 1.0 } else { 0.0 };
         let gilbert = |v: &Values| {
             let alpha = v.scalar(ParameterId::Alpha);
-            -v.scalar(ParameterId::GammaLl) / (1.0 + alpha * alpha)
+            -free(v) * v.scalar(ParameterId::GammaLl) / (1.0 + alpha * alpha)
         };
         Self {
-            terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, std::marker::PhantomData))).collect(),
+            terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, regions, std::marker::PhantomData))).collect(),
             llg: [column(&gilbert), column(&|v| gilbert(v) * v.scalar(ParameterId::Alpha))],
-            damping: [column(&|_| 0.0), column(&|v| -v.scalar(ParameterId::GammaLl))],
-            ghost: [column(&|v| ghost_slope(v) * mesh.cell[0]), column(&|v| ghost_slope(v) * mesh.cell[1])],
+            damping: [column(&|_| 0.0), column(&|v| -free(v) * v.scalar(ParameterId::GammaLl))],
+            ghost: [0, 1, 2].map(|axis| column(&|v| ghost_slope(v) * mesh.cell[axis])),
+            bulk: material.uses(ParameterId::Dbulk),
             gamma: material.largest_gamma(),
         }
     }
@@ -188,4 +205,50 @@ impl<T: Real> Tables<T> {
             Motion::Damping => &self.damping,
         }
     }
+}
+
+/// What a mask adds to one coefficient of one term, per unit of its factor.
+pub struct Added<T> {
+    /// Position in [`Material::masks`].
+    pub mask: usize,
+    /// Position in the system's terms.
+    pub term: usize,
+    /// Which coefficient.
+    pub coefficient: usize,
+    /// Per cell.
+    pub values: Vec<T>,
+}
+
+/// The parts of all masks. A coefficient is linear in a masked parameter: what one unit of the factor adds is its value with the mask less its
+/// value without.
+pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, map: &RegionMap) -> Vec<Added<T>> {
+    struct Of<'a>(&'a Mesh, &'a Values);
+    impl WithLaw for Of<'_> {
+        type Output = [f64; MAX_COEFFICIENTS];
+        fn with<L: Law>(self) -> Self::Output {
+            L::coefficients(self.1, self.0)
+        }
+    }
+    let mut list = Vec::new();
+    for (mask, Mask { parameter, values, .. }) in material.masks.iter().enumerate() {
+        for (term, law) in terms.iter().enumerate().filter(|(_, t)| t.follows().contains(parameter)) {
+            let mut parts: Vec<Vec<T>> = vec![vec![T::ZERO; mesh.cells()]; MAX_COEFFICIENTS];
+            for (i, region) in map.cells.iter().enumerate() {
+                let Some(own) = material.regions.get(usize::from(*region)).filter(|v| v.scalar(ParameterId::Msat) > 0.0) else { continue };
+                let mut v = own.clone();
+                v.set(*parameter, [0.0; 3]);
+                let without = law.with(Of(mesh, &v));
+                let components = parameter.info().components;
+                v.set(*parameter, std::array::from_fn(|c| if c < components { values[c * mesh.cells() + i] } else { 0.0 }));
+                let with = law.with(Of(mesh, &v));
+                for (part, (a, b)) in parts.iter_mut().zip(with.iter().zip(without)) {
+                    part[i] = T::of(a - b);
+                }
+            }
+            for (coefficient, values) in parts.into_iter().enumerate().filter(|(_, v)| v.iter().any(|v| *v != T::ZERO)) {
+                list.push(Added { mask, term, coefficient, values });
+            }
+        }
+    }
+    list
 }

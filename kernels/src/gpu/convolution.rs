@@ -10,7 +10,7 @@ use super::text::Names;
 use crate::cpu::convolution::octant;
 use crate::cpu::isa::Isa;
 use crate::mesh::Mesh;
-use crate::terms::demag::tensor::Tensor;
+use crate::terms::demag::tensor::{DemagKernel, Tensor};
 use spinloom_gpu::{Binding, Element, Kernel, Limits, Precision};
 use std::fmt::Write;
 
@@ -111,7 +111,7 @@ impl Convolution {
     ///
     /// # Errors
     /// In words, what the device cannot do.
-    pub fn new(mesh: &Mesh, limits: &Limits, precision: Precision) -> Result<Self, String> {
+    pub fn new(mesh: &Mesh, kernel: DemagKernel, limits: &Limits, precision: Precision) -> Result<Self, String> {
         let n = mesh.n;
         let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
             (true, n) => n,
@@ -123,7 +123,7 @@ impl Convolution {
             let planned = Axis::plan(n[axis], points, axis > 0, limits, precision);
             axes.push(planned.map_err(|e| format!("along {}: {e}", ["x", "y", "z"][axis]))?);
         }
-        let tensor = Tensor::new(mesh, padded);
+        let tensor = Tensor::of(kernel, mesh, padded);
         let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
         let mut table = octant(&tensor, components, Isa::Baseline);
         for (a, axis) in axes.iter_mut().enumerate() {

@@ -17,7 +17,6 @@ use crate::system::System;
 use crate::waveform::Waveform;
 use crate::{Material, ParameterId, Term};
 use convolution::Convolution;
-use spinloom_base::constants::MU0;
 use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Precision, Recording};
 use text::{Names, TermLayout, ctl, state};
 
@@ -111,7 +110,7 @@ impl Gpu {
         if precision == Precision::Double && !limits.double {
             return Err(unsupported("it computes in single precision only".into()));
         }
-        if let Some(what) = system.unfollowed() {
+        if let Some(what) = system.impossible().or_else(|| beyond(system)) {
             return Err(unsupported(what));
         }
         let replicas = system.replicas.len();
@@ -129,14 +128,17 @@ impl Gpu {
             tables: Vec::new(),
             llg: [0; 2],
             damping: [0; 2],
-            ghost: [0; 2],
+            ghost: [0; 3],
+            bulk: system.terms.contains(&Term::BulkDmi),
+            open_faces: false,
+            axes: system.axes(),
             moment: 0,
             par: 0,
             buffers: Vec::new(),
         };
         lay_out(&mut names, system, 0, &active(&waveforms));
         let convolution = if system.terms.contains(&Term::Demag) {
-            Some(Convolution::new(&system.mesh, &limits, precision).map_err(unsupported)?)
+            Some(Convolution::new(&system.mesh, system.demag, &limits, precision).map_err(unsupported)?)
         } else {
             None
         };
@@ -300,7 +302,7 @@ impl Gpu {
                     }
                     list.push((text::control(names, *rule), by_replica));
                 }
-                Pass::Sample { .. } | Pass::Extrapolate { .. } => unreachable!("refused when the plan was prepared"),
+                Pass::Sample { .. } | Pass::Extrapolate { .. } | Pass::Custom { .. } => unreachable!("refused when the plan was prepared"),
             }
         }
         list
@@ -448,6 +450,20 @@ impl Gpu {
 }
 
 /// What an interface says, in the terms of the seam above.
+/// What only the CPU does so far, in words, if the system asks for it.
+fn beyond(system: &System) -> Option<String> {
+    let materials = || system.replicas.iter().map(|r| &r.material);
+    let smoothed = (0..system.replicas.len()).any(|r| !system.regions_of(r).fill.is_empty());
+    [
+        (system.custom.is_some(), "fields that the user defines"),
+        (materials().any(|m| m.drive.is_some()), "parameters of single regions that change in time"),
+        (materials().any(|m| !m.masks.is_empty()), "values per cell"),
+        (smoothed, "smoothed edges"),
+    ]
+    .into_iter()
+    .find_map(|(there, what)| there.then(|| format!("{what} are computed on the CPU only; choose `cpu`")))
+}
+
 fn told(device: &str, e: GpuError) -> DeviceError {
     let device = device.to_string();
     match e {
@@ -518,7 +534,7 @@ fn encode(waveform: &Waveform, t: f64, len: usize) -> Vec<f64> {
 /// the followed parameters move in any of them.
 fn lay_out(names: &mut Names, system: &System, replica: usize, active: &[bool]) -> Vec<f64> {
     let material = &system.replicas[replica].material;
-    let tables = Tables::<f64>::new(&system.mesh, &system.terms, material);
+    let tables = Tables::<f64>::new(&system.mesh, &system.terms, material, &material.regions);
     let mut row: Vec<f64> = Vec::new();
     let mut put = |values: &[f64]| {
         row.extend_from_slice(values);
@@ -544,8 +560,9 @@ fn lay_out(names: &mut Names, system: &System, replica: usize, active: &[bool]) 
     names.llg = [put(&tables.motion(crate::plan::Motion::Llg)[0].table), put(&tables.motion(crate::plan::Motion::Llg)[1].table)];
     names.damping =
         [put(&tables.motion(crate::plan::Motion::Damping)[0].table), put(&tables.motion(crate::plan::Motion::Damping)[1].table)];
-    names.ghost = [put(&tables.ghost[0].table), put(&tables.ghost[1].table)];
-    let moment: Vec<f64> = material.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat)).chain([0.0]).collect();
+    names.ghost = [0, 1, 2].map(|axis| put(&tables.ghost[axis].table));
+    names.open_faces = material.open_faces;
+    let moment: Vec<f64> = material.regions.iter().map(|v| v.demag_moment()).chain([0.0]).collect();
     names.moment = put(&moment);
     names.par = row.len();
     row
@@ -607,6 +624,7 @@ impl Device for Gpu {
         let before = active(&self.waveforms);
         self.waveforms[replica] = in_order(&self.followed, &source.material);
         let after = active(&self.waveforms);
+        let open_faces = self.names.open_faces;
         let row = lay_out(&mut self.names, system, replica, &after);
         let longest = self.waveforms[replica].iter().map(points).max().unwrap_or(0);
         let room = longest > self.names.waves.1;
@@ -621,13 +639,17 @@ impl Device for Gpu {
             self.changed.fill(true);
         }
         self.gammas[replica] = source.material.largest_gamma();
-        if room || before != after {
+        if room || before != after || open_faces != self.names.open_faces {
             self.forget();
         }
         self.changed[replica] = true;
         let bytes = bytes_of(&row, self.names.precision);
         let result = self.backend.write(self.memories.par, replica * bytes.len(), &bytes).map_err(|e| self.failed(e));
         self.note("writing parameters", result);
+        if let Some(what) = beyond(system) {
+            let device = self.backend.found().name.clone();
+            self.note("new parameters", Err(DeviceError::Unsupported { device, what }));
+        }
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Prepared, DeviceError> {

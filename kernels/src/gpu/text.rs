@@ -2,7 +2,7 @@
 
 use crate::mesh::Mesh;
 use crate::plan::{Cells, Combine, Dot, Motion, Ref, Rule};
-use crate::terms::{Extra, GHOST_GPU, Term};
+use crate::terms::{Extra, FreeFace, Term, ghost_gpu};
 use spinloom_gpu::{Binding, Element, Kernel, Precision, literal};
 use std::fmt::Write;
 
@@ -75,12 +75,18 @@ pub struct Names {
     pub waves: (usize, usize),
     /// Tables of the terms.
     pub tables: Vec<TermLayout>,
-    /// Tables of LLG, of damping, of the ghosts along x and y, of μ0 Ms.
+    /// Tables of LLG, of damping, of the ghosts along x, y and z, of μ0 Ms.
     pub llg: [usize; 2],
     /// See [`Names::llg`].
     pub damping: [usize; 2],
     /// See [`Names::llg`].
-    pub ghost: [usize; 2],
+    pub ghost: [usize; 3],
+    /// Whether the ghosts are those of bulk DMI.
+    pub bulk: bool,
+    /// Whether there are none.
+    pub open_faces: bool,
+    /// Along how many axes there are neighbours or ghosts.
+    pub axes: usize,
     /// See [`Names::llg`].
     pub moment: usize,
     /// Length of a replica's part of `par`.
@@ -205,12 +211,33 @@ fn combination(out: &mut String, names: &Names, combine: &Combine, fresh: Option
     store(out, &names.place(combine.out), "next");
 }
 
+/// The coefficients of a law as further arguments of its functions.
+fn coefficients(layout: &TermLayout) -> String {
+    let mut arguments = String::new();
+    for (at, wave, white) in &layout.coefficients {
+        let _ = write!(arguments, ", par[table + {at} + ri]");
+        if let Some((w, power)) = wave {
+            let factor = format!("ctl[r * CTL_SIZE + {}]", ctl::WAVES + w);
+            if *power == 1.0 {
+                let _ = write!(arguments, " * {factor}");
+            } else if *power == 0.5 {
+                let _ = write!(arguments, " * sqrt(larger({factor}, REAL(0.0f)))");
+            } else {
+                let _ = write!(arguments, " * REAL(pow(float(larger({factor}, REAL(0.0f))), {power:?}f))");
+            }
+        }
+        if *white {
+            arguments.push_str(" / sqrt(dt)");
+        }
+    }
+    arguments
+}
+
 /// All laws of a cell, the motion and the stage combination.
 pub fn cells(names: &Names, pass: &Cells) -> Kernel {
-    let axes = if names.mesh.n[2] > 1 { 3 } else { 2 };
-    let mut body = names.defines() + LOAD + FINITE + NORMALISE + GHOST_GPU;
+    let mut body = names.defines() + LOAD + FINITE + NORMALISE + ghost_gpu(names.bulk);
     let terms: Vec<(Term, &TermLayout)> = pass.terms.iter().map(|t| (names.terms[*t], &names.tables[*t])).collect();
-    terms.iter().for_each(|(t, _)| body += t.gpu().0);
+    terms.iter().for_each(|(t, _)| body += t.gpu().text);
     body.push_str("KERNEL_MAIN {\n");
     body += BEGIN;
     let read = names.place(pass.read);
@@ -218,15 +245,15 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
         body,
         "    int ri = int(regions[r * REGION_STRIDE + i]);\n    int rl = min(ri, VACUUM - 1);\n    int table = r * PAR_SIZE;\n    VEC m = load({read} + own);\n    VEC zero = VEC(REAL(0.0f), REAL(0.0f), REAL(0.0f));\n    VEC b = zero;\n"
     );
-    let linked: Vec<&(Term, &TermLayout)> = terms.iter().filter(|(t, _)| t.gpu().2).collect();
+    let linked: Vec<&(Term, &TermLayout)> = terms.iter().filter(|(t, _)| t.gpu().linked).collect();
     for (t, _) in &linked {
         let _ = writeln!(body, "    VEC a_{} = zero;", t.info().name);
     }
     if !linked.is_empty() {
         body.push_str("    int x = i % NX;\n    int y = i / NX % NY;\n    int z = i / (NX * NY);\n");
-        for axis in 0..axes {
+        for axis in 0..names.axes {
             let (letter, n, step) = [("x", "NX", "1"), ("y", "NY", "NX"), ("z", "NZ", "(NX * NY)")][axis];
-            let slope = if axis < 2 { format!("par[table + {} + ri]", names.ghost[axis]) } else { "REAL(0.0f)".into() };
+            let slope = format!("par[table + {} + ri]", names.ghost[axis]);
             for forward in [false, true] {
                 let sign = if forward { "REAL(1.0f)" } else { "REAL(-1.0f)" };
                 let (inside, neighbour, wrapped) = if forward {
@@ -241,15 +268,16 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
                     body,
                     "    {{\n        int j = {inside} ? {neighbour} : {otherwise};\n        int rj = {there} ? int(regions[r * REGION_STRIDE + j]) : VACUUM;\n        \
                      VEC mj = load({read} + r * 3 * CELLS + j);\n        VEC outside = ghost(m, {slope}, {axis}, {sign});\n        \
-                     if (rj == VACUUM) {{ mj = outside; rj = rl; }}\n"
+                     bool open = rj == VACUUM;\n        if (open) {{ mj = outside; rj = rl; }}\n"
                 );
                 for (t, layout) in &linked {
                     let name = t.info().name;
-                    let _ = writeln!(
-                        body,
-                        "        a_{name} = {name}_gather(m, mj, par[table + {} + rl * {} + rj], {axis}, {sign}, a_{name});",
-                        layout.links[axis], names.regions
-                    );
+                    let mut link = format!("par[table + {} + rl * {} + rj]", layout.links[axis], names.regions);
+                    if names.open_faces || t.gpu().free_face == FreeFace::Nothing {
+                        link = format!("(open ? REAL(0.0f) : {link})");
+                    }
+                    let arguments = coefficients(layout);
+                    let _ = writeln!(body, "        a_{name} = {name}_gather(m, mj, {link}, {axis}, {sign}, a_{name}{arguments});");
                 }
                 body.push_str("    }\n");
             }
@@ -257,29 +285,14 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
     }
     for (t, layout) in &terms {
         let name = t.info().name;
-        let accumulator = if t.gpu().2 { format!("a_{name}") } else { "zero".into() };
+        let accumulator = if t.gpu().linked { format!("a_{name}") } else { "zero".into() };
         let extra = match t.extra() {
             Extra::None => "zero".to_string(),
             Extra::Demag => format!("load({} + own)", names.place(pass.convolved.expect("the plan convolves"))),
             Extra::Noise => format!("load({} + own)", names.place(pass.noise.expect("the plan draws noise"))),
+            Extra::Custom => format!("load({} + own)", names.place(pass.custom.expect("the plan computes it"))),
         };
-        let mut arguments = String::new();
-        for (at, wave, white) in &layout.coefficients {
-            let _ = write!(arguments, ", par[table + {at} + ri]");
-            if let Some((w, power)) = wave {
-                let factor = format!("ctl[r * CTL_SIZE + {}]", ctl::WAVES + w);
-                if *power == 1.0 {
-                    let _ = write!(arguments, " * {factor}");
-                } else if *power == 0.5 {
-                    let _ = write!(arguments, " * sqrt(larger({factor}, REAL(0.0f)))");
-                } else {
-                    let _ = write!(arguments, " * REAL(pow(float(larger({factor}, REAL(0.0f))), {power:?}f))");
-                }
-            }
-            if *white {
-                arguments.push_str(" / sqrt(dt)");
-            }
-        }
+        let arguments = coefficients(layout);
         let _ = writeln!(body, "    b = b + {name}_finish(m, {accumulator}, {extra}{arguments});");
     }
     match pass.motion {

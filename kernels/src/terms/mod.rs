@@ -8,19 +8,30 @@ use crate::material::{Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
 
+pub mod bulk_dmi;
+pub mod cubic;
+pub mod custom;
 pub mod demag;
 pub mod exchange;
 pub mod interfacial_dmi;
+pub mod magneto_elastic;
+pub mod slonczewski;
 pub mod spin_orbit;
 pub mod thermal;
 pub mod uniaxial;
 pub mod zeeman;
+pub mod zhang_li;
 
 /// Most coefficients a law may have per cell.
-pub const MAX_COEFFICIENTS: usize = 6;
+pub const MAX_COEFFICIENTS: usize = 7;
 
 /// Coefficients of one cell.
 pub type Coefficients<T> = [T; MAX_COEFFICIENTS];
+
+/// Coefficients, filled up with zeros.
+fn filled<const N: usize>(c: [f64; N]) -> Coefficients<f64> {
+    std::array::from_fn(|k| c.get(k).copied().unwrap_or(0.0))
+}
 
 /// What a term is, for people, files and tests.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +59,17 @@ pub enum Extra {
     Demag,
     /// Three standard normals per cell, new with each accepted step.
     Noise,
+    /// The field of [`crate::System::custom`] (T).
+    Custom,
+}
+
+/// What stands beyond a face without a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeFace {
+    /// The [`ghost`] of the boundary condition.
+    Ghost,
+    /// Nothing: the link is left out.
+    Nothing,
 }
 
 /// A coefficient that a waveform or the time step multiplies.
@@ -69,6 +91,10 @@ pub trait Law: 'static {
     const COEFFICIENTS: usize;
     /// Whether it looks at neighbours.
     const LINKED: bool = false;
+    /// What a free face is to it.
+    const FREE_FACE: FreeFace = FreeFace::Ghost;
+    /// The parameter under which [`crate::material::Pair`] changes its links.
+    const PAIRED: Option<ParameterId> = None;
     /// What it reads besides m.
     const EXTRA: Extra = Extra::None;
     /// The coefficients that follow a waveform.
@@ -77,7 +103,7 @@ pub trait Law: 'static {
     const WHITE: bool = false;
 
     /// The same functions for graphics devices, in the subset that [`spinloom_gpu`] describes: `NAME_finish(m, accumulator, extra, c0, …)` and, for
-    /// linked laws, `NAME_gather(m, mj, link, axis, sign, accumulator)`, with the law's name.
+    /// linked laws, `NAME_gather(m, mj, link, axis, sign, accumulator, c0, …)`, with the law's name.
     const GPU: &'static str;
 
     /// The coefficients in a cell with these parameters. Called where Msat > 0; vacuum has zeros.
@@ -95,7 +121,7 @@ pub trait Law: 'static {
 
     /// One neighbour's part: adds to the accumulator. `axis` is 0, 1, 2; `sign` is +1 towards higher coordinates, -1 towards lower.
     #[inline(always)]
-    fn gather<T: Real>(_m: [T; 3], _mj: [T; 3], _link: T, _axis: usize, _sign: T, accumulator: [T; 3]) -> [T; 3] {
+    fn gather<T: Real>(_m: [T; 3], _mj: [T; 3], _link: T, _axis: usize, _sign: T, accumulator: [T; 3], _c: &Coefficients<T>) -> [T; 3] {
         accumulator
     }
 
@@ -104,31 +130,51 @@ pub trait Law: 'static {
 }
 
 /// The magnetisation that a boundary condition puts outside a free face: `m_neighbour` seen by every linked law. `slope` is the ghost coefficient of the axis, see [`ghost_slope`].
+/// `bulk` says which of the two interactions the slope comes from.
 #[inline(always)]
-pub fn ghost<T: Real>(m: [T; 3], slope: T, axis: usize, sign: T) -> [T; 3] {
+pub fn ghost<T: Real>(m: [T; 3], slope: T, axis: usize, sign: T, bulk: bool) -> [T; 3] {
     // dm/dn of the DMI boundary condition; with slope = 0 it is the Neumann condition dm/dn = 0 of exchange alone.
     let s = slope * sign;
-    match axis {
-        0 => [m[0] - s * m[2], m[1], m[2] + s * m[0]],
-        1 => [m[0], m[1] - s * m[2], m[2] + s * m[1]],
-        _ => m,
+    match (axis, bulk) {
+        (0, false) => [m[0] - s * m[2], m[1], m[2] + s * m[0]],
+        (1, false) => [m[0], m[1] - s * m[2], m[2] + s * m[1]],
+        (_, false) => m,
+        // n × m
+        (0, true) => [m[0], m[1] - s * m[2], m[2] + s * m[1]],
+        (1, true) => [m[0] + s * m[2], m[1], m[2] - s * m[0]],
+        (_, true) => [m[0] - s * m[1], m[1] + s * m[0], m[2]],
     }
 }
 
 /// The same for graphics devices.
-pub const GHOST_GPU: &str = "\
+pub fn ghost_gpu(bulk: bool) -> &'static str {
+    if bulk {
+        "\
+FN VEC ghost(VEC m, REAL slope, int axis, REAL sign) {
+    REAL s = slope * sign;
+    if (axis == 0) { return VEC(m.x, m.y - s * m.z, m.z + s * m.y); }
+    if (axis == 1) { return VEC(m.x + s * m.z, m.y, m.z - s * m.x); }
+    return VEC(m.x - s * m.y, m.y + s * m.x, m.z);
+}
+"
+    } else {
+        "\
 FN VEC ghost(VEC m, REAL slope, int axis, REAL sign) {
     REAL s = slope * sign;
     if (axis == 0) { return VEC(m.x - s * m.z, m.y, m.z + s * m.x); }
     if (axis == 1) { return VEC(m.x, m.y - s * m.z, m.z + s * m.y); }
     return m;
 }
-";
+"
+    }
+}
 
 /// The ghost coefficient of a cell with these parameters, to be multiplied by the distance between cell centres (m): D/(2A) of the
-/// condition dm/dn = (D/2A) (z × n) × m, Rohart and Thiaville, PRB 88, 184422 (2013), eq. 8, in the sign convention of mumax3.
+/// condition dm/dn = (D/2A) (z × n) × m, Rohart and Thiaville, PRB 88, 184422 (2013), eq. 8, in the sign convention of mumax3; for bulk DMI
+/// dm/dn = (D/2A) n × m, the natural condition of w = D m·curl m, their eq. 8 for that energy.
 pub fn ghost_slope(v: &Values) -> f64 {
-    let (a, d) = (v.scalar(ParameterId::Aex), v.scalar(ParameterId::Dind));
+    // At most one of the two is there.
+    let (a, d) = (v.scalar(ParameterId::Aex), v.scalar(ParameterId::Dind) + v.scalar(ParameterId::Dbulk));
     if a > 0.0 { d / (2.0 * a) } else { 0.0 }
 }
 
@@ -138,9 +184,13 @@ fn per_msat(v: &Values) -> f64 {
     if ms > 0.0 { 1.0 / ms } else { 0.0 }
 }
 
-/// Harmonic mean 2ab/(a+b) of two stiffnesses that agree in sign, 0 if either is 0. The interface of two materials is two half bonds in series
+/// Harmonic mean 2ab/(a+b) of two regions' stiffnesses that agree in sign, 0 if either is 0 or without moment. The interface of two materials is two half bonds in series
 /// (Heistracher et al., J. Magn. Magn. Mater. 548, 168875 (2022)). Strengths of opposite sign follow mumax3's rule, Vansteenkiste et al., AIP Adv. 4, 107133 (2014).
-fn pair_mean(a: f64, b: f64) -> f64 {
+fn pair_mean(a: &Values, b: &Values, id: ParameterId) -> f64 {
+    if a.scalar(ParameterId::Msat) == 0.0 || b.scalar(ParameterId::Msat) == 0.0 {
+        return 0.0;
+    }
+    let (a, b) = (a.scalar(id), b.scalar(id));
     if a * b > 0.0 {
         2.0 * a * b / (a + b)
     } else if a * b < 0.0 {
@@ -148,6 +198,17 @@ fn pair_mean(a: f64, b: f64) -> f64 {
     } else {
         0.0
     }
+}
+
+/// What a graphics device needs to know of a law.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuLaw {
+    /// See [`Law::GPU`].
+    pub text: &'static str,
+    /// See [`Law::LINKED`].
+    pub linked: bool,
+    /// See [`Law::FREE_FACE`].
+    pub free_face: FreeFace,
 }
 
 /// A function that works on any law, called with the law of a [`Term`].
@@ -186,12 +247,20 @@ macro_rules! terms {
 terms! {
     Exchange = exchange::Exchange;
     InterfacialDmi = interfacial_dmi::InterfacialDmi;
+    BulkDmi = bulk_dmi::BulkDmi;
     Demag = demag::Demag;
     Uniaxial = uniaxial::Uniaxial;
     Uniaxial4 = uniaxial::Uniaxial4;
+    Cubic4 = cubic::Cubic4;
+    Cubic6 = cubic::Cubic6;
+    Cubic8 = cubic::Cubic8;
+    MagnetoElastic = magneto_elastic::MagnetoElastic;
     Zeeman = zeeman::Zeeman;
+    Custom = custom::Custom;
     Thermal = thermal::Thermal;
     SpinOrbit = spin_orbit::SpinOrbit;
+    ZhangLi = zhang_li::ZhangLi;
+    Slonczewski = slonczewski::Slonczewski;
 }
 
 impl Term {
@@ -205,13 +274,13 @@ impl Term {
         self.info().degree.is_some()
     }
 
-    /// What a graphics device needs to know of its law: the text, the number of coefficients, whether it is linked.
-    pub fn gpu(self) -> (&'static str, usize, bool) {
+    /// What a graphics device needs to know of its law.
+    pub fn gpu(self) -> GpuLaw {
         struct Ask;
         impl WithLaw for Ask {
-            type Output = (&'static str, usize, bool);
+            type Output = GpuLaw;
             fn with<L: Law>(self) -> Self::Output {
-                (L::GPU, L::COEFFICIENTS, L::LINKED)
+                GpuLaw { text: L::GPU, linked: L::LINKED, free_face: L::FREE_FACE }
             }
         }
         self.with(Ask)

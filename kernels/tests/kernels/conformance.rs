@@ -11,25 +11,43 @@ use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::plan::{Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
 
-/// A material in which every term acts, different in each of two regions.
-fn material(k: f64) -> Values {
+/// A material in which every term acts, different in each of two regions; one of the two kinds of DMI, for there is one boundary condition.
+fn material(k: f64, bulk: bool) -> Values {
     let mut v = Values::default();
     for (p, x) in [
         (P::Msat, 8e5),
         (P::Aex, 1.3e-11),
-        (P::Dind, 2e-3),
+        (if bulk { P::Dbulk } else { P::Dind }, 2e-3),
         (P::Ku1, 5e5),
         (P::Ku2, 2e5),
         (P::Alpha, 0.1),
         (P::Temp, 300.0),
         (P::ThetaSh, 0.3),
         (P::BetaFl, 0.4),
+        (P::Kc1, 3e5),
+        (P::Kc2, 4e5),
+        (P::Kc3, 5e5),
+        (P::B1, -8e6),
+        (P::B2, 6e6),
+        (P::Exx, 1e-3),
+        (P::Eyy, -2e-3),
+        (P::Ezz, 3e-3),
+        (P::Exy, 4e-3),
+        (P::Exz, -5e-3),
+        (P::Eyz, 6e-3),
+        (P::Pol, 0.5),
+        (P::Xi, 0.2),
+        (P::Lambda, 1.4),
+        (P::EpsilonPrime, 0.03),
     ] {
         v.set_scalar(p, x * k);
     }
     v.set(P::AnisU, [0.3, 0.1 * k, 1.0]);
     v.set(P::BExt, [0.02, -0.03 * k, 0.05]);
-    v.set(P::J, [3e11, -1e11 * k, 0.0]);
+    v.set(P::J, [3e11, -1e11 * k, 2e11]);
+    v.set(P::FixedLayer, [1.0, 0.2, -0.4 * k]);
+    v.set(P::AnisC1, [1.0, 0.2 * k, 0.1]);
+    v.set(P::AnisC2, [-0.2 * k, 1.0, 0.0]);
     v
 }
 
@@ -37,22 +55,22 @@ fn material(k: f64) -> Values {
 fn systems() -> Vec<(String, System)> {
     let mut list = Vec::new();
     let mut stream = Stream::new(11, 0);
-    for (n, pbc) in [
-        ([7, 5, 1], [0; 3]),
-        ([16, 1, 1], [0; 3]),
-        ([5, 4, 3], [0; 3]),
-        ([8, 6, 1], [2, 0, 0]),
-        ([4, 5, 6], [0, 1, 1]),
-        ([1, 6, 2], [0; 3]),
-        ([300, 2, 1], [0; 3]),
+    for (n, pbc, bulk) in [
+        ([7, 5, 1], [0; 3], false),
+        ([16, 1, 1], [0; 3], true),
+        ([5, 4, 3], [0; 3], true),
+        ([8, 6, 1], [2, 0, 0], true),
+        ([4, 5, 6], [0, 1, 1], false),
+        ([1, 6, 2], [0; 3], false),
+        ([300, 2, 1], [0; 3], false),
     ] {
         for (regions, holes) in [(1, false), (2, false), (2, true)] {
             let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
             let cells = (0..mesh.cells())
                 .map(|_| if holes && stream.below(4) == 0 { RegionMap::VACUUM } else { stream.below(regions) as u16 })
                 .collect();
-            let values = (0..regions).map(|r| material(1.0 - 0.4 * r as f64)).collect();
-            let mut system = System::new(mesh, RegionMap { cells, count: regions }, Material { regions: values, waveforms: vec![] });
+            let values = (0..regions).map(|r| material(1.0 - 0.4 * r as f64, bulk)).collect();
+            let mut system = System::new(mesh, RegionMap::new(cells, regions), Material { regions: values, ..Material::default() });
             system.seed = 5;
             list.push((format!("{n:?} pbc {pbc:?} regions {regions} holes {holes}"), system));
         }
@@ -93,6 +111,7 @@ fn evaluate(device: &mut dyn Device, system: &System, m: &[f64], terms: &[Term],
                 terms: positions,
                 convolved: Some(Ref::of(demag)),
                 noise: Some(Ref::of(noise)),
+                custom: None,
                 time: 0.0,
                 motion,
                 write: Ref::of(field),
@@ -172,22 +191,27 @@ fn energy(system: &System, m: &[f64], term: Term) -> f64 {
 fn every_field_is_minus_the_gradient_of_its_energy() {
     // Periodic in all axes, because at a free face the DMI ghost makes the field a boundary condition rather than a gradient.
     let mesh = Mesh { n: [4, 5, 3], cell: [2e-9, 3e-9, 1.5e-9], pbc: [1, 1, 1] };
-    let cells = (0..mesh.cells()).map(|i| (i % 2) as u16).collect();
-    let system =
-        System::new(mesh, RegionMap { cells, count: 2 }, Material { regions: vec![material(1.0), material(0.7)], waveforms: vec![] });
-    let m = state(&system, false);
+    let cells: Vec<u16> = (0..mesh.cells()).map(|i| (i % 2) as u16).collect();
+    for bulk in [false, true] {
+        let regions = vec![material(1.0, bulk), material(0.7, bulk)];
+        check_gradients(&System::new(mesh, RegionMap::new(cells.clone(), 2), Material { regions, ..Material::default() }));
+    }
+}
+
+fn check_gradients(system: &System) {
+    let (mesh, m) = (system.mesh, state(system, false));
     let volume = mesh.cell_volume();
     for term in system.terms.iter().copied().filter(|t| t.has_energy()) {
-        let b = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &[term], None);
+        let b = evaluate(&mut Cpu::reference(system).unwrap(), system, &m, &[term], None);
         for i in [0, 17, 60 + 23, 120 + 31] {
             let ms = system.replicas[0].material.regions[usize::from(system.regions.cells[i % 60])].scalar(P::Msat);
             let h = 1e-4;
             let at = |d: f64| {
                 let mut m = m.clone();
                 m[i] += d;
-                energy(&system, &m, term)
+                energy(system, &m, term)
             };
-            // Fourth-order difference: exact for polynomials up to degree 4, the highest here.
+            // Fourth-order difference: exact for polynomials up to degree 4, to h⁴ beyond.
             let slope = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
             let field = -slope / (ms * volume);
             // Cancellation in the difference of energies: about 1e-16 E/(h Ms V).
@@ -243,6 +267,7 @@ fn whole_plan(device: &mut dyn Device, terms: &[usize]) -> Plan {
             terms: terms.to_vec(),
             convolved: Some(Ref::of(demag)),
             noise: Some(Ref::of(noise)),
+            custom: None,
             time: 0.5,
             motion: Some(Motion::Llg),
             write,
@@ -350,7 +375,7 @@ fn long_lines_are_parted() {
     let small = Limits { shared: 64, ..Limits::LEAST };
     for (n, pbc) in [([20, 12, 1], [0; 3]), ([12, 10, 9], [0; 3]), ([18, 3, 12], [1, 0, 1])] {
         let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
-        let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0), 1));
+        let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0, false), 1));
         let m = state(&system, false);
         let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &[Term::Demag], None);
         let host = Host::new(small).expect("there was one");

@@ -69,8 +69,8 @@ fn walls(choice: DeviceChoice) -> Vec<Vec<f64>> {
     let cells = mesh.cells();
     let mut v = material(&[(P::Msat, 1e6), (P::Aex, 15e-12), (P::Ku1, 1e6), (P::Dind, 5e-4), (P::Alpha, 0.012), (P::ThetaSh, 0.5)]);
     v.set(P::BExt, [0.0, 0.0, 0.05]);
-    let map = RegionMap { cells: (0..cells).map(|i| u16::from(i % 48 >= 16)).collect(), count: 2 };
-    let mut system = System::new(mesh, map.clone(), Material { regions: vec![v.clone(), v], waveforms: vec![] });
+    let map = RegionMap::new((0..cells).map(|i| u16::from(i % 48 >= 16)).collect(), 2);
+    let mut system = System::new(mesh, map.clone(), Material { regions: vec![v.clone(), v], ..Default::default() });
     let first = system.replicas[0].clone();
     system.replicas = (0..3)
         .map(|r| {

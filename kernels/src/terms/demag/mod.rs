@@ -2,7 +2,7 @@
 
 pub mod tensor;
 
-use super::{Coefficients, Extra, Law, TermInfo};
+use super::{Coefficients, Extra, Law, TermInfo, filled};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -25,8 +25,8 @@ impl Law for Demag {
 FN VEC demag_finish(VEC m, VEC a, VEC b, REAL c0) { return c0 * b; }
 ";
 
-    fn coefficients(_v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
-        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
+        filled([if v.scalar(ParameterId::NoDemagSpins) == 0.0 { 1.0 } else { 0.0 }])
     }
 
     #[inline(always)]

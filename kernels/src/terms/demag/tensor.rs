@@ -11,6 +11,7 @@
 use crate::mesh::Mesh;
 use rayon::prelude::*;
 use std::f64::consts::PI;
+use std::sync::{Arc, Mutex};
 
 /// Number of independent components, in the order xx, yy, zz, xy, xz, yz.
 pub const COMPONENTS: usize = 6;
@@ -193,6 +194,27 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// The tensor by one of the two ways, from the few that are kept if it was computed before.
+    pub fn of(kernel: DemagKernel, mesh: &Mesh, padded: [usize; 3]) -> Arc<Self> {
+        static KEPT: Mutex<Vec<(DemagKernel, Mesh, Arc<Tensor>)>> = Mutex::new(Vec::new());
+        let kept = || KEPT.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((.., tensor)) = kept().iter().find(|(k, m, t)| *k == kernel && m == mesh && t.padded == padded) {
+            return tensor.clone();
+        }
+        let tensor = Arc::new(match kernel {
+            DemagKernel::Newell => Self::new(mesh, padded),
+            DemagKernel::Sampled { accuracy } => Self::sampled(mesh, padded, accuracy),
+        });
+        if tensor.values.iter().map(Vec::len).sum::<usize>() < LARGEST_KEPT {
+            let mut kept = kept();
+            kept.push((kernel, *mesh, tensor.clone()));
+            if kept.len() > MOST_KEPT {
+                kept.remove(0);
+            }
+        }
+        tensor
+    }
+
     /// Fills the tensor on a circular grid; open axes need `padded ≥ 2n − 1`, periodic ones `padded = n`.
     pub fn new(mesh: &Mesh, padded: [usize; 3]) -> Self {
         let unit = mesh.cell.iter().copied().fold(0.0, f64::max);
@@ -221,6 +243,27 @@ impl Tensor {
                 sum
             })
             .collect();
+        // On a periodic axis offsets −i and n − i are the same cell, reached with equal images only in the
+        // limit of many; their mean keeps the tensor exactly symmetric.
+        Self::spread(mesh, padded, reach, &octant, 0.5)
+    }
+
+    /// The tensor of [`DemagKernel::Sampled`]. A periodic axis counts the offsets up to its length times its images, each once.
+    fn sampled(mesh: &Mesh, padded: [usize; 3], accuracy: f64) -> Self {
+        let unit = mesh.cell.iter().copied().fold(0.0, f64::max);
+        let d = mesh.cell.map(|c| c / unit);
+        let reach: [i64; 3] = std::array::from_fn(|a| mesh.n[a] as i64 * i64::from(mesh.pbc[a].max(1)) - 1);
+        let (wx, wy, wz) = (reach[0] + 1, reach[1] + 1, reach[2] + 1);
+        let octant: Vec<[f64; COMPONENTS]> = (0..wx * wy * wz)
+            .into_par_iter()
+            .map(|index| sampled_pair([index % wx, (index / wx) % wy, index / (wx * wy)], d, accuracy))
+            .collect();
+        Self::spread(mesh, padded, reach, &octant, 1.0)
+    }
+
+    /// Mirrors an octant of offsets to all of them, and adds up those that a periodic axis makes one; `weight` is that of offsets other than 0 along such an axis.
+    fn spread(mesh: &Mesh, padded: [usize; 3], reach: [i64; 3], octant: &[[f64; COMPONENTS]], weight: f64) -> Self {
+        let (wx, wy) = (reach[0] + 1, reach[1] + 1);
         let len = padded.iter().product();
         let held = if mesh.n[2] == 1 && mesh.pbc[2] == 0 { 4 } else { COMPONENTS };
         let mut values: Vec<Vec<f64>> = (0..COMPONENTS).map(|c| if c < held { vec![0.0; len] } else { Vec::new() }).collect();
@@ -232,10 +275,8 @@ impl Tensor {
                     let target = (at(oz, padded[2]) * padded[1] + at(oy, padded[1])) * padded[0] + at(ox, padded[0]);
                     let sign = |o: i64| if o < 0 { -1.0 } else { 1.0 };
                     let signs = [1.0, 1.0, 1.0, sign(ox) * sign(oy), sign(ox) * sign(oz), sign(oy) * sign(oz)];
+                    let weight: f64 = (0..3).map(|a| if mesh.pbc[a] > 0 && [ox, oy, oz][a] != 0 { weight } else { 1.0 }).product();
                     for c in 0..held {
-                        // On a periodic axis offsets −i and n − i are the same cell, reached with equal images only in the
-                        // limit of many; their mean keeps the tensor exactly symmetric.
-                        let weight: f64 = (0..3).map(|a| if mesh.pbc[a] > 0 && [ox, oy, oz][a] != 0 { 0.5 } else { 1.0 }).product();
                         values[c][target] += weight * signs[c] * source[c];
                     }
                 }
@@ -245,9 +286,103 @@ impl Tensor {
     }
 }
 
+/// How the tensor is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub enum DemagKernel {
+    /// Exactly, for uniformly magnetised cells.
+    #[default]
+    Newell,
+    /// As mumax3 does: surface charges in points, averaged over points of the target cell.
+    Sampled {
+        /// Points per distance (`DemagAccuracy`); mumax3 takes 6.
+        accuracy: f64,
+    },
+}
+
+/// Tensors that are kept, and numbers in the largest of them (64 MiB).
+const MOST_KEPT: usize = 4;
+const LARGEST_KEPT: usize = 8 << 20;
+
+/// The distances between `m` points spread evenly over a length and `n` points spread over another one at a distance `r`, with their frequencies.
+fn distances(r: f64, length: f64, m: usize, n: usize) -> Vec<(f64, f64)> {
+    if n.is_multiple_of(m) || m.is_multiple_of(n) {
+        // Both grids lie on a common one: equal distances are counted, not repeated.
+        let fine = length / (2.0 * m.max(n) as f64);
+        let (a, b) = (m.max(n) / m, m.max(n) / n);
+        let mut counts = std::collections::BTreeMap::<i64, f64>::new();
+        for i in 0..m {
+            for j in 0..n {
+                let at = ((2 * j + 1) * b) as i64 - ((2 * i + 1) * a) as i64;
+                *counts.entry(at).or_default() += 1.0;
+            }
+        }
+        counts.into_iter().map(|(at, count)| (r + at as f64 * fine, count / (m * n) as f64)).collect()
+    } else {
+        let at = |i: usize, n: usize| (i as f64 + 0.5) / n as f64 * length;
+        (0..m).flat_map(|i| (0..n).map(move |j| (r + at(j, n) - at(i, m), 1.0 / (m * n) as f64))).collect()
+    }
+}
+
+/// N between two cells by sampling: each pair of charged faces of the source by twice as many points along its edges as the target has, and
+/// those so many that their spacing is the cells' distance over `accuracy`.
+fn sampled_pair(i: [i64; 3], d: [f64; 3], accuracy: f64) -> [f64; COMPONENTS] {
+    let gap: f64 = (0..3).map(|a| ((i[a].abs() - 1).max(0) as f64 * d[a]).powi(2)).sum::<f64>().sqrt();
+    let near = if gap > 0.0 { gap } else { d[0].min(d[1]).min(d[2]) };
+    let points = d.map(|c| ((c / (near / accuracy)).max(1.0) + 0.5) as usize);
+    let r: [f64; 3] = std::array::from_fn(|a| i[a] as f64 * d[a]);
+    // N_source,target, in the order xx, yy, zz, xy, xz, yz.
+    let place = [[0, 3, 4], [3, 1, 5], [4, 5, 2]];
+    let mut n = [0.0; COMPONENTS];
+    for source in 0..3 {
+        let (v, w) = ((source + 1) % 3, (source + 2) % 3);
+        // The target's points seen from the two faces.
+        let target: Vec<f64> =
+            (0..points[source]).map(|k| r[source] + ((k as f64 + 0.5) / points[source] as f64 - 0.5) * d[source]).collect();
+        let along_v = distances(r[v], d[v], 2 * points[v], points[v]);
+        let along_w = distances(r[w], d[w], 2 * points[w], points[w]);
+        let mut field = [0.0; 3];
+        for t in target {
+            for (face, charge) in [(-0.5, -1.0), (0.5, 1.0)] {
+                let u = t - face * d[source];
+                for &(y, wy) in &along_v {
+                    for &(z, wz) in &along_w {
+                        let r2 = u * u + y * y + z * z;
+                        let q = charge * wy * wz / (r2 * r2.sqrt());
+                        field[source] += q * u;
+                        field[v] += q * y;
+                        field[w] += q * z;
+                    }
+                }
+            }
+        }
+        let area = d[v] * d[w] / (4.0 * PI * points[source] as f64);
+        for target in 0..3 {
+            // Off the diagonal both orders are the same in the limit; the upper one is taken.
+            if target >= source {
+                n[place[source][target]] = -area * field[target];
+            }
+        }
+    }
+    n
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sampled_tensor_tends_to_the_exact_one() {
+        let d = [2.0, 1.5, 1.0];
+        for i in [[0, 0, 0], [1, 0, 0], [2, 1, 0], [5, 3, 1]] {
+            let exact = pair(std::array::from_fn(|a| i[a] as f64 * d[a]), d);
+            let off = |accuracy| {
+                let found = sampled_pair(i, d, accuracy);
+                (0..COMPONENTS).map(|c| (found[c] - exact[c]).abs()).fold(0.0, f64::max)
+            };
+            // Closer than a spacing to a charged face the convergence is slow.
+            assert!(off(6.0) < 6e-3 && off(24.0) < off(6.0).max(1e-8), "{i:?}: {:e}, {:e}", off(6.0), off(24.0));
+        }
+    }
 
     #[test]
     fn far_and_near_forms_agree_where_both_hold() {

@@ -1,6 +1,6 @@
 //! Heisenberg exchange.
 
-use super::{Coefficients, Law, TermInfo, pair_mean, per_msat};
+use super::{Coefficients, Law, TermInfo, filled, pair_mean, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -19,17 +19,18 @@ impl Law for Exchange {
     };
     const COEFFICIENTS: usize = 1;
     const LINKED: bool = true;
+    const PAIRED: Option<ParameterId> = Some(ParameterId::Aex);
     const GPU: &'static str = "\
-FN VEC exchange_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a) { return a + link * (mj - m); }
+FN VEC exchange_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a, REAL c0) { return a + link * (mj - m); }
 FN VEC exchange_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a; }
 ";
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
-        [2.0 * per_msat(v), 0.0, 0.0, 0.0, 0.0, 0.0]
+        filled([2.0 * per_msat(v)])
     }
 
     fn link(a: &Values, b: &Values) -> f64 {
-        pair_mean(a.scalar(ParameterId::Aex), b.scalar(ParameterId::Aex))
+        pair_mean(a, b, ParameterId::Aex)
     }
 
     fn link_scale(distance: f64) -> f64 {
@@ -37,7 +38,7 @@ FN VEC exchange_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a; }
     }
 
     #[inline(always)]
-    fn gather<T: Real>(m: [T; 3], mj: [T; 3], link: T, _axis: usize, _sign: T, a: [T; 3]) -> [T; 3] {
+    fn gather<T: Real>(m: [T; 3], mj: [T; 3], link: T, _axis: usize, _sign: T, a: [T; 3], _c: &Coefficients<T>) -> [T; 3] {
         [a[0] + link * (mj[0] - m[0]), a[1] + link * (mj[1] - m[1]), a[2] + link * (mj[2] - m[2])]
     }
 

@@ -1,6 +1,6 @@
 //! Interfacial Dzyaloshinskii–Moriya interaction.
 
-use super::{Coefficients, Law, TermInfo, pair_mean, per_msat};
+use super::{Coefficients, Law, TermInfo, filled, pair_mean, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -20,8 +20,9 @@ impl Law for InterfacialDmi {
     };
     const COEFFICIENTS: usize = 1;
     const LINKED: bool = true;
+    const PAIRED: Option<ParameterId> = Some(ParameterId::Dind);
     const GPU: &'static str = "\
-FN VEC interfacial_dmi_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a) {
+FN VEC interfacial_dmi_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a, REAL c0) {
     REAL d = link * sign;
     if (axis == 0) { return VEC(a.x + d * mj.z, a.y, a.z - d * mj.x); }
     if (axis == 1) { return VEC(a.x, a.y + d * mj.z, a.z - d * mj.y); }
@@ -31,11 +32,11 @@ FN VEC interfacial_dmi_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a;
 ";
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
-        [per_msat(v), 0.0, 0.0, 0.0, 0.0, 0.0]
+        filled([per_msat(v)])
     }
 
     fn link(a: &Values, b: &Values) -> f64 {
-        pair_mean(a.scalar(ParameterId::Dind), b.scalar(ParameterId::Dind))
+        pair_mean(a, b, ParameterId::Dind)
     }
 
     // Two faces of a central difference make 2D/(2d).
@@ -44,7 +45,7 @@ FN VEC interfacial_dmi_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a;
     }
 
     #[inline(always)]
-    fn gather<T: Real>(_m: [T; 3], mj: [T; 3], link: T, axis: usize, sign: T, a: [T; 3]) -> [T; 3] {
+    fn gather<T: Real>(_m: [T; 3], mj: [T; 3], link: T, axis: usize, sign: T, a: [T; 3], _c: &Coefficients<T>) -> [T; 3] {
         let d = link * sign;
         match axis {
             0 => [a[0] + d * mj[2], a[1], a[2] - d * mj[0]],

@@ -1,6 +1,6 @@
 //! Spin–orbit torque of an in-plane current.
 
-use super::{Coefficients, Driven, Law, TermInfo, per_msat};
+use super::{Coefficients, Driven, Law, TermInfo, filled, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, cross};
@@ -42,7 +42,7 @@ FN VEC spin_orbit_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REA
         };
         let b = HBAR * v.scalar(ParameterId::ThetaSh) * per_msat(v) / (2.0 * E_CHARGE * thickness);
         // z × J
-        [-b * j[1], b * j[0], 0.0, v.scalar(ParameterId::BetaFl), 0.0, 0.0]
+        filled([-b * j[1], b * j[0], 0.0, v.scalar(ParameterId::BetaFl)])
     }
 
     #[inline(always)]

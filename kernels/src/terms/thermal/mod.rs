@@ -1,6 +1,6 @@
 //! Thermal field.
 
-use super::{Coefficients, Driven, Extra, Law, TermInfo, per_msat};
+use super::{Coefficients, Driven, Extra, Law, TermInfo, filled, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -28,7 +28,7 @@ FN VEC thermal_finish(VEC m, VEC a, VEC eta, REAL c0) { return c0 * eta; }
 
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64> {
         let power = 2.0 * KB * v.scalar(ParameterId::Alpha) * v.scalar(ParameterId::Temp) * per_msat(v);
-        [(power / (v.scalar(ParameterId::GammaLl) * mesh.cell_volume())).sqrt(), 0.0, 0.0, 0.0, 0.0, 0.0]
+        filled([(power / (v.scalar(ParameterId::GammaLl) * mesh.cell_volume())).sqrt()])
     }
 
     #[inline(always)]

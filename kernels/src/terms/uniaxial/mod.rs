@@ -1,6 +1,6 @@
 //! Uniaxial anisotropy. The two orders are two laws, because each is homogeneous of its own degree.
 
-use super::{Coefficients, Driven, Law, TermInfo, per_msat};
+use super::{Coefficients, Driven, Law, TermInfo, filled, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, dot};
@@ -15,7 +15,7 @@ fn coefficients(strength: f64, v: &Values) -> Coefficients<f64> {
     let u = v.vector(ParameterId::AnisU);
     let norm = dot(u, u).sqrt();
     let u = if norm > 0.0 { u.map(|c| c / norm) } else { u };
-    [strength * per_msat(v), u[0], u[1], u[2], 0.0, 0.0]
+    filled([strength * per_msat(v), u[0], u[1], u[2]])
 }
 
 impl Law for Uniaxial {

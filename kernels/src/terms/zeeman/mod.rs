@@ -1,6 +1,6 @@
 //! Applied field.
 
-use super::{Coefficients, Driven, Law, TermInfo};
+use super::{Coefficients, Driven, Law, TermInfo, filled};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -29,7 +29,7 @@ FN VEC zeeman_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2) { retur
 
     fn coefficients(v: &Values, _mesh: &Mesh) -> Coefficients<f64> {
         let b = v.vector(ParameterId::BExt);
-        [b[0], b[1], b[2], 0.0, 0.0, 0.0]
+        filled([b[0], b[1], b[2]])
     }
 
     #[inline(always)]
