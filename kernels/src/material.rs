@@ -184,6 +184,8 @@ pub struct Material {
     pub pairs: Vec<Pair>,
     /// Whether free faces are open: exchange and DMI end there, instead of meeting the condition that DMI sets.
     pub open_faces: bool,
+    /// Whether spins only fall towards their field, −γ m × (m × B), without precession or the damping constant.
+    pub damping_only: bool,
     /// Values per cell.
     pub masks: Vec<Mask>,
     /// Any other time dependence; overrides `regions` and the masks' factors.

@@ -6,6 +6,7 @@ mod pipeline;
 mod plan;
 mod progress;
 mod report;
+mod scripts;
 mod stages;
 
 use clap::{Parser, Subcommand};
@@ -24,12 +25,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Runs an experiment or a pipeline.
+    /// Runs an experiment, a pipeline or mumax3 scripts.
     Run {
-        /// The YAML file.
-        file: PathBuf,
-        /// Folder for the results; by default `out/` and the name of the file.
-        #[arg(long)]
+        /// A YAML file, or any number of `.mx3` scripts, which run one after another. Scripts take mumax3's flags too: `-o DIR -f -vet -s -v`.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Folder for the results; by default `out/` and the name of the file, of a script its name with `.out` beside it.
+        #[arg(long, short)]
         out: Option<PathBuf>,
         /// Continues an experiment that was cut off, to the same bits; a pipeline always does.
         #[arg(long)]
@@ -38,7 +40,7 @@ enum Verb {
         #[arg(long)]
         allow_different: bool,
         /// Replaces an earlier run.
-        #[arg(long)]
+        #[arg(long, short)]
         force: bool,
         /// Of a pipeline, only these stages (and what they need, if it is missing).
         #[arg(long, value_delimiter = ',')]
@@ -52,14 +54,18 @@ enum Verb {
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
-        /// Of an experiment, the device instead of the one it names: `cpu`, `vulkan`, `cuda`, `vulkan:1`, … or `auto`.
+        /// Of an experiment or a script, the device instead of the one it names: `cpu`, `vulkan`, `cuda`, `vulkan:1`, … or `auto`.
         #[arg(long)]
         device: Option<String>,
+        /// Of scripts.
+        #[command(flatten)]
+        scripts: scripts::Flags,
     },
-    /// Checks an experiment or a pipeline without running it.
+    /// Checks an experiment, a pipeline or scripts without running them.
     Vet {
-        /// The YAML file.
-        file: PathBuf,
+        /// YAML files or scripts.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Shows what one attempt of an experiment's step does, pass by pass, and the kernels that graphics devices run for it.
     Plan {
@@ -123,7 +129,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().verb.run() {
+    match Cli::parse_from(scripts::arguments(std::env::args_os())).verb.run() {
         Ok(code) => code,
         Err(problems) => {
             eprintln!("{problems}");
@@ -135,13 +141,20 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(self) -> Result<ExitCode, Problems> {
         match self {
-            Verb::Run { file, out, resume, allow_different, force, only, from, data, threads, device } => {
+            Verb::Run { files, out, resume, allow_different, force, only, from, data, threads, device, scripts } => {
                 if let Some(n) = threads {
                     // Only fails if the pool exists already, and nothing has run yet.
                     let _ = spinloom_solver::set_threads(n);
                 }
+                if files.iter().all(|f| scripts::is_script(f)) {
+                    return scripts::run(&files, out, force, device.as_deref(), &scripts);
+                }
+                let [file] = files.as_slice() else {
+                    let d = Diagnostic::error("one experiment or pipeline runs at a time");
+                    return Err(d.hint("only .mx3 scripts queue; sweeps are written in the YAML file").into());
+                };
                 let out = out.unwrap_or_else(|| Path::new("out").join(file.file_stem().unwrap_or_default()));
-                let document = Document::read(&file)?;
+                let document = Document::read(file)?;
                 if document.root.get("stages").is_some() {
                     if device.is_some() {
                         let d = Diagnostic::error("a pipeline has no device of its own");
@@ -159,22 +172,14 @@ impl Verb {
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Verb::Vet { file } => {
-                let document = Document::read(&file)?;
-                if document.root.get("stages").is_some() {
-                    let pipeline = pipeline::Pipeline::read(&document)?;
-                    println!("{}: a pipeline of {} stages, nothing wrong with it", file.display(), pipeline.stages.len());
-                } else {
-                    let e = Experiment::read(&document)?;
-                    println!(
-                        "{}: {} replica(s) of {} cells, at most {:.3} ns each, nothing wrong with it",
-                        file.display(),
-                        e.replicas(),
-                        e.system.mesh.cells(),
-                        1e9 * e.longest()
-                    );
+            Verb::Vet { files } => {
+                let mut problems = Problems::new();
+                for file in &files {
+                    if let Some(words) = problems.take(vet(file)) {
+                        println!("{}: {words}, nothing wrong with it", file.display());
+                    }
                 }
-                Ok(ExitCode::SUCCESS)
+                problems.into_result(Some(ExitCode::SUCCESS))
             }
             Verb::Plan { file, source } => plan::plan(&Experiment::read(&Document::read(&file)?)?, source),
             Verb::Validate { problems } => validate(&problems),
@@ -199,6 +204,20 @@ impl Verb {
             }
         }
     }
+}
+
+/// Checks a file; says what it is.
+fn vet(file: &Path) -> Result<String, Problems> {
+    if scripts::is_script(file) {
+        let script = spinloom_solver::mx3::vet(file)?;
+        return Ok(format!("a script of {} statements", script.body.len()));
+    }
+    let document = Document::read(file)?;
+    if document.root.get("stages").is_some() {
+        return Ok(format!("a pipeline of {} stages", pipeline::Pipeline::read(&document)?.stages.len()));
+    }
+    let e = Experiment::read(&document)?;
+    Ok(format!("{} replica(s) of {} cells, at most {:.3} ns each", e.replicas(), e.system.mesh.cells(), 1e9 * e.longest()))
 }
 
 fn validate(wanted: &[String]) -> Result<ExitCode, Problems> {

@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod experiment;
+pub mod mx3;
 pub mod quantities;
 pub mod readout;
 pub mod run;

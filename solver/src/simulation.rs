@@ -345,6 +345,21 @@ impl Simulation {
         }
     }
 
+    /// Takes one step of every replica that runs: attempts until each has accepted one, or has paused.
+    pub fn step(&mut self) {
+        let before: Vec<u64> = (0..self.replicas()).map(|r| self.control(r).steps).collect();
+        if let Some(start) = self.start
+            && (self.stale.iter().any(|s| *s) || !self.device.carries_rates())
+        {
+            self.device.replay(start, 1);
+        }
+        self.stale.fill(false);
+        let waits = |s: &Self, r: usize| s.control(r).status == Status::Running && s.control(r).steps == before[r];
+        while self.trouble().is_none() && (0..self.replicas()).any(|r| waits(self, r)) {
+            self.device.replay(self.attempt, 1);
+        }
+    }
+
     /// Runs one replica-less ensemble to time `t` (s), jumps included.
     pub fn run_all_to(&mut self, t: f64) {
         loop {
@@ -449,6 +464,11 @@ impl Simulation {
     ///
     /// Returns the largest remaining torque |m × B| (T) of each replica.
     pub fn relax(&mut self) -> Vec<f64> {
+        self.relax_to(None)
+    }
+
+    /// The same; with a threshold (T), damps until the largest torque is below it rather than while the energy falls.
+    pub fn relax_to(&mut self, threshold: Option<f64>) -> Vec<f64> {
         if self.relax.is_none() {
             let terms = still_terms(&self.system);
             let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
@@ -465,10 +485,14 @@ impl Simulation {
         // What must fall in the next ten steps, else the replica goes one step further.
         enum Stage {
             Energy(f64),
+            Above(f64),
             Torque(f64),
         }
         let all: Vec<usize> = (0..self.replicas()).collect();
-        let mut stages: Vec<Option<Stage>> = self.energies(&all, &terms).into_iter().map(|e| Some(Stage::Energy(e))).collect();
+        let mut stages: Vec<Option<Stage>> = match threshold {
+            Some(t) => all.iter().map(|r| Some(Stage::Above(t * self.gamma(*r)))).collect(),
+            None => self.energies(&all, &terms).into_iter().map(|e| Some(Stage::Energy(e))).collect(),
+        };
         while stages.iter().any(Option::is_some) {
             self.device.replay(attempt, 10);
             let by_energy: Vec<usize> = all.iter().copied().filter(|r| matches!(stages[*r], Some(Stage::Energy(_)))).collect();
@@ -480,6 +504,8 @@ impl Simulation {
                         Some(e) if e < last => Some(Stage::Energy(e)),
                         _ => Some(Stage::Torque(control.torque)),
                     },
+                    Some(Stage::Above(limit)) if control.torque > limit && control.status == Status::Running => Some(Stage::Above(limit)),
+                    Some(Stage::Above(_)) => Some(Stage::Torque(control.torque)),
                     Some(Stage::Torque(last)) if control.torque < last => Some(Stage::Torque(control.torque)),
                     Some(Stage::Torque(last)) if control.max_err > 1e-9 && control.status == Status::Running => {
                         control.max_err /= std::f64::consts::SQRT_2;

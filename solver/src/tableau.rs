@@ -174,7 +174,7 @@ pub const RK56: Tableau = Tableau {
     order: 6,
     control_order: 5,
     fsal: false,
-    imaginary_limit: 1.2,
+    imaginary_limit: 1.3,
 };
 
 /// Every method, by rising order.

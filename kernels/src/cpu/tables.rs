@@ -8,6 +8,7 @@ use crate::real::Real;
 use crate::region::RegionMap;
 use crate::terms::{Driven, FreeFace, Law, MAX_COEFFICIENTS, Term, WithLaw, ghost_slope};
 
+#[derive(Clone)]
 /// One coefficient: a value per region (and 0 for vacuum, last), and what multiplies it in time.
 pub struct Column<T> {
     /// Per region, vacuum last.
@@ -188,10 +189,15 @@ impl<T: Real> Tables<T> {
             let alpha = v.scalar(ParameterId::Alpha);
             -free(v) * v.scalar(ParameterId::GammaLl) / (1.0 + alpha * alpha)
         };
+        let damping = [column(&|_| 0.0), column(&|v| -free(v) * v.scalar(ParameterId::GammaLl))];
         Self {
             terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, regions, std::marker::PhantomData))).collect(),
-            llg: [column(&gilbert), column(&|v| gilbert(v) * v.scalar(ParameterId::Alpha))],
-            damping: [column(&|_| 0.0), column(&|v| -free(v) * v.scalar(ParameterId::GammaLl))],
+            llg: if material.damping_only {
+                damping.clone()
+            } else {
+                [column(&gilbert), column(&|v| gilbert(v) * v.scalar(ParameterId::Alpha))]
+            },
+            damping,
             ghost: [0, 1, 2].map(|axis| column(&|v| ghost_slope(v) * mesh.cell[axis])),
             bulk: material.uses(ParameterId::Dbulk),
             gamma: material.largest_gamma(),

@@ -18,6 +18,7 @@ use crate::waveform::Waveform;
 use crate::{Material, ParameterId, Term};
 use convolution::Convolution;
 use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Precision, Recording};
+use std::collections::HashMap;
 use text::{Names, TermLayout, ctl, state};
 
 /// Replays in one go, at most: a replica that pauses idles through the rest.
@@ -66,6 +67,8 @@ pub struct Gpu {
     counters: Vec<u32>,
     /// What the device first complained of, and in which plan; every replica counts as failed from then on.
     trouble: Option<DeviceError>,
+    /// Regions as they were last written.
+    maps: HashMap<usize, Vec<u16>>,
 }
 
 fn bytes_of(values: &[f64], precision: Precision) -> Vec<u8> {
@@ -174,19 +177,16 @@ impl Gpu {
             ids: system.replicas.iter().map(|r| r.id).collect(),
             gammas: vec![0.0; replicas],
             trouble: None,
+            maps: HashMap::new(),
         };
         if let Some(convolution) = &gpu.convolution {
             let table = bytes_of(&convolution.table, precision);
             gpu.backend.write(memories.tw.expect("made with it"), 0, &table).map_err(|e| told(&device, e))?;
         }
-        let maps: Vec<&RegionMap> =
-            if gpu.names.own_regions { (0..replicas).map(|r| system.regions_of(r)).collect() } else { vec![&system.regions] };
-        let numbers: Vec<u8> = maps
-            .iter()
-            .flat_map(|m| &m.cells)
-            .flat_map(|c| if *c == RegionMap::VACUUM { regions as u32 } else { u32::from(*c) }.to_le_bytes())
-            .collect();
-        gpu.backend.write(memories.regions, 0, &numbers).map_err(|e| told(&device, e))?;
+        let maps = if gpu.names.own_regions { replicas } else { 1 };
+        for r in 0..maps {
+            gpu.write_regions(r, system.regions_of(r)).map_err(|e| told(&device, e))?;
+        }
         for r in 0..replicas {
             gpu.set_material(r, system);
         }
@@ -194,6 +194,15 @@ impl Gpu {
             Some(e) => Err(e),
             None => Ok(gpu),
         }
+    }
+
+    fn write_regions(&mut self, map: usize, regions: &RegionMap) -> Result<(), GpuError> {
+        let count = self.names.regions as u32;
+        let bytes: Vec<u8> =
+            regions.cells.iter().flat_map(|c| if *c == RegionMap::VACUUM { count } else { u32::from(*c) }.to_le_bytes()).collect();
+        self.backend.write(self.memories.regions, map * bytes.len(), &bytes)?;
+        self.maps.insert(map, regions.cells.clone());
+        Ok(())
     }
 
     fn failed(&self, e: GpuError) -> DeviceError {
@@ -646,6 +655,11 @@ impl Device for Gpu {
         let bytes = bytes_of(&row, self.names.precision);
         let result = self.backend.write(self.memories.par, replica * bytes.len(), &bytes).map_err(|e| self.failed(e));
         self.note("writing parameters", result);
+        let map = if self.names.own_regions { replica } else { 0 };
+        if self.maps.get(&map) != Some(&system.regions_of(replica).cells) {
+            let result = self.write_regions(map, system.regions_of(replica)).map_err(|e| self.failed(e));
+            self.note("writing regions", result);
+        }
         if let Some(what) = beyond(system) {
             let device = self.backend.found().name.clone();
             self.note("new parameters", Err(DeviceError::Unsupported { device, what }));

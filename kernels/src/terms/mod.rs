@@ -186,7 +186,7 @@ fn per_msat(v: &Values) -> f64 {
 
 /// Harmonic mean 2ab/(a+b) of two regions' stiffnesses that agree in sign, 0 if either is 0 or without moment. The interface of two materials is two half bonds in series
 /// (Heistracher et al., J. Magn. Magn. Mater. 548, 168875 (2022)). Strengths of opposite sign follow mumax3's rule, Vansteenkiste et al., AIP Adv. 4, 107133 (2014).
-fn pair_mean(a: &Values, b: &Values, id: ParameterId) -> f64 {
+pub fn pair_mean(a: &Values, b: &Values, id: ParameterId) -> f64 {
     if a.scalar(ParameterId::Msat) == 0.0 || b.scalar(ParameterId::Msat) == 0.0 {
         return 0.0;
     }

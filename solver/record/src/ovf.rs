@@ -76,16 +76,82 @@ impl Ovf {
     /// # Panics
     /// If `data` does not hold `components` values for each cell, or units and labels differ in number.
     pub fn write_file(&self, path: &Path, format: OvfFormat) -> Result<(), Problems> {
+        self.replace_file(path, |out| self.write(out, format))
+    }
+
+    /// The same in OVF 1.0, which knows three components only: a scalar is written as a vector along x.
+    ///
+    /// # Errors
+    /// What the file system says.
+    ///
+    /// # Panics
+    /// As [`write_file`](Ovf::write_file), or for any other number of components.
+    pub fn write_file_1(&self, path: &Path, format: OvfFormat) -> Result<(), Problems> {
+        self.replace_file(path, |out| self.write_1(out, format))
+    }
+
+    fn replace_file(&self, path: &Path, content: impl Fn(&mut BufWriter<std::fs::File>) -> std::io::Result<()>) -> Result<(), Problems> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = Path::new(&part);
         let write = || {
             let mut file = BufWriter::new(std::fs::File::create(part)?);
-            self.write(&mut file, format)?;
+            content(&mut file)?;
             file.into_inner()?.sync_all()?;
             std::fs::rename(part, path)
         };
         write().named(path, "write").inspect_err(|_| drop(std::fs::remove_file(part)))
+    }
+
+    /// Writes OVF 1.0 to anything; big-endian.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    ///
+    /// # Panics
+    /// As [`write_file_1`](Ovf::write_file_1).
+    pub fn write_1(&self, out: &mut impl Write, format: OvfFormat) -> std::io::Result<()> {
+        let width = self.components();
+        assert!(width == 1 || width == 3, "OVF 1.0 holds vectors, not {width} components");
+        let Mesh { n, cell, origin } = self.mesh;
+        writeln!(out, "# OOMMF: rectangular mesh v1.0\n# Segment count: 1\n# Begin: Segment\n# Begin: Header")?;
+        writeln!(out, "# Title: {}\n# meshtype: rectangular\n# meshunit: m", line(&self.title))?;
+        for (axis, (min, (n, cell))) in ["x", "y", "z"].iter().zip(origin.iter().zip(n.iter().zip(&cell))) {
+            writeln!(out, "# {axis}base: {}\n# {axis}stepsize: {cell}\n# {axis}nodes: {n}", min + 0.5 * cell)?;
+            writeln!(out, "# {axis}min: {min}\n# {axis}max: {}", min + *n as f64 * cell)?;
+        }
+        let vector = |v: &[f64]| [v[0], *v.get(1).unwrap_or(&0.0), *v.get(2).unwrap_or(&0.0)];
+        let norms = || self.data.chunks(width).map(|v| v.iter().map(|c| c * c).sum::<f64>().sqrt());
+        let (low, high) = (norms().fold(f64::INFINITY, f64::min), norms().fold(0.0, f64::max));
+        writeln!(out, "# valueunit: {}\n# valuemultiplier: 1", words(&self.units[..1]))?;
+        writeln!(out, "# ValueRangeMinMag: {low}\n# ValueRangeMaxMag: {high}")?;
+        if let Some(t) = self.time {
+            writeln!(out, "# Desc: Total simulation time:  {t}  s")?;
+        }
+        let name = match format {
+            OvfFormat::Binary4 => "Binary 4",
+            OvfFormat::Binary8 => "Binary 8",
+            OvfFormat::Text => "Text",
+        };
+        writeln!(out, "# End: Header\n# Begin: Data {name}")?;
+        match format {
+            OvfFormat::Binary4 => {
+                out.write_all(&CONTROL_4.to_be_bytes())?;
+                self.data.chunks(width).flat_map(vector).try_for_each(|x| out.write_all(&(x as f32).to_be_bytes()))?;
+                writeln!(out)?;
+            }
+            OvfFormat::Binary8 => {
+                out.write_all(&CONTROL_8.to_be_bytes())?;
+                self.data.chunks(width).flat_map(vector).try_for_each(|x| out.write_all(&x.to_be_bytes()))?;
+                writeln!(out)?;
+            }
+            OvfFormat::Text => {
+                for [x, y, z] in self.data.chunks(width).map(vector) {
+                    writeln!(out, "{x:e} {y:e} {z:e}")?;
+                }
+            }
+        }
+        writeln!(out, "# End: Data {name}\n# End: Segment")
     }
 
     /// Writes to anything; give it something buffered.

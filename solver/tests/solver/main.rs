@@ -4,3 +4,4 @@ mod experiments;
 mod gpu;
 mod input;
 mod motion;
+mod mx3;

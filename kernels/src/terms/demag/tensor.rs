@@ -250,8 +250,8 @@ impl Tensor {
 
     /// The tensor of [`DemagKernel::Sampled`]. A periodic axis counts the offsets up to its length times its images, each once.
     fn sampled(mesh: &Mesh, padded: [usize; 3], accuracy: f64) -> Self {
-        let unit = mesh.cell.iter().copied().fold(0.0, f64::max);
-        let d = mesh.cell.map(|c| c / unit);
+        // In metres: numbers of points that end in .5 must be rounded as they are elsewhere.
+        let d = mesh.cell;
         let reach: [i64; 3] = std::array::from_fn(|a| mesh.n[a] as i64 * i64::from(mesh.pbc[a].max(1)) - 1);
         let (wx, wy, wz) = (reach[0] + 1, reach[1] + 1, reach[2] + 1);
         let octant: Vec<[f64; COMPONENTS]> = (0..wx * wy * wz)

@@ -1,0 +1,118 @@
+//! mumax3 scripts from the command line, with the flags that its users have in their job files.
+
+use clap::Args;
+use spinloom_base::Problems;
+use spinloom_solver::mx3;
+use spinloom_solver::{DeviceChoice, devices};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Flags of scripts.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// `f32`, as mumax3 computes, or `f64`.
+    #[arg(long)]
+    precision: Option<String>,
+    /// The demagnetising tensor: `mumax3`, sampled as that program does, or `exact`.
+    #[arg(long, default_value = "mumax3", value_parser = ["mumax3", "exact"])]
+    demag: String,
+    /// Shows the log while a script runs.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Shows nothing but errors.
+    #[arg(long, short)]
+    silent: bool,
+    /// Ends a queue at its first failure.
+    #[arg(long)]
+    failfast: bool,
+}
+
+/// Whether a file is a script.
+pub fn is_script(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("mx3") || e.eq_ignore_ascii_case("txt"))
+}
+
+/// The arguments with mumax3's flags in this program's form: `-o=dir`, `-vet`, `-gpu=1`, … Flags that have no meaning here (`-http`, `-cache`, `-sync`,
+/// `-paranoid`, `-i`) are dropped, so that job files need no change. A script alone is run.
+pub fn arguments(list: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let list: Vec<OsString> = list.collect();
+    if !list.iter().skip(1).any(|a| is_script(Path::new(a)) && !a.to_string_lossy().starts_with('-')) {
+        return list;
+    }
+    let mut rest: Vec<OsString> = Vec::new();
+    let mut verb: Option<OsString> = None;
+    let mut items = list[1..].iter().cloned();
+    while let Some(item) = items.next() {
+        let text = item.to_string_lossy().into_owned();
+        let (flag, value) = match text.split_once('=') {
+            Some((f, v)) => (f.to_string(), Some(v.to_string())),
+            None => (text.clone(), None),
+        };
+        if rest.is_empty() && verb.is_none() && !text.starts_with('-') && !is_script(Path::new(&text)) {
+            verb = Some(item);
+            continue;
+        }
+        let single = flag.starts_with('-') && !flag.starts_with("--");
+        match flag.trim_start_matches('-') {
+            "vet" if single => verb = Some("vet".into()),
+            "failfast" if single => rest.push("--failfast".into()),
+            "o" if single => {
+                rest.push("--out".into());
+                rest.extend(value.map(OsString::from).or_else(|| items.next()));
+            }
+            "gpu" if single => {
+                let number = value.or_else(|| items.next().map(|n| n.to_string_lossy().into_owned())).unwrap_or_default();
+                rest.push("--device".into());
+                rest.push(if number == "-1" { "cpu".into() } else { format!("cuda:{number}").into() });
+            }
+            "http" | "cache" if single => {
+                if value.is_none() {
+                    items.next();
+                }
+            }
+            "sync" | "paranoid" | "i" | "test" | "launchtimeout" if single => {}
+            _ => rest.push(item),
+        }
+    }
+    let verb = verb.unwrap_or_else(|| "run".into());
+    let keeps = |a: &OsString| verb != "vet" || !a.to_string_lossy().starts_with('-');
+    [list[0].clone(), verb.clone()].into_iter().chain(rest.into_iter().filter(keeps)).collect()
+}
+
+fn device(name: Option<&str>, precision: Option<&str>) -> Result<DeviceChoice, Problems> {
+    let name = name.unwrap_or("cpu");
+    DeviceChoice::parse(name, precision.unwrap_or("f32"))
+}
+
+/// Runs scripts, one after another.
+pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&str>, flags: &Flags) -> Result<ExitCode, Problems> {
+    let device = device(name, flags.precision.as_deref())?;
+    if name == Some("auto") {
+        println!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
+    }
+    let mut problems = Problems::new();
+    for file in files {
+        // Several scripts share no folder: each gets its own inside the one that is named.
+        let out = out.as_ref().map(|o| if files.len() > 1 { o.join(file.file_stem().unwrap_or_default()) } else { o.clone() });
+        let options = mx3::Options { device, out, clean, exact_demag: flags.demag == "exact", loud: flags.verbose };
+        let began = std::time::Instant::now();
+        match mx3::run(file, &options) {
+            Ok(expectations) if !flags.silent => {
+                println!("{}: done in {:.2} s, {expectations} expectation(s) held", file.display(), began.elapsed().as_secs_f64());
+            }
+            Ok(_) => {}
+            Err(e) => {
+                problems.extend(e);
+                if flags.failfast {
+                    break;
+                }
+            }
+        }
+    }
+    if problems.any_error() {
+        eprintln!("{problems}");
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
+}

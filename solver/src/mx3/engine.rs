@@ -1,0 +1,1083 @@
+//! What a script acts on: mesh, geometry, regions, parameters, and the simulation that follows from them.
+
+use super::field::{Average, Field, Magnet, Quantity, position};
+use super::shape::{Config, Shape};
+use super::syntax::Expr;
+use super::time::Timed;
+use crate::devices::DeviceChoice;
+use crate::simulation::{DemagEvery, Simulation, Step};
+use crate::tableau::{self, Tableau};
+use spinloom_kernels::material::{Drive, Mask, Pair};
+use spinloom_kernels::terms::custom::CustomField;
+use spinloom_kernels::terms::demag::tensor::DemagKernel;
+use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Status, System, Term, Values};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// What goes wrong while a script runs: message and hint. Whoever runs the statement knows its place.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Fault {
+    /// A message and a hint, which may be empty.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// Regions a script may number.
+pub const REGIONS: usize = 256;
+
+/// A parameter's value in one region.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Constant.
+    Fixed([f64; 3]),
+    /// A function of time.
+    Moving(Timed),
+}
+
+/// How regions came about; kept, so that a new mesh or a moved window can ask again.
+#[derive(Clone, Debug)]
+pub enum RegionStep {
+    /// Inside a shape.
+    Inside(u16, Shape),
+    /// One cell.
+    Cell(u16, [usize; 3]),
+    /// From one number to another.
+    Renumber(u16, u16),
+    /// A number for every place, or none.
+    Map(Grains),
+}
+
+/// See [`RegionStep::Map`].
+#[derive(Clone)]
+pub struct Grains(pub Arc<dyn Fn([f64; 3]) -> Option<u16> + Send + Sync>);
+
+impl std::fmt::Debug for Grains {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Grains")
+    }
+}
+
+/// What is done after every step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Hook {
+    /// Keeps the average of a component near zero, in a region or layer or everywhere.
+    CentreWall {
+        /// Component.
+        component: usize,
+        /// Region.
+        region: Option<u16>,
+        /// Layer.
+        layer: Option<usize>,
+    },
+    /// Keeps a bubble in the middle.
+    CentreBubble,
+}
+
+/// Settings that are plain variables of the language.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Demagnetisation.
+    pub enable_demag: bool,
+    /// Points per distance of mumax3's kernel.
+    pub demag_accuracy: f64,
+    /// Open boundary condition.
+    pub open_bc: bool,
+    /// Precession.
+    pub do_precess: bool,
+    /// Leaves out Zhang-Li torque.
+    pub disable_zhang_li: bool,
+    /// Leaves out Slonczewski torque.
+    pub disable_slonczewski: bool,
+    /// Whether the fixed layer lies below.
+    pub fixed_layer_bottom: bool,
+    /// Gyromagnetic ratio (rad/(T s)).
+    pub gamma: f64,
+    /// Sub-samples per cell edge of shapes.
+    pub edge_smooth: i64,
+    /// See [`spinloom_kernels::Control`].
+    pub min_dt: f64,
+    /// Largest step; 0 means any (s).
+    pub max_dt: f64,
+    /// Fixed step; 0 means adaptive (s).
+    pub fix_dt: f64,
+    /// Tolerance.
+    pub max_err: f64,
+    /// Safety factor.
+    pub headroom: f64,
+    /// −1: by itself.
+    pub relax_torque_threshold: f64,
+    /// Largest turn.
+    pub minimizer_stop: f64,
+    /// Over how many steps.
+    pub minimizer_samples: i64,
+    /// MFM (m).
+    pub mfm: [f64; 2],
+    /// What the window lets in: left, right, up, down.
+    pub shift_mag: [[f64; 3]; 4],
+    /// Whether what was at the edge comes in.
+    pub edge_carry: bool,
+    /// Which things move with the window: m, geometry, regions.
+    pub shifts: [bool; 3],
+    /// Direction of a bubble.
+    pub bubble_mz: f64,
+    /// Tilt of its background.
+    pub background_tilt: f64,
+    /// Along which axes a bubble is kept in the middle.
+    pub centre_bubble: [bool; 2],
+    /// Whether whole grains are kept.
+    pub grain_cut_shape: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enable_demag: true,
+            demag_accuracy: 6.0,
+            open_bc: false,
+            do_precess: true,
+            disable_zhang_li: false,
+            disable_slonczewski: false,
+            fixed_layer_bottom: false,
+            gamma: spinloom_base::constants::GAMMA_LL,
+            edge_smooth: 0,
+            min_dt: 0.0,
+            max_dt: 0.0,
+            fix_dt: 0.0,
+            max_err: 1e-5,
+            headroom: 0.8,
+            relax_torque_threshold: -1.0,
+            minimizer_stop: 1e-6,
+            minimizer_samples: 10,
+            mfm: [50e-9, 1e-3],
+            shift_mag: [[0.0; 3]; 4],
+            edge_carry: false,
+            shifts: [true; 3],
+            bubble_mz: 1.0,
+            background_tilt: 0.25,
+            centre_bubble: [true; 2],
+            grain_cut_shape: false,
+        }
+    }
+}
+
+/// See the module.
+pub struct Engine {
+    /// The machine.
+    pub device: DeviceChoice,
+    /// Whether the exact tensor is used instead of mumax3's.
+    pub exact_demag: bool,
+    /// Variables.
+    pub settings: Settings,
+    grid: Option<[usize; 3]>,
+    cell: Option<[f64; 3]>,
+    pbc: [u32; 3],
+    mesh: Option<Mesh>,
+    shape: Option<Shape>,
+    /// How much of each cell is magnet.
+    pub fill: Vec<f64>,
+    /// Region numbers, whether or not there is magnet.
+    pub regions: Vec<u16>,
+    region_steps: Vec<RegionStep>,
+    parameters: HashMap<P, Vec<Source>>,
+    masks: Vec<(P, Arc<Vec<f64>>, Source)>,
+    pairs: Vec<Pair>,
+    magnet: Option<Magnet>,
+    m: Vec<f64>,
+    changed: bool,
+    /// Time (s) while there is no simulation.
+    t: f64,
+    seed: u64,
+    method: &'static Tableau,
+    /// Field terms of the user's.
+    pub custom_fields: Vec<Arc<Quantity>>,
+    /// Energy terms of the user's.
+    pub custom_energies: Vec<Arc<Quantity>>,
+    /// See [`Hook`].
+    pub hooks: Vec<Hook>,
+    /// Running averages to keep up.
+    pub averages: Vec<(Arc<Quantity>, Arc<Mutex<Average>>)>,
+    /// Way of the window (m).
+    pub shift: [f64; 2],
+    /// Steps taken, as scripts count them.
+    pub steps: i64,
+    peak_error: f64,
+    /// Warnings that were given already.
+    pub warned: Vec<String>,
+}
+
+/// Bytes that can still be taken, where the system tells.
+fn free_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| 1024.0 * kib)
+}
+
+impl Engine {
+    /// On a machine.
+    pub fn new(device: DeviceChoice) -> Self {
+        let mut e = Self {
+            device,
+            exact_demag: false,
+            settings: Settings::default(),
+            grid: None,
+            cell: None,
+            pbc: [0; 3],
+            mesh: None,
+            shape: None,
+            fill: Vec::new(),
+            regions: Vec::new(),
+            region_steps: Vec::new(),
+            parameters: HashMap::new(),
+            masks: Vec::new(),
+            pairs: Vec::new(),
+            magnet: None,
+            m: Vec::new(),
+            changed: true,
+            t: 0.0,
+            seed: 0,
+            method: &tableau::RK45,
+            custom_fields: Vec::new(),
+            custom_energies: Vec::new(),
+            hooks: Vec::new(),
+            averages: Vec::new(),
+            shift: [0.0; 2],
+            steps: 0,
+            peak_error: 0.0,
+            warned: Vec::new(),
+        };
+        // A current flows through the magnet unless a script says otherwise; axes are zero until they are set.
+        e.set_source(P::Pol, None, Source::Fixed([1.0, 0.0, 0.0]));
+        for axis in [P::AnisU, P::AnisC1, P::AnisC2] {
+            e.set_source(axis, None, Source::Fixed([0.0; 3]));
+        }
+        e
+    }
+
+    // --- mesh
+
+    /// The mesh.
+    ///
+    /// # Errors
+    /// If it has not been set.
+    pub fn mesh(&self) -> Result<Mesh, Fault> {
+        self.mesh.ok_or_else(|| Fault::new("there is no mesh yet", "call setGridSize and setCellSize first"))
+    }
+
+    /// Number of cells.
+    ///
+    /// # Errors
+    /// Impossible or too large.
+    pub fn set_grid(&mut self, n: [i64; 3]) -> Result<(), Fault> {
+        if n.iter().any(|n| *n < 1) {
+            return Err(Fault::new(
+                format!("a grid of {} x {} x {} cells is impossible", n[0], n[1], n[2]),
+                "every axis has at least one cell",
+            ));
+        }
+        self.grid = Some(n.map(|n| n as usize));
+        self.new_mesh()
+    }
+
+    /// Edges of a cell (m).
+    ///
+    /// # Errors
+    /// Impossible.
+    pub fn set_cell(&mut self, d: [f64; 3]) -> Result<(), Fault> {
+        if d.iter().any(|d| !(*d > 0.0 && d.is_finite())) {
+            return Err(Fault::new(
+                format!("a cell of {:e} x {:e} x {:e} m is impossible", d[0], d[1], d[2]),
+                "edges are greater than zero, in metres",
+            ));
+        }
+        self.cell = Some(d);
+        self.new_mesh()
+    }
+
+    /// Periodic images.
+    ///
+    /// # Errors
+    /// As for the mesh.
+    pub fn set_pbc(&mut self, p: [i64; 3]) -> Result<(), Fault> {
+        if p.iter().any(|p| !(0..=10_000).contains(p)) {
+            return Err(Fault::new("the number of periodic images must be between 0 and 10000", "0 means open"));
+        }
+        self.pbc = p.map(|p| p as u32);
+        self.new_mesh()
+    }
+
+    fn new_mesh(&mut self) -> Result<(), Fault> {
+        let (Some(n), Some(cell)) = (self.grid, self.cell) else { return Ok(()) };
+        let mesh = Mesh { n, cell, pbc: self.pbc };
+        let cells = n.iter().map(|n| *n as f64).product::<f64>();
+        // State, stages, fields, and a spectrum of twice the length along every axis that has more than one cell.
+        let numbers = cells * (3.0 * 14.0 + 6.0 * 2f64.powi(n[1..].iter().filter(|n| **n > 1).count() as i32));
+        let (need, free) = (numbers * if self.device.precision() == "f64" { 8.0 } else { 4.0 }, free_memory().unwrap_or(f64::INFINITY));
+        if need > free || cells > 2e9 {
+            let gib = |b: f64| b / f64::from(1 << 30);
+            return Err(Fault::new(
+                format!(
+                    "a mesh of {} x {} x {} cells needs about {:.1} GiB, and {:.1} GiB are free",
+                    n[0],
+                    n[1],
+                    n[2],
+                    gib(need),
+                    gib(free)
+                ),
+                "take fewer or larger cells, or f32",
+            ));
+        }
+        if self.mesh == Some(mesh) {
+            return Ok(());
+        }
+        let old = self.mesh.map(|old| (old, self.m()));
+        self.mesh = Some(mesh);
+        self.drop_magnet();
+        self.masks.clear();
+        self.render_geometry();
+        self.render_regions();
+        let (n, count) = (mesh.n, mesh.cells());
+        self.m = vec![0.0; 3 * count];
+        if let Some((old, m)) = old {
+            for i in 0..count {
+                let at = [i % n[0], i / n[0] % n[1], i / (n[0] * n[1])];
+                let from: [usize; 3] = std::array::from_fn(|a| at[a] * old.n[a] / n[a]);
+                let j = old.index(from[0], from[1], from[2]);
+                (0..3).for_each(|c| self.m[c * count + i] = m[c * old.cells() + j]);
+            }
+        }
+        self.fill_new_cells();
+        Ok(())
+    }
+
+    /// Centre of a cell (m).
+    pub fn position(&self, mesh: &Mesh, i: usize) -> [f64; 3] {
+        position(mesh, self.shift, i)
+    }
+
+    // --- geometry and regions
+
+    /// Sets the magnet's shape.
+    ///
+    /// # Errors
+    /// Without a mesh, or if no cell is inside.
+    pub fn set_geometry(&mut self, shape: Shape) -> Result<(), Fault> {
+        self.mesh()?;
+        self.keep_m();
+        self.shape = Some(shape);
+        self.render_geometry();
+        if self.fill.iter().all(|f| *f == 0.0) {
+            self.shape = None;
+            self.render_geometry();
+            return Err(Fault::new("no cell lies inside this geometry", "lengths are in metres, from the centre of the box"));
+        }
+        self.fill_new_cells();
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Sets the fill of every cell.
+    pub fn set_fill(&mut self, fill: Vec<f64>) {
+        self.keep_m();
+        self.fill = fill;
+        self.fill_new_cells();
+        self.changed = true;
+    }
+
+    fn cell_fill(&self, mesh: &Mesh, i: usize) -> f64 {
+        let Some(shape) = &self.shape else { return 1.0 };
+        let p = self.position(mesh, i);
+        let n = self.settings.edge_smooth;
+        if n <= 0 {
+            return f64::from(u8::from(shape.contains(p)));
+        }
+        let offset = |k: i64| (k as f64 + 0.5) / n as f64 - 0.5;
+        let mut inside = 0;
+        for z in 0..n {
+            for y in 0..n {
+                for x in 0..n {
+                    let at = [p[0] + offset(x) * mesh.cell[0], p[1] + offset(y) * mesh.cell[1], p[2] + offset(z) * mesh.cell[2]];
+                    inside += i64::from(shape.contains(at));
+                }
+            }
+        }
+        inside as f64 / n.pow(3) as f64
+    }
+
+    fn render_geometry(&mut self) {
+        if let Some(mesh) = self.mesh {
+            self.fill = (0..mesh.cells()).map(|i| self.cell_fill(&mesh, i)).collect();
+        }
+    }
+
+    fn cell_region(&self, mesh: &Mesh, i: usize) -> u16 {
+        let mut region = 0;
+        for step in &self.region_steps {
+            match step {
+                RegionStep::Inside(r, shape) if shape.contains(self.position(mesh, i)) => region = *r,
+                RegionStep::Cell(r, at)
+                    if mesh.index(at[0].min(mesh.n[0] - 1), at[1].min(mesh.n[1] - 1), at[2].min(mesh.n[2] - 1)) == i =>
+                {
+                    region = *r
+                }
+                RegionStep::Renumber(from, to) if region == *from => region = *to,
+                RegionStep::Map(Grains(f)) => region = f(self.position(mesh, i)).unwrap_or(region),
+                _ => {}
+            }
+        }
+        region
+    }
+
+    fn render_regions(&mut self) {
+        if let Some(mesh) = self.mesh {
+            self.regions = (0..mesh.cells()).map(|i| self.cell_region(&mesh, i)).collect();
+        }
+    }
+
+    /// Adds a step to how regions come about.
+    ///
+    /// # Errors
+    /// Without a mesh.
+    pub fn add_region_step(&mut self, step: RegionStep) -> Result<(), Fault> {
+        let mesh = self.mesh()?;
+        for i in 0..mesh.cells() {
+            match &step {
+                RegionStep::Inside(r, shape) if shape.contains(self.position(&mesh, i)) => self.regions[i] = *r,
+                RegionStep::Renumber(from, to) if self.regions[i] == *from => self.regions[i] = *to,
+                RegionStep::Map(Grains(f)) => self.regions[i] = f(self.position(&mesh, i)).unwrap_or(self.regions[i]),
+                _ => {}
+            }
+        }
+        if let RegionStep::Cell(r, at) = &step {
+            let i = mesh.index(at[0], at[1], at[2]);
+            self.regions[i] = *r;
+        }
+        self.region_steps.push(step);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Gives magnet without magnetisation a random one, and takes it from where there is no magnet.
+    fn fill_new_cells(&mut self) {
+        let Some(mesh) = self.mesh else { return };
+        let cells = mesh.cells();
+        let mut stream = super::random::GoRandom::new(0);
+        for i in 0..cells {
+            let at = |m: &[f64], c: usize| m[c * cells + i];
+            let drawn = stream.direction();
+            if self.fill[i] == 0.0 {
+                (0..3).for_each(|c| self.m[c * cells + i] = 0.0);
+            } else if (0..3).all(|c| at(&self.m, c) == 0.0) {
+                (0..3).for_each(|c| self.m[c * cells + i] = drawn[c]);
+            }
+        }
+        self.put_m();
+    }
+
+    // --- magnetisation
+
+    /// m, `[component][z][y][x]`.
+    pub fn m(&self) -> Vec<f64> {
+        self.magnet.as_ref().map_or_else(|| self.m.clone(), |g| g.sim.m(0))
+    }
+
+    fn keep_m(&mut self) {
+        self.m = self.m();
+    }
+
+    /// Sets m; it is normalised.
+    pub fn set_m(&mut self, mut m: Vec<f64>) {
+        let cells = self.fill.len();
+        for i in 0..cells {
+            let norm = (0..3).map(|c| m[c * cells + i].powi(2)).sum::<f64>().sqrt();
+            let scale = if self.fill[i] > 0.0 && norm > 0.0 { 1.0 / norm } else { 0.0 };
+            (0..3).for_each(|c| m[c * cells + i] *= scale);
+        }
+        self.m = m;
+        self.put_m();
+    }
+
+    fn put_m(&mut self) {
+        let map = self.map();
+        let Some(magnet) = &mut self.magnet else { return };
+        if magnet.mesh().cells() != self.fill.len() || magnet.regions().count != map.count {
+            self.drop_magnet();
+            return;
+        }
+        if *magnet.regions() != map {
+            magnet.sim.system.regions = map;
+            magnet.sim.apply(0);
+        }
+        magnet.sim.set_m(0, &self.m);
+        let mut c = magnet.sim.control(0);
+        c.torque = 0.0;
+        magnet.sim.set_control(0, c);
+    }
+
+    /// Sets m to a configuration, where a condition on the cell holds.
+    ///
+    /// # Errors
+    /// Without a mesh.
+    pub fn configure(&mut self, config: &Config, inside: impl Fn(usize, [f64; 3]) -> bool) -> Result<(), Fault> {
+        let mesh = self.mesh()?;
+        let mut m = self.m();
+        let cells = mesh.cells();
+        for i in 0..cells {
+            let p = self.position(&mesh, i);
+            if inside(i, p) {
+                let v = config.at(p);
+                (0..3).for_each(|c| m[c * cells + i] = v[c]);
+            }
+        }
+        self.set_m(m);
+        Ok(())
+    }
+
+    // --- parameters
+
+    /// Something changed that the simulation must know.
+    pub fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// Sets a parameter in a region, or in all.
+    pub fn set_source(&mut self, p: P, region: Option<u16>, source: Source) {
+        let list = self.parameters.entry(p).or_insert_with(|| vec![Source::Fixed(p.info().default); REGIONS]);
+        match region {
+            Some(r) => list[usize::from(r)] = source,
+            None => list.fill(source),
+        }
+        self.changed = true;
+    }
+
+    /// A parameter's value in a region, now.
+    pub fn parameter(&self, p: P, region: u16) -> [f64; 3] {
+        match self.parameters.get(&p).map(|l| &l[usize::from(region)]) {
+            Some(Source::Fixed(v)) => *v,
+            Some(Source::Moving(f)) => moving(p, f, self.time()),
+            None => p.info().default,
+        }
+    }
+
+    /// Whether a parameter is the same in all regions that are in use.
+    pub fn is_uniform(&self, p: P) -> bool {
+        let count = self.region_count();
+        (0..count as u16).all(|r| self.parameter(p, r) == self.parameter(p, 0)) && self.masks.iter().all(|m| m.0 != p)
+    }
+
+    /// Adds a mask to an excitation.
+    pub fn add_mask(&mut self, p: P, values: Vec<f64>, factor: Source) {
+        self.masks.push((p, Arc::new(values), factor));
+        self.changed = true;
+    }
+
+    /// Takes all masks from an excitation.
+    pub fn remove_masks(&mut self, p: P) {
+        self.masks.retain(|m| m.0 != p);
+        self.changed = true;
+    }
+
+    /// Couples two regions otherwise than by the mean of their own values.
+    pub fn set_pair(&mut self, pair: Pair) {
+        let (a, b) = pair.regions;
+        self.pairs.retain(|p| p.parameter != pair.parameter || (p.regions != (a, b) && p.regions != (b, a)));
+        self.pairs.push(pair);
+        self.changed = true;
+    }
+
+    /// Regions and geometry as the solver takes them.
+    fn map(&self) -> RegionMap {
+        let cells = self.fill.iter().zip(&self.regions).map(|(f, r)| if *f > 0.0 { *r } else { RegionMap::VACUUM }).collect();
+        let fill = if self.fill.iter().all(|f| *f == 0.0 || *f == 1.0) { Vec::new() } else { self.fill.clone() };
+        RegionMap { cells, count: self.region_count(), fill }
+    }
+
+    fn region_count(&self) -> usize {
+        usize::from(self.regions.iter().copied().max().unwrap_or(0)) + 1
+    }
+
+    fn uses(&self, p: P) -> bool {
+        let count = self.region_count();
+        let set = self.parameters.get(&p).is_some_and(|list| {
+            list[..count].iter().any(|s| match s {
+                Source::Fixed(v) => *v != [0.0; 3],
+                Source::Moving(_) => true,
+            })
+        });
+        set || self.masks.iter().any(|m| m.0 == p)
+    }
+
+    /// Seed of the thermal noise.
+    pub fn set_seed(&mut self, seed: i64) {
+        self.seed = seed as u64;
+        self.keep_m();
+        self.drop_magnet();
+    }
+
+    /// Chooses the method.
+    ///
+    /// # Errors
+    /// An unknown number.
+    pub fn set_solver(&mut self, number: i64) -> Result<(), Fault> {
+        self.method = match number {
+            -1 => &tableau::MIDPOINT,
+            1 => &tableau::EULER,
+            2 => &tableau::HEUN,
+            3 => &tableau::RK23,
+            4 => &tableau::RK4,
+            5 => &tableau::RK45,
+            6 => &tableau::RK56,
+            n => {
+                let hint = "-1 implicit midpoint, 1 Euler, 2 Heun, 3 RK23, 4 RK4, 5 RK45 (Dormand-Prince), 6 RK56 (Fehlberg)";
+                return Err(Fault::new(format!("there is no solver {n}"), hint));
+            }
+        };
+        self.keep_m();
+        self.drop_magnet();
+        Ok(())
+    }
+
+    /// The method.
+    pub fn method(&self) -> &'static Tableau {
+        self.method
+    }
+
+    // --- simulation
+
+    /// Time (s).
+    pub fn time(&self) -> f64 {
+        self.magnet.as_ref().map_or(self.t, Magnet::time)
+    }
+
+    /// Sets the clock.
+    pub fn set_time(&mut self, t: f64) {
+        self.t = t;
+        if let Some(g) = &mut self.magnet {
+            let c = g.sim.control(0);
+            g.sim.set_control(0, spinloom_kernels::Control { t, ..c });
+        }
+    }
+
+    fn drop_magnet(&mut self) {
+        if self.magnet.is_some() {
+            self.t = self.time();
+            self.magnet = None;
+        }
+        self.changed = true;
+    }
+
+    fn system(&mut self) -> Result<System, Fault> {
+        let mesh = self.mesh()?;
+        let count = self.region_count();
+        let now = self.time();
+        let s = &self.settings;
+        let mut regions = vec![Values::default(); count];
+        let mut moved: Vec<(P, usize, Timed)> = Vec::new();
+        for (p, list) in &self.parameters {
+            for (r, source) in list[..count].iter().enumerate() {
+                match source {
+                    Source::Fixed(v) => regions[r].set(*p, *v),
+                    Source::Moving(f) => {
+                        regions[r].set(*p, moving(*p, f, now));
+                        moved.push((*p, r, f.clone()));
+                    }
+                }
+            }
+        }
+        for v in &mut regions {
+            v.set_scalar(P::GammaLl, s.gamma);
+            v.set_scalar(P::FixedLayerBottom, f64::from(u8::from(s.fixed_layer_bottom)));
+        }
+        let mut factors: Vec<(usize, Timed)> = Vec::new();
+        let masks = self
+            .masks
+            .iter()
+            .enumerate()
+            .map(|(i, (p, values, factor))| {
+                let factor = match factor {
+                    Source::Fixed(v) => v[0],
+                    Source::Moving(f) => {
+                        factors.push((i, f.clone()));
+                        f.number(now)
+                    }
+                };
+                Mask { parameter: *p, values: values.clone(), factor }
+            })
+            .collect();
+        let drive = (!moved.is_empty() || !factors.is_empty()).then(|| {
+            Drive(Arc::new(move |t: f64, regions: &mut [Values], masks: &mut [f64]| {
+                moved.iter().for_each(|(p, r, f)| regions[*r].set(*p, moving(*p, f, t)));
+                factors.iter().for_each(|(i, f)| masks[*i] = f.number(t));
+            }))
+        });
+        let material = Material {
+            regions,
+            pairs: self.pairs.clone(),
+            open_faces: s.open_bc,
+            damping_only: !s.do_precess,
+            masks,
+            drive,
+            ..Material::default()
+        };
+        let mut system = System::new(mesh, self.map(), material);
+        system.seed = self.seed;
+        system.demag = if self.exact_demag { DemagKernel::Newell } else { DemagKernel::Sampled { accuracy: s.demag_accuracy } };
+        let current = self.uses(P::J);
+        let active = |t: &Term| match t {
+            Term::Demag => s.enable_demag && self.uses(P::Msat),
+            Term::MagnetoElastic => self.uses(P::B1) || self.uses(P::B2),
+            Term::ZhangLi => current && self.uses(P::Pol) && !s.disable_zhang_li,
+            Term::Slonczewski => current && self.uses(P::FixedLayer) && !s.disable_slonczewski,
+            Term::SpinOrbit => current && self.uses(P::ThetaSh),
+            Term::Custom => !self.custom_fields.is_empty(),
+            Term::Exchange => self.uses(P::Aex) || self.pairs.iter().any(|p| p.parameter == P::Aex),
+            t => t.info().switch.is_none_or(|p| self.uses(p)),
+        };
+        system.terms = Term::ALL.iter().copied().filter(active).collect();
+        if let Some(what) = system.impossible() {
+            return Err(Fault::new(what, ""));
+        }
+        Ok(system)
+    }
+
+    fn make(&self, system: System) -> Result<Simulation, Fault> {
+        let fault = |e: spinloom_kernels::DeviceError| Fault::new(e.to_string(), "");
+        let mut sim =
+            Simulation::with_demag_every(system, self.device, self.method, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation)
+                .map_err(fault)?;
+        sim.set_m(0, &self.m);
+        Ok(sim)
+    }
+
+    fn surround(&self, sim: Simulation) -> Magnet {
+        Magnet {
+            sim,
+            shift: self.shift,
+            mfm: self.settings.mfm,
+            energies: self.custom_energies.iter().map(|q| (**q).clone()).collect(),
+            bubble: self.settings.bubble_mz,
+            peak_error: self.peak_error,
+            tracks: Default::default(),
+            damping_only: !self.settings.do_precess,
+        }
+    }
+
+    /// The simulation, brought up to date with everything the script has set.
+    ///
+    /// # Errors
+    /// What is missing or impossible.
+    pub fn magnet(&mut self) -> Result<&mut Magnet, Fault> {
+        if self.changed || self.magnet.is_none() {
+            let mut system = self.system()?;
+            let same = self.magnet.as_ref().is_some_and(|g| {
+                let old = &g.sim.system;
+                old.mesh == system.mesh
+                    && old.terms == system.terms
+                    && old.demag == system.demag
+                    && old.seed == system.seed
+                    && old.regions.count == system.regions.count
+                    && !system.terms.contains(&Term::Custom)
+            });
+            if let (true, Some(g)) = (same, &mut self.magnet) {
+                g.sim.system.replicas[0].material = system.replicas.remove(0).material;
+                g.sim.system.regions = system.regions;
+                g.sim.apply(0);
+            } else {
+                self.keep_m();
+                let control = self.magnet.as_ref().map(|g| (g.sim.control(0), g.tracks));
+                if system.terms.contains(&Term::Custom) {
+                    let mut plain = system.clone();
+                    plain.terms.retain(|t| *t != Term::Custom);
+                    let probe = Mutex::new(self.surround(self.make(plain)?));
+                    let fields = self.custom_fields.clone();
+                    system.custom = Some(CustomField(Arc::new(move |t, m, out| {
+                        let mut probe = probe.lock().unwrap_or_else(|e| e.into_inner());
+                        probe.sim.set_m(0, m);
+                        let c = probe.sim.control(0);
+                        probe.sim.set_control(0, spinloom_kernels::Control { t, ..c });
+                        for q in &fields {
+                            let f = probe.field(q);
+                            let cells = f.cells();
+                            out.iter_mut().enumerate().for_each(|(i, o)| *o += f.at((i / cells).min(f.components - 1), i % cells));
+                        }
+                    })));
+                }
+                let sim = self.make(system)?;
+                let mut g = self.surround(sim);
+                let fresh = g.sim.control(0);
+                match control {
+                    Some((c, tracks)) => {
+                        g.sim.set_control(0, spinloom_kernels::Control { slot: fresh.slot, torque: 0.0, ..c });
+                        g.tracks = tracks;
+                    }
+                    None => g.sim.set_control(0, spinloom_kernels::Control { t: self.t, ..fresh }),
+                }
+                self.magnet = Some(g);
+            }
+            self.changed = false;
+            let (shift, s) = (self.shift, &self.settings);
+            let energies = self.custom_energies.iter().map(|q| (**q).clone()).collect();
+            let g = self.magnet.as_mut().expect("made above");
+            (g.shift, g.mfm, g.bubble, g.damping_only, g.energies) = (shift, s.mfm, s.bubble_mz, !s.do_precess, energies);
+            let mut c = g.sim.control(0);
+            c.torque = 0.0;
+            g.sim.set_control(0, c);
+        }
+        Ok(self.magnet.as_mut().expect("made above"))
+    }
+
+    /// What this simulation stands on, for a bibliography.
+    pub fn references(&self) -> String {
+        let mut text = String::from("% What this simulation used.\n");
+        let terms = self.magnet.as_ref().map(|g| g.sim.system.terms.clone()).unwrap_or_default();
+        let parts = terms.iter().map(|t| (t.info().name, t.info().about, t.info().reference));
+        for (key, title, note) in parts.chain([(self.method.name, "Time stepping", self.method.reference)]) {
+            text += &format!("@misc{{{key},\n  title = {{{title}}},\n  note = {{{note}}}\n}}\n");
+        }
+        text
+    }
+
+    /// A quantity over the cells.
+    ///
+    /// # Errors
+    /// As for [`Engine::magnet`].
+    pub fn field(&mut self, q: &Quantity) -> Result<Field, Fault> {
+        // What needs no simulation must not build one: a script may ask for geometry before there is a material.
+        let mesh = self.mesh()?;
+        match q {
+            Quantity::Named("geom") => Ok(Field { components: 1, n: mesh.n, data: self.fill.clone() }),
+            Quantity::Named("regions") => {
+                Ok(Field { components: 1, n: mesh.n, data: self.regions.iter().map(|r| f64::from(*r)).collect() })
+            }
+            _ => Ok(self.magnet()?.field(q)),
+        }
+    }
+
+    /// The value of a quantity: its own, or its average.
+    ///
+    /// # Errors
+    /// As for [`Engine::magnet`].
+    pub fn value(&mut self, q: &Quantity) -> Result<Vec<f64>, Fault> {
+        match q {
+            Quantity::Named("t") => Ok(vec![self.time()]),
+            Quantity::Named("geom" | "regions") => Ok(self.field(q)?.average()),
+            _ => Ok(self.magnet()?.value(q)),
+        }
+    }
+
+    /// Gets ready to step until a time (s).
+    ///
+    /// # Errors
+    /// As for [`Engine::magnet`].
+    pub fn begin(&mut self, until: f64) -> Result<(), Fault> {
+        let s = self.settings.clone();
+        if self.method.name == "midpoint" && s.fix_dt == 0.0 {
+            return Err(Fault::new("the implicit midpoint rule takes fixed steps", "set FixDt"));
+        }
+        let g = self.magnet()?;
+        g.sim.run_to(0, until);
+        let mut c = g.sim.control(0);
+        (c.max_err, c.headroom, c.dt_min) = (s.max_err, s.headroom, s.min_dt);
+        c.dt_max = if s.max_dt > 0.0 { s.max_dt } else { f64::INFINITY };
+        c.fixed = s.fix_dt > 0.0;
+        if c.fixed {
+            c.dt = s.fix_dt;
+            c.dt_max = f64::INFINITY;
+        }
+        g.sim.set_control(0, c);
+        Ok(())
+    }
+
+    /// Takes one step, and what the script wants after it.
+    ///
+    /// # Errors
+    /// A value that is not a number, a device that fails.
+    pub fn step(&mut self) -> Result<(), Fault> {
+        if self.changed {
+            let until = self.magnet.as_ref().map_or(f64::INFINITY, |g| g.sim.control(0).t_pause);
+            self.begin(until)?;
+        }
+        let g = self.magnet()?;
+        g.sim.step();
+        let c = g.sim.control(0);
+        if let Some(e) = g.sim.trouble() {
+            return Err(Fault::new(e.to_string(), ""));
+        }
+        if c.status == Status::NotANumber {
+            let m = g.m();
+            let bad = (0..m.cells()).find(|i| m.vector(*i).iter().any(|v| !v.is_finite()));
+            let at = bad.map_or("the error estimate".into(), |i| {
+                format!("m in cell ({}, {}, {})", i % m.n[0], i / m.n[0] % m.n[1], i / (m.n[0] * m.n[1]))
+            });
+            return Err(Fault::new(format!("{at} is not a number at t = {:e} s", c.t), "check the parameters; a smaller MaxDt may help"));
+        }
+        g.peak_error = g.peak_error.max(c.err);
+        self.peak_error = g.peak_error;
+        self.steps += 1;
+        for hook in self.hooks.clone() {
+            self.run_hook(hook)?;
+        }
+        if !self.hooks.is_empty() {
+            self.magnet()?.follow_window();
+        }
+        for (q, average) in self.averages.clone() {
+            self.magnet()?.follow(&q, &average);
+        }
+        Ok(())
+    }
+
+    /// Relaxes.
+    ///
+    /// # Errors
+    /// As for [`Engine::magnet`].
+    pub fn relax(&mut self) -> Result<(), Fault> {
+        let threshold = self.settings.relax_torque_threshold;
+        let g = self.magnet()?;
+        g.sim.relax_to((threshold > 0.0).then_some(threshold));
+        g.sim.trouble().map_or(Ok(()), |e| Err(Fault::new(e.to_string(), "")))
+    }
+
+    /// Minimises.
+    ///
+    /// # Errors
+    /// As for [`Engine::magnet`].
+    pub fn minimise(&mut self) -> Result<(), Fault> {
+        let stop = self.settings.minimizer_stop;
+        let g = self.magnet()?;
+        let steps = g.sim.minimise(stop, 1_000_000);
+        if let Some(e) = g.sim.trouble() {
+            return Err(Fault::new(e.to_string(), ""));
+        }
+        if steps[0].is_none() {
+            return Err(Fault::new("no minimum was found in a million steps", "try relax()"));
+        }
+        Ok(())
+    }
+
+    // --- moving window
+
+    fn run_hook(&mut self, hook: Hook) -> Result<(), Fault> {
+        let mesh = self.mesh()?;
+        let cells = mesh.cells();
+        match hook {
+            Hook::CentreWall { component, region, layer } => {
+                let m = self.m();
+                let plane = mesh.n[0] * mesh.n[1];
+                let belongs =
+                    |i: &usize| self.fill[*i] > 0.0 && region.is_none_or(|r| self.regions[*i] == r) && layer.is_none_or(|l| i / plane == l);
+                let (sum, count) = (0..cells).filter(belongs).fold((0.0, 0.0), |(s, n), i| (s + m[component * cells + i], n + 1.0));
+                let mean = if count > 0.0 { sum / count } else { 0.0 };
+                if mean.abs() < 4.0 / mesh.n[0] as f64 {
+                    return Ok(());
+                }
+                // The domains at the two ends say which way, and what comes in.
+                let end = |x: usize| -> [f64; 3] {
+                    let row: Vec<usize> = (0..mesh.n[1] * mesh.n[2]).map(|r| r * mesh.n[0] + x).filter(belongs).collect();
+                    let sum: [f64; 3] = std::array::from_fn(|c| row.iter().map(|i| m[c * cells + i]).sum());
+                    let norm = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
+                    if norm > 0.0 { sum.map(|v| v / norm) } else { sum }
+                };
+                let (left, right) = (end(0), end(mesh.n[0] - 1));
+                self.settings.shift_mag[0] = domain(left, component);
+                self.settings.shift_mag[1] = domain(right, component);
+                let toward_right = mean * left[component] < 0.0;
+                self.move_window(0, if toward_right { 1 } else { -1 })
+            }
+            Hook::CentreBubble => {
+                let (saved, wanted) = (self.settings.shift_mag, [0.0, 0.0, -self.settings.bubble_mz]);
+                self.settings.shift_mag = [wanted; 4];
+                let shift = self.shift;
+                let place = self.magnet()?.value(&Quantity::Named("ext_bubblepos"));
+                for axis in 0..2 {
+                    let off = (place[axis] + shift[axis]) / mesh.cell[axis];
+                    if self.settings.centre_bubble[axis] && off.abs() > 1.0 {
+                        self.move_window(axis, if off > 0.0 { -1 } else { 1 })?;
+                    }
+                }
+                self.settings.shift_mag = saved;
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves what is in the window by cells along x or y; the window itself goes the other way.
+    ///
+    /// # Errors
+    /// Without a mesh.
+    pub fn move_window(&mut self, axis: usize, by: i64) -> Result<(), Fault> {
+        let mesh = self.mesh()?;
+        let (n, cells) = (mesh.n, mesh.cells());
+        let old = self.m();
+        let [with_m, with_geometry, with_regions] = self.settings.shifts;
+        let (mut m, mut fill, mut regions) = (old.clone(), self.fill.clone(), self.regions.clone());
+        self.shift[axis] += by as f64 * mesh.cell[axis];
+        for i in 0..cells {
+            let at = [i % n[0], i / n[0] % n[1], i / (n[0] * n[1])];
+            let from = at[axis] as i64 - by;
+            let source = |x: i64| {
+                let mut other = at;
+                other[axis] = x as usize;
+                mesh.index(other[0], other[1], other[2])
+            };
+            if (0..n[axis] as i64).contains(&from) {
+                let j = source(from);
+                if with_m {
+                    (0..3).for_each(|c| m[c * cells + i] = old[c * cells + j]);
+                }
+                if with_geometry {
+                    fill[i] = self.fill[j];
+                }
+                if with_regions {
+                    regions[i] = self.regions[j];
+                }
+            } else {
+                let edge = source(if from < 0 { 0 } else { n[axis] as i64 - 1 });
+                let entering = self.settings.shift_mag[match (axis, from < 0) {
+                    (0, true) => 0,
+                    (0, false) => 1,
+                    (_, true) => 3,
+                    (_, false) => 2,
+                }];
+                if with_m {
+                    let carry = self.settings.edge_carry || entering == [0.0; 3];
+                    (0..3).for_each(|c| m[c * cells + i] = if carry { old[c * cells + edge] } else { entering[c] });
+                }
+                if with_geometry {
+                    fill[i] = self.cell_fill(&mesh, i);
+                }
+                if with_regions {
+                    regions[i] = self.cell_region(&mesh, i);
+                }
+            }
+        }
+        self.changed |= fill != self.fill || regions != self.regions;
+        (self.fill, self.regions) = (fill, regions);
+        self.set_m(m);
+        if let Some(g) = &mut self.magnet {
+            g.shift = self.shift;
+        }
+        Ok(())
+    }
+}
+
+/// A parameter's function at a time.
+fn moving(p: P, f: &Timed, t: f64) -> [f64; 3] {
+    if p.info().components == 3 { f.vector(t) } else { [f.number(t), 0.0, 0.0] }
+}
+
+/// The direction along one component that a vector is closest to, or the vector itself where that component is not its largest.
+fn domain(v: [f64; 3], component: usize) -> [f64; 3] {
+    let mut d = [0.0; 3];
+    d[component] = v[component].signum();
+    if v[component] == 0.0 { v } else { d }
+}
+
+/// An expression that is computed anew whenever it is asked for.
+pub type Live = Arc<Expr>;

@@ -1,0 +1,330 @@
+//! The files a script leaves: table, fields, images, log.
+
+use super::engine::{Engine, Fault, Live};
+use super::field::{Field, Quantity};
+use spinloom_base::Problems;
+use spinloom_record::Mesh as RecordMesh;
+use spinloom_record::{Ovf, OvfFormat};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a column shows.
+#[derive(Clone, Debug)]
+pub enum Column {
+    /// A quantity's components.
+    Quantity(Arc<Quantity>),
+    /// An expression.
+    Live {
+        /// The expression.
+        expression: Live,
+        /// Its name and unit.
+        name: String,
+        /// Its unit.
+        unit: String,
+    },
+}
+
+/// Something that is done again and again in time.
+#[derive(Clone, Debug)]
+pub struct Periodic {
+    /// Period (s).
+    pub period: f64,
+    start: f64,
+    count: f64,
+}
+
+impl Periodic {
+    /// From now on.
+    pub fn new(period: f64, now: f64) -> Self {
+        Self { period, start: now, count: 0.0 }
+    }
+
+    /// Whether it is due; counts it then.
+    pub fn due(&mut self, now: f64) -> bool {
+        // A clock that has been set back begins anew.
+        if now < self.start {
+            (self.start, self.count) = (now, 0.0);
+        }
+        let due = self.period > 0.0 && now - self.start >= self.count * self.period * (1.0 - 1e-12);
+        if due {
+            self.count = ((now - self.start) / self.period * (1.0 + 1e-12)).floor() + 1.0;
+        }
+        due
+    }
+}
+
+/// How fields are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OVF of version 1 or 2, as text or not.
+    Ovf(u8, OvfFormat),
+}
+
+/// See the module.
+pub struct Output {
+    /// The folder; none where nothing is to be written.
+    pub folder: Option<PathBuf>,
+    /// The table's columns after the time.
+    pub columns: Vec<Column>,
+    /// Whether a row has been written.
+    pub begun: bool,
+    /// The table as text, as far as it has been written.
+    table: String,
+    flushed: usize,
+    /// When to write rows.
+    pub table_period: Option<Periodic>,
+    /// Fields to write by themselves: name, quantity, whether as a picture.
+    pub automatic: Vec<(Arc<Quantity>, Periodic, bool)>,
+    numbers: HashMap<String, usize>,
+    /// How numbered files are called.
+    pub filename_format: String,
+    /// How fields are written.
+    pub format: Format,
+    /// `jpg`, `png` or `gif`.
+    pub snapshot_format: String,
+    log: String,
+    /// Whether messages go to the screen too.
+    pub loud: bool,
+    last_flush: std::time::Instant,
+}
+
+/// A number as Go prints it.
+pub fn go_number(v: f64, single: bool) -> String {
+    if v.is_nan() {
+        return "NaN".into();
+    }
+    if v.is_infinite() {
+        return if v > 0.0 { "+Inf".into() } else { "-Inf".into() };
+    }
+    if v == 0.0 {
+        return "0".into();
+    }
+    let text = if single { format!("{:e}", v as f32) } else { format!("{v:e}") };
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..21).contains(&exponent) {
+        if single { format!("{}", v as f32) } else { format!("{v}") }
+    } else {
+        format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    }
+}
+
+fn io(what: &Path, e: std::io::Error) -> Fault {
+    Fault::new(format!("cannot write {}: {e}", what.display()), "is there room, and may you write there?")
+}
+
+fn told(p: Problems) -> Fault {
+    Fault::new(p.to_string(), "")
+}
+
+impl Output {
+    /// Into a folder, which exists.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self {
+            folder,
+            columns: vec![Column::Quantity(Arc::new(Quantity::Named("m")))],
+            begun: false,
+            table: String::new(),
+            flushed: 0,
+            table_period: None,
+            automatic: Vec::new(),
+            numbers: HashMap::new(),
+            filename_format: "%s%06d".into(),
+            format: Format::Ovf(2, OvfFormat::Binary4),
+            snapshot_format: "jpg".into(),
+            log: String::new(),
+            loud: false,
+            last_flush: std::time::Instant::now(),
+        }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|f| f.join(name))
+    }
+
+    /// A line for the log.
+    pub fn log(&mut self, line: &str) {
+        if self.loud {
+            println!("{line}");
+        }
+        let _ = writeln!(self.log, "{line}");
+    }
+
+    fn append(&self, name: &str, text: &str) -> Result<(), Fault> {
+        let Some(path) = self.path(name) else { return Ok(()) };
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|e| io(&path, e))?;
+        file.write_all(text.as_bytes()).map_err(|e| io(&path, e))
+    }
+
+    /// Appends a line to a file of the user's.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn line(&self, name: &str, text: &str) -> Result<(), Fault> {
+        self.append(name, &format!("{text}\n"))
+    }
+
+    /// Writes what waits in memory.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        let (table, log) = (self.table[self.flushed..].to_string(), std::mem::take(&mut self.log));
+        if !table.is_empty() {
+            self.append("table.txt", &table)?;
+            self.flushed = self.table.len();
+        }
+        if !log.is_empty() {
+            self.append("log.txt", &log)?;
+        }
+        self.last_flush = std::time::Instant::now();
+        Ok(())
+    }
+
+    fn header(&mut self) {
+        if self.begun {
+            return;
+        }
+        self.begun = true;
+        self.table.push_str("# t (s)");
+        for c in &self.columns {
+            let (name, unit, n) = match c {
+                Column::Quantity(q) => (q.name(), q.unit().to_string(), q.components()),
+                Column::Live { name, unit, .. } => (name.clone(), unit.clone(), 1),
+            };
+            for k in 0..n {
+                let axis = if n == 3 { ["x", "y", "z"][k] } else { "" };
+                let _ = write!(self.table, "\t{name}{axis} ({unit})");
+            }
+        }
+        self.table.push('\n');
+    }
+
+    /// Adds a row with these values.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn row(&mut self, t: f64, values: &[f64]) -> Result<(), Fault> {
+        self.header();
+        self.table.push_str(&go_number(t, false));
+        for v in values {
+            let _ = write!(self.table, "\t{}", go_number(*v, true));
+        }
+        self.table.push('\n');
+        if self.last_flush.elapsed().as_secs() >= 5 {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// A line of the user's own in the table.
+    pub fn table_line(&mut self, line: &str) {
+        self.header();
+        let _ = writeln!(self.table, "{line}");
+    }
+
+    /// The next numbered name of a quantity.
+    pub fn numbered(&mut self, name: &str) -> String {
+        let number = self.numbers.entry(name.to_string()).or_default();
+        let text = super::text::format(&self.filename_format, &[super::text::Arg::Str(name), super::text::Arg::Int(*number as i64)]);
+        *number += 1;
+        text
+    }
+
+    /// Writes a field.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self, engine: &Engine, field: &Field, name: &str, unit: &str, file: &str) -> Result<(), Fault> {
+        let Some(path) = self.path(file) else { return Ok(()) };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| io(parent, e))?;
+        }
+        let cell = engine.mesh()?.cell;
+        let labels = if field.components == 1 { vec![name.to_string()] } else { ["x", "y", "z"].map(|c| format!("{name}_{c}")).to_vec() };
+        let cells = field.cells();
+        let ovf = Ovf {
+            title: name.to_string(),
+            mesh: RecordMesh { n: field.n, cell, origin: [0.0; 3] },
+            units: vec![if unit.is_empty() { "1".into() } else { unit.to_string() }; field.components],
+            labels,
+            time: Some(engine.time()),
+            data: (0..cells).flat_map(|i| (0..field.components).map(move |c| (c, i))).map(|(c, i)| field.at(c, i)).collect(),
+        };
+        let Format::Ovf(version, format) = self.format;
+        if version == 1 { ovf.write_file_1(&path, format).map_err(told) } else { ovf.write_file(&path, format).map_err(told) }
+    }
+
+    /// Writes a picture of a field's top view: a vector's direction as a colour, a number from black to white.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn snapshot(&self, field: &Field, file: &str) -> Result<(), Fault> {
+        let Some(path) = self.path(file) else { return Ok(()) };
+        let [nx, ny, _] = field.n;
+        let mut image = image::RgbImage::new(nx as u32, ny as u32);
+        let finite = || field.data.iter().copied().filter(|v| v.is_finite());
+        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        let largest = (0..field.cells()).map(|i| if field.components == 3 { norm(field.vector(i)) } else { 0.0 }).fold(0.0, f64::max);
+        for y in 0..ny {
+            for x in 0..nx {
+                let i = y * nx + x;
+                let colour = if field.components == 3 {
+                    let v = field.vector(i);
+                    if largest == 0.0 || norm(v) == 0.0 { [128; 3] } else { direction_colour(v.map(|c| c / largest)) }
+                } else {
+                    let grey = if high > low { (255.0 * (field.at(0, i) - low) / (high - low)).round() as u8 } else { 128 };
+                    [grey; 3]
+                };
+                image.put_pixel(x as u32, (ny - 1 - y) as u32, image::Rgb(colour));
+            }
+        }
+        image.save(&path).map_err(|e| Fault::new(format!("cannot write {}: {e}", path.display()), "pictures are jpg, png or gif"))
+    }
+}
+
+fn norm(v: [f64; 3]) -> f64 {
+    v.iter().map(|c| c * c).sum::<f64>().sqrt()
+}
+
+/// Hue from the azimuth, lightness from z.
+fn direction_colour(v: [f64; 3]) -> [u8; 3] {
+    let (h, s, l) = (v[1].atan2(v[0]) / std::f64::consts::FRAC_PI_3, norm(v), 0.5 + 0.5 * v[2]);
+    let h = h.rem_euclid(6.0);
+    let chroma = if l <= 0.5 { 2.0 * l * s } else { s * (2.0 - 2.0 * l) };
+    let x = chroma * (1.0 - (h % 2.0 - 1.0).abs());
+    let (r, g, b) = match h as u8 {
+        0 => (chroma, x, 0.0),
+        1 => (x, chroma, 0.0),
+        2 => (0.0, chroma, x),
+        3 => (0.0, x, chroma),
+        4 => (x, 0.0, chroma),
+        _ => (chroma, 0.0, x),
+    };
+    let m = l - 0.5 * chroma;
+    [r, g, b].map(|c| (255.0 * (c + m)).clamp(0.0, 255.0).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        let list = [1e-9, 0.5, 123456.0, 1e21, -2.5e-5, 0.0001, 1e20];
+        let texts: Vec<String> = list.iter().map(|v| go_number(*v, false)).collect();
+        assert_eq!(texts, ["1e-09", "0.5", "123456", "1e+21", "-2.5e-05", "0.0001", "100000000000000000000"]);
+        assert_eq!(go_number(0.1, true), "0.1");
+    }
+
+    #[test]
+    fn periodic_things_are_due_once_a_period() {
+        let mut p = Periodic::new(1.0, 0.0);
+        let due: Vec<bool> = [0.0, 0.3, 0.99, 1.0, 1.1, 2.5, 2.9, 3.0].iter().map(|t| p.due(*t)).collect();
+        assert_eq!(due, [true, false, false, true, false, true, false, true]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Scripts: every name of the language, every script of the folder `mx3`, and what bad ones are told.
+
+use spinloom_solver::DeviceChoice;
+use spinloom_solver::mx3::{self, Options};
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mx3")
+}
+
+/// The names of mumax3 3.11, without the special form `source`.
+fn names() -> Vec<String> {
+    std::fs::read_to_string(folder().join("names.txt")).unwrap().lines().map(str::to_string).collect()
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let list = std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path());
+    let mut list: Vec<PathBuf> = list.filter(|p| p.extension().is_some_and(|e| e == "mx3")).collect();
+    list.sort();
+    list
+}
+
+/// Runs a script's text in a folder of its own; returns that folder and what came of it.
+fn run(text: &str) -> (tempfile::TempDir, Result<usize, String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.mx3");
+    std::fs::write(&file, text).unwrap();
+    let result = mx3::run(&file, &Options::default()).map_err(|e| e.to_string());
+    (dir, result)
+}
+
+#[test]
+fn every_name_of_the_language_is_known() {
+    let names = names();
+    assert_eq!(names.len(), 317);
+    let unknown: Vec<&String> = names.iter().filter(|n| mx3::library::find(&n.to_lowercase()).is_none()).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn every_name_stands_in_some_script() {
+    let text: String = scripts().iter().map(|p| std::fs::read_to_string(p).unwrap().to_lowercase()).collect();
+    let words: std::collections::HashSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let missing: Vec<String> = names().into_iter().filter(|n| !words.contains(n.to_lowercase().as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_script_holds_what_it_expects() {
+    let out = tempfile::tempdir().unwrap();
+    let mut failed = Vec::new();
+    for file in scripts() {
+        let options = Options { out: Some(out.path().join(file.file_stem().unwrap())), ..Options::default() };
+        let began = std::time::Instant::now();
+        match mx3::run(&file, &options) {
+            Ok(n) => println!("{}: {n} expectations, {:.1} s", file.display(), began.elapsed().as_secs_f64()),
+            Err(e) => failed.push(e.to_string()),
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn a_script_leaves_the_files_people_know() {
+    let (dir, result) = run(
+        "setGridSize(8, 4, 1)\nsetCellSize(2e-9, 2e-9, 2e-9)\nMsat = 8e5\nAex = 1e-11\nalpha = 0.5\nm = uniform(1, 0, 0)\nB_ext = vector(0, 0.1, 0)\n\
+        tableAdd(maxTorque)\ntableAdd(B_ext)\ntableAutoSave(1e-12)\nautoSave(m, 2e-12)\nsnapshot(m)\nsaveAs(cropLayer(m_full, 0), \"full\")\nrun(4e-12)\nOutputFormat = OVF1_TEXT\nsaveAs(m.comp(0), \"x.ovf\")\nfprintln(\"own.txt\", 1, \"two\")\n",
+    );
+    assert_eq!(result, Ok(0));
+    let out = dir.path().join("s.out");
+    let table = std::fs::read_to_string(out.join("table.txt")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "# t (s)\tmx ()\tmy ()\tmz ()\tmaxTorque (T)\tB_extx (T)\tB_exty (T)\tB_extz (T)");
+    assert!((4..=6).contains(&(lines.len() - 1)), "{table}");
+    assert_eq!(lines[1].split('\t').count(), 8);
+    for file in ["m000000.jpg", "m000001.ovf", "m000002.ovf", "m000003.ovf", "full.ovf", "x.ovf", "log.txt", "own.txt", "references.bib"] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+    assert_eq!(std::fs::read_to_string(out.join("own.txt")).unwrap(), "1 two\n");
+}
+
+#[test]
+fn bad_scripts_are_told_where_and_why_before_anything_runs() {
+    for (text, words) in [
+        ("x := 1\nMsta = 8e5\n", vec!["s.mx3:2:1", "`msta` is not known", "did you mean `Msat`"]),
+        ("setgridsize(1, 2)\n", vec!["takes 3 argument(s), not 2"]),
+        ("Msat = \"a\"\nAex = vector(1, 2, 3)\n", vec!["s.mx3:1:8", "s.mx3:2:7", "a string", "a vector"]),
+        ("m = 3\n", vec!["`m` takes a configuration"]),
+        ("circle(1e-9).substract(circle(1e-9))\n", vec!["a shape has no method `substract`", ".sub"]),
+        ("x := 1\nx := 2\n", vec!["defined already"]),
+        ("if m { }\n", vec!["condition"]),
+        ("print(m + 1)\n", vec!["quantities combine by add"]),
+        ("t := 1\n", vec!["belongs to the language"]),
+        ("source(\"nothing.mx3\")\n", vec!["cannot be read"]),
+    ] {
+        let (dir, result) = run(text);
+        let message = result.unwrap_err();
+        for w in words {
+            assert!(message.contains(w), "{text}: {message}");
+        }
+        assert!(!dir.path().join("s.out").exists(), "{text}: nothing may run");
+    }
+}
+
+#[test]
+fn what_goes_wrong_on_the_way_is_told_with_its_place() {
+    let mesh = "setgridsize(4, 4, 1)\nsetcellsize(1e-9, 1e-9, 1e-9)\n";
+    for (text, words) in [
+        ("m = uniform(1, 0, 0)\n".to_string(), vec!["there is no mesh", "setGridSize"]),
+        (format!("{mesh}i := 7\ni = 1.5\n"), vec!["s.mx3:4", "not an integer"]),
+        ("setgridsize(0, 1, 1)\n".into(), vec!["impossible"]),
+        ("setgridsize(100000, 100000, 100)\nsetcellsize(1e-9, 1e-9, 1e-9)\n".into(), vec!["GiB", "s.mx3:2"]),
+        (format!("{mesh}setgeom(circle(1e-12))\n"), vec!["no cell lies inside"]),
+        (format!("{mesh}m.loadfile(\"nothing.ovf\")\n"), vec!["nothing.ovf"]),
+        (format!("{mesh}Msat = 1e6\nDind = 1e-3\nDbulk = 1e-3\nAex = 1e-11\nrun(1e-12)\n"), vec!["Dind and Dbulk together"]),
+        (format!("{mesh}Msat = -1\n"), vec!["below 0"]),
+        (format!("{mesh}expect(\"two\", 1, 2, 0.5)\n"), vec!["expectation failed", "have 1, want 2"]),
+        (format!("{mesh}setsolver(9)\n"), vec!["no solver 9"]),
+        (format!("{mesh}tablesave()\ntableadd(E_total)\n"), vec!["has been begun"]),
+        (format!("{mesh}m.setcell(9, 0, 0, vector(1, 0, 0))\n"), vec!["no cell (9, 0, 0)"]),
+        (format!("{mesh}Msat = 1e6\nAex = 1e300\nm = randommag()\nalpha = 1\nfixdt = 1\nrun(2)\n"), vec!["not a number"]),
+    ] {
+        let (dir, result) = run(&text);
+        let message = result.unwrap_err();
+        for w in words {
+            assert!(message.contains(w), "{text}: {message}");
+        }
+        // The log says so too, and what was written before stays.
+        assert!(std::fs::read_to_string(dir.path().join("s.out/log.txt")).unwrap().contains("ERROR"), "{text}");
+    }
+}
+
+#[test]
+fn scripts_run_on_graphics_devices_too() {
+    let Ok(device) = DeviceChoice::parse("vulkan", "f32") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.mx3");
+    let text = "setGridSize(32, 16, 1)\nsetCellSize(4e-9, 4e-9, 3e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.02\nm = uniform(1, .1, 0)\nsetgeom(ellipse(128e-9, 64e-9))\nB_ext = vector(-0.02, 0.01, 0)\nrun(20e-12)\nprint(m.average())\nshift(1)\nrun(1e-12)\nsaveas(m, \"end\")\n";
+    std::fs::write(&file, text).unwrap();
+    let end = |device, name: &str| {
+        let out = dir.path().join(name);
+        mx3::run(&file, &Options { device, out: Some(out.clone()), ..Options::default() })
+            .map(|_| spinloom_record::Ovf::read_file(&out.join("end.ovf")).unwrap().data)
+    };
+    let cpu = end(DeviceChoice::CpuSingle, "cpu").unwrap();
+    match end(device, "gpu") {
+        Ok(gpu) => {
+            let off = cpu.iter().zip(&gpu).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            // Steps are chosen by errors that differ in the last digit.
+            assert!(off < 2e-4, "{off:e}");
+        }
+        Err(e) => eprintln!("SKIPPED: {e}"),
+    }
+}
