@@ -188,7 +188,7 @@ pub struct Engine {
     region_steps: Vec<RegionStep>,
     parameters: HashMap<P, Vec<Source>>,
     masks: Vec<(P, Arc<Vec<f64>>, Source)>,
-    pairs: Vec<Pair>,
+    pairs: HashMap<(P, u16, u16), Pair>,
     magnet: Option<Magnet>,
     m: Vec<f64>,
     changed: bool,
@@ -237,7 +237,7 @@ impl Engine {
             region_steps: Vec::new(),
             parameters: HashMap::new(),
             masks: Vec::new(),
-            pairs: Vec::new(),
+            pairs: HashMap::new(),
             magnet: None,
             m: Vec::new(),
             changed: true,
@@ -587,8 +587,7 @@ impl Engine {
     /// Couples two regions otherwise than by the mean of their own values.
     pub fn set_pair(&mut self, pair: Pair) {
         let (a, b) = pair.regions;
-        self.pairs.retain(|p| p.parameter != pair.parameter || (p.regions != (a, b) && p.regions != (b, a)));
-        self.pairs.push(pair);
+        self.pairs.insert((pair.parameter, a.min(b), a.max(b)), pair);
         self.changed = true;
     }
 
@@ -717,9 +716,11 @@ impl Engine {
                 factors.iter().for_each(|(i, f)| masks[*i] = f.number(t));
             }))
         });
+        let mut pairs: Vec<Pair> = self.pairs.values().copied().collect();
+        pairs.sort_by_key(|p| (p.parameter, p.regions));
         let material = Material {
             regions,
-            pairs: self.pairs.clone(),
+            pairs,
             open_faces: s.open_bc,
             damping_only: !s.do_precess,
             masks,
@@ -737,7 +738,7 @@ impl Engine {
             Term::Slonczewski => current && self.uses(P::FixedLayer) && !s.disable_slonczewski,
             Term::SpinOrbit => current && self.uses(P::ThetaSh),
             Term::Custom => !self.custom_fields.is_empty(),
-            Term::Exchange => self.uses(P::Aex) || self.pairs.iter().any(|p| p.parameter == P::Aex),
+            Term::Exchange => self.uses(P::Aex) || self.pairs.keys().any(|p| p.0 == P::Aex),
             t => t.info().switch.is_none_or(|p| self.uses(p)),
         };
         system.terms = Term::ALL.iter().copied().filter(active).collect();

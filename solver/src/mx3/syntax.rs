@@ -403,7 +403,8 @@ impl Parser<'_> {
             match self.statement(problems) {
                 Ok(statement) => {
                     list.push((statement, spot));
-                    if !matches!(self.peek(), Token::End | Token::Eof) && !(inner && self.is("}")) {
+                    let ended = matches!(self.peek(), Token::End | Token::Eof) || (inner && self.is("}"));
+                    if !ended {
                         problems.push(self.error(format!("expected the end of the statement, found {}", self.found())));
                         self.recover();
                     }
