@@ -257,7 +257,7 @@ impl Trace {
     }
 
     /// A measured trace: a table with a header line, comma separated, `#` beginning a comment. The drive stays in its own unit; time and
-    /// membrane become SI.
+    /// membrane become SI. A folder is taken for the results of a script, whose `table.txt` is read; its columns are named without their units.
     ///
     /// # Errors
     /// Each at its line: a missing column, what is not a finite number, times that do not ascend, fewer than [`MIN_SAMPLES`] rows.
@@ -290,14 +290,26 @@ impl Trace {
             return Err(problems);
         }
 
-        let open = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_path(path);
-        let mut reader = open.map_err(|e| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}"))))?;
+        let script = path.is_dir();
+        let text = std::fs::read_to_string(if script { path.join("table.txt") } else { path.to_path_buf() });
+        let text = text.map_err(|e| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}"))))?;
+        let mut builder = csv::ReaderBuilder::new();
+        builder.trim(csv::Trim::All);
+        // The header of a script's table looks like a comment.
+        let content = if script {
+            builder.delimiter(b'\t');
+            text.strip_prefix("# ").unwrap_or(&text)
+        } else {
+            builder.comment(Some(b'#'));
+            &text
+        };
+        let mut reader = builder.from_reader(content.as_bytes());
         let headers = reader.headers().map_err(|e| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}"))))?.clone();
         let header_line = headers.position().map_or(1, |p| p.line() as u32);
         let at = |line: u32, column: usize| Place { file: file.clone(), line, column: column as u32 + 1 };
         let mut columns = [0usize; 3];
         for (slot, [name, _]) in columns.iter_mut().zip([&view.t, &view.drive, &view.v]) {
-            match headers.iter().position(|h| h == name) {
+            match headers.iter().position(|h| h == name || (script && h.split(" (").next() == Some(name))) {
                 Some(i) => *slot = i,
                 None => problems.push(
                     Diagnostic::error(format!("there is no column `{name}`"))
@@ -419,6 +431,17 @@ mod tests {
         assert!((t.u(2) - 0.5).abs() < 1e-12, "half way from -75 to -120 uV, not {}", t.u(2));
         let s = t.stretches();
         assert_eq!(s.iter().map(|s| (s.begin, s.end, s.driven)).collect::<Vec<_>>(), [(0, 2, true), (2, 4, false)]);
+    }
+
+    #[test]
+    fn the_table_of_a_script_is_a_trace_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = "# t (s)\tmx ()\tmz ()\tI (A)\n0\t1\t0.5\t0\n1e-09\t1\t0.5\t2\n2e-09\t1\t0.25\t2\n3e-09\t1\t0\t0\n4e-09\t1\t0\t0\n";
+        std::fs::write(dir.path().join("table.txt"), table).unwrap();
+        let view = CsvView { t: ["t".into(), "s".into()], drive: ["I".into(), "A".into()], v: ["mz".into(), "1".into()] };
+        let membrane = Membrane { reset: 0.5, threshold: -0.5, unit: "1".into() };
+        let t = Trace::from_csv(dir.path(), "a", vec![], &view, &membrane).unwrap();
+        assert_eq!((t.t[3], t.drive[1], t.v[2]), (3e-9, 2.0, 0.25));
     }
 
     #[test]
