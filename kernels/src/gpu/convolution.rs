@@ -305,36 +305,41 @@ impl Convolution {
         };
         let beyond = |p: &str| format!("{p} * {n2} + apart >= {nx}");
         let other_half = |p: &str| format!("{p} >= {sx}");
-        list.push(self.lines(
-            names,
-            Pass {
-                name: "x forward",
-                line: &x.outer,
-                twiddles: x.twiddles[1],
-                way: Way::Forward,
-                count: rows * n2,
-                begin: row(n2)
-                    + &format!("    int from = {m} + (r * 3 + c) * CELLS + row * {nx} + apart;\n    int to = spectrum + apart;\n"),
-                load: &|p| {
-                    (
-                        format!("fields[from + {p} * {n2}] * {}", names.moment(&format!("row * {nx} + {p} * {n2} + apart"))),
-                        "REAL(0.0f)".into(),
-                    )
+        list.push(
+            self.lines(
+                names,
+                Pass {
+                    name: "x forward",
+                    line: &x.outer,
+                    twiddles: x.twiddles[1],
+                    way: Way::Forward,
+                    count: rows * n2,
+                    begin: row(n2)
+                        + &format!("    int from = {m} + (r * 3 + c) * CELLS + row * {nx} + apart;\n    int to = spectrum + apart;\n"),
+                    load: &|p| {
+                        (
+                            format!("fields[from + {p} * {n2}] * {}", names.moment(&format!("row * {nx} + {p} * {n2} + apart"))),
+                            "REAL(0.0f)".into(),
+                        )
+                    },
+                    nothing: Some((nx.div_ceil(n2), &beyond)),
+                    turn: x.inner.as_ref().map(|_| x.twiddles[0]),
+                    store: &|p, re, im| format!("spec[to + {p} * {n2}] = {re}; spec[{imaginary} + to + {p} * {n2}] = {im};"),
+                    dropped: if x.inner.is_none() { Some((sx, &other_half)) } else { None },
+                    bindings: [
+                        real("fields", false),
+                        real("par", false),
+                        uint("regions"),
+                        uint("state"),
+                        real("spec", true),
+                        real("tw", false),
+                    ]
+                    .into_iter()
+                    .chain(names.filled.then(|| real("mask", false)))
+                    .collect(),
                 },
-                nothing: Some((nx.div_ceil(n2), &beyond)),
-                turn: x.inner.as_ref().map(|_| x.twiddles[0]),
-                store: &|p, re, im| format!("spec[to + {p} * {n2}] = {re}; spec[{imaginary} + to + {p} * {n2}] = {im};"),
-                dropped: if x.inner.is_none() { Some((sx, &other_half)) } else { None },
-                bindings: vec![
-                    real("fields", false),
-                    real("par", false),
-                    uint("regions"),
-                    uint("state"),
-                    real("spec", true),
-                    real("tw", false),
-                ],
-            },
-        ));
+            ),
+        );
         let x_inner = |list: &mut Vec<(Kernel, u32)>, name: &str, way| {
             if let Some(inner) = &x.inner {
                 let n1 = x.outer.n;

@@ -9,13 +9,14 @@ pub mod fft;
 pub mod text;
 
 use crate::control::{Control, Status};
-use crate::cpu::tables::Tables;
+use crate::cpu::tables::{Tables, added};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
-use crate::plan::{Buffer, Pass, Plan, Rule};
+use crate::plan::{Buffer, Pass, Plan, Ref, Rule};
 use crate::region::RegionMap;
 use crate::system::System;
+use crate::terms::custom::CustomField;
 use crate::waveform::Waveform;
-use crate::{Material, ParameterId, Term};
+use crate::{Material, ParameterId, Term, Values};
 use convolution::Convolution;
 use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Precision, Recording};
 use std::collections::HashMap;
@@ -34,13 +35,46 @@ struct Memories {
     state: Memory,
     wave: Memory,
     partial: Memory,
+    mask: Memory,
     spec: Option<Memory>,
     tw: Option<Memory>,
 }
 
+/// A plan, cut where the host has a field to compute.
 struct Compiled {
-    plan: Plan,
-    recording: Option<Recording>,
+    name: String,
+    parts: Vec<Part>,
+    /// Whether it takes steps.
+    steps: bool,
+}
+
+enum Part {
+    /// What the device does on its own.
+    Device(Vec<Pass>, Option<Recording>),
+    /// The user's field.
+    Host { read: Ref, time: f64, write: Ref },
+}
+
+impl Compiled {
+    fn new(plan: &Plan) -> Self {
+        let mut parts = vec![Part::Device(Vec::new(), None)];
+        for pass in &plan.passes {
+            match (pass, parts.last_mut()) {
+                (Pass::Custom { read, time, write }, _) => {
+                    parts.push(Part::Host { read: *read, time: *time, write: *write });
+                    parts.push(Part::Device(Vec::new(), None));
+                }
+                (pass, Some(Part::Device(passes, _))) => passes.push(pass.clone()),
+                _ => unreachable!("a part of the device's own comes last"),
+            }
+        }
+        let steps = plan.passes.iter().any(|p| matches!(p, Pass::Control(Rule::End { .. })));
+        Self { name: plan.name.clone(), parts, steps }
+    }
+
+    fn passes(&self) -> impl Iterator<Item = &Pass> {
+        self.parts.iter().flat_map(|p| if let Part::Device(passes, _) = p { passes.as_slice() } else { &[] })
+    }
 }
 
 /// See the module.
@@ -69,6 +103,10 @@ pub struct Gpu {
     trouble: Option<DeviceError>,
     /// Regions as they were last written.
     maps: HashMap<usize, Vec<u16>>,
+    materials: Vec<Material>,
+    /// What masks add to each replica's coefficients, and how full its cells are, as they were last written.
+    cellwise: Vec<Vec<f64>>,
+    custom: Option<CustomField>,
 }
 
 fn bytes_of(values: &[f64], precision: Precision) -> Vec<u8> {
@@ -113,7 +151,7 @@ impl Gpu {
         if precision == Precision::Double && !limits.double {
             return Err(unsupported("it computes in single precision only".into()));
         }
-        if let Some(what) = system.impossible().or_else(|| beyond(system)) {
+        if let Some(what) = system.impossible() {
             return Err(unsupported(what));
         }
         let replicas = system.replicas.len();
@@ -136,10 +174,15 @@ impl Gpu {
             open_faces: false,
             axes: system.axes(),
             moment: 0,
+            stages: Vec::new(),
+            added: Vec::new(),
+            factors: 0,
+            filled: false,
             par: 0,
             buffers: Vec::new(),
         };
-        lay_out(&mut names, system, 0, &active(&waveforms));
+        let first = &system.replicas[0].material;
+        lay_out(&mut names, &followed, first, first.at(0.0), &active(&waveforms));
         let convolution = if system.terms.contains(&Term::Demag) {
             Some(Convolution::new(&system.mesh, system.demag, &limits, precision).map_err(unsupported)?)
         } else {
@@ -156,6 +199,7 @@ impl Gpu {
             state: take("counters", replicas * state::SIZE * 4)?,
             wave: take("waveforms", 4 * replicas * names.waves.0 * names.wave())?,
             partial: take("partial results", replicas * 2 * names.groups() as usize * element)?,
+            mask: take("values per cell", element)?,
             spec: convolution.as_ref().map(|c| take("spectrum", c.spectrum(replicas) * element)).transpose()?,
             tw: convolution.as_ref().map(|c| take("demagnetising tensor", c.table.len() * element)).transpose()?,
         };
@@ -178,6 +222,9 @@ impl Gpu {
             gammas: vec![0.0; replicas],
             trouble: None,
             maps: HashMap::new(),
+            materials: system.replicas.iter().map(|r| r.material.clone()).collect(),
+            cellwise: vec![Vec::new(); replicas],
+            custom: system.custom.clone(),
         };
         if let Some(convolution) = &gpu.convolution {
             let table = bytes_of(&convolution.table, precision);
@@ -227,7 +274,11 @@ impl Gpu {
     /// Plans name the waveforms of their coefficients and the memories they use: where those change, all are recorded anew when next needed.
     fn forget(&mut self) {
         self.backend.forget();
-        self.plans.iter_mut().for_each(|p| p.recording = None);
+        for part in self.plans.iter_mut().flat_map(|p| &mut p.parts) {
+            if let Part::Device(_, recording) = part {
+                *recording = None;
+            }
+        }
     }
 
     /// The memory of the fields, made when it is first needed.
@@ -259,13 +310,14 @@ impl Gpu {
             "state" => m.state,
             "wave" => m.wave,
             "partial" => m.partial,
+            "mask" => m.mask,
             "spec" => m.spec.expect("a convolution has a spectrum"),
             _ => m.tw.expect("a convolution has a table"),
         }
     }
 
     /// The kernels of a plan with their groups, in order.
-    fn lower(&self, plan: &Plan) -> Vec<(Kernel, [u32; 3])> {
+    fn lower(&self, passes: &[Pass], last: bool) -> Vec<(Kernel, [u32; 3])> {
         let names = &self.names;
         let replicas = names.replicas as u32;
         let on_cells = [names.groups(), replicas, 1];
@@ -273,7 +325,7 @@ impl Gpu {
         let by_replica = [replicas.div_ceil(text::GROUP), 1, 1];
         let mut list = Vec::new();
         let mut evaluations = 0;
-        for pass in &plan.passes {
+        for pass in passes {
             match pass {
                 Pass::Noise(out) => list.push((text::noise(names, *out), on_cells)),
                 Pass::Convolve { read, write } => {
@@ -311,18 +363,34 @@ impl Gpu {
                     }
                     list.push((text::control(names, *rule), by_replica));
                 }
-                Pass::Sample { .. } | Pass::Extrapolate { .. } | Pass::Custom { .. } => unreachable!("refused when the plan was prepared"),
+                Pass::Sample { .. } | Pass::Extrapolate { .. } | Pass::Custom { .. } => {
+                    unreachable!("refused or cut out when the plan was prepared")
+                }
             }
+        }
+        if !last && evaluations > 0 {
+            list.push((text::measured(names, false, false, evaluations), once));
         }
         list
     }
 
-    fn record(&mut self, plan: usize) -> Result<Recording, DeviceError> {
+    /// Records every part of a plan that is not recorded yet.
+    fn record(&mut self, plan: usize) -> Result<(), DeviceError> {
         self.fields()?;
-        if let Some(recording) = self.plans[plan].recording {
-            return Ok(recording);
+        let count = self.plans[plan].parts.len();
+        for part in 0..count {
+            let Part::Device(passes, None) = &self.plans[plan].parts[part] else { continue };
+            let passes = passes.clone();
+            let recording = self.record_passes(&passes, part + 1 == count)?;
+            if let Part::Device(_, place) = &mut self.plans[plan].parts[part] {
+                *place = Some(recording);
+            }
         }
-        let kernels = self.lower(&self.plans[plan].plan.clone());
+        Ok(())
+    }
+
+    fn record_passes(&mut self, passes: &[Pass], last: bool) -> Result<Recording, DeviceError> {
+        let kernels = self.lower(passes, last);
         let mut launches = Vec::new();
         for (kernel, groups) in kernels {
             let memories = kernel.bindings.iter().map(|b| self.memory(b.name)).collect();
@@ -337,9 +405,7 @@ impl Gpu {
             let program = self.backend.compile(&kernel).map_err(|e| told(&self.backend.found().name, e))?;
             launches.push(Launch { program, memories, groups });
         }
-        let recording = self.backend.record(&launches).map_err(|e| told(&self.backend.found().name, e))?;
-        self.plans[plan].recording = Some(recording);
-        Ok(recording)
+        self.backend.record(&launches).map_err(|e| told(&self.backend.found().name, e))
     }
 
     /// Writes the blocks that have changed.
@@ -442,37 +508,149 @@ impl Gpu {
     }
 
     fn run(&mut self, plan: Prepared, times: usize) -> Result<(), DeviceError> {
-        let recording = self.record(plan.0)?;
+        self.record(plan.0)?;
         self.send().map_err(|e| self.failed(e))?;
-        let steps = self.plans[plan.0].plan.passes.iter().any(|p| matches!(p, Pass::Control(Rule::End { .. })));
+        let Compiled { parts, steps, .. } = &self.plans[plan.0];
+        let steps = *steps;
+        // What the host computes between kernels, or writes before each attempt, allows one attempt at a time.
+        let alone = parts.len() > 1 || !self.names.stages.is_empty();
         let mut left = times;
         // A plan that steps is likely to pause soon: begin with few.
-        let mut batch = if steps { 1 } else { BATCH };
+        let mut batch = if steps || alone { 1 } else { BATCH };
         while left > 0 && self.controls.iter().any(|c| c.status == Status::Running) {
             let n = left.min(batch);
-            self.backend.replay(recording, n).and_then(|()| self.receive()).map_err(|e| told(&self.backend.found().name, e))?;
+            self.write_stages(steps)?;
+            for part in 0..self.plans[plan.0].parts.len() {
+                match self.plans[plan.0].parts[part] {
+                    Part::Device(_, recording) => {
+                        let recording = recording.expect("recorded above");
+                        self.backend.replay(recording, n).and_then(|()| self.receive()).map_err(|e| told(&self.backend.found().name, e))?;
+                    }
+                    Part::Host { read, time, write } => self.compute_custom(read, time, write)?,
+                }
+            }
             left -= n;
-            batch = (2 * batch).min(BATCH);
+            if !alone {
+                batch = (2 * batch).min(BATCH);
+            }
+        }
+        Ok(())
+    }
+
+    /// The user's field of every running replica at t + time · dt.
+    fn compute_custom(&mut self, read: Ref, time: f64, write: Ref) -> Result<(), DeviceError> {
+        let Some(CustomField(field)) = self.custom.clone() else { return Ok(()) };
+        for r in 0..self.names.replicas {
+            let c = self.controls[r];
+            if c.status != Status::Running {
+                continue;
+            }
+            let m = self.download(r, read.buffer, read.other);
+            let mut b = vec![0.0; m.len()];
+            field(if time == 1.0 { c.end_time() } else { c.t + time * c.dt_now }, &m, &mut b);
+            let (offset, bytes) = (self.offset(r, write.buffer, write.other), bytes_of(&b, self.names.precision));
+            let memory = self.fields()?;
+            self.backend.write(memory, offset, &bytes).map_err(|e| self.failed(e))?;
+        }
+        Ok(())
+    }
+
+    /// The tables of every stage of the attempt that comes next, where a [`crate::material::Drive`] moves them.
+    fn write_stages(&mut self, steps: bool) -> Result<(), DeviceError> {
+        let active = active(&self.waveforms);
+        for k in 0..self.names.stages.len() {
+            for r in 0..self.names.replicas {
+                let mut c = self.controls[r];
+                if c.status != Status::Running {
+                    continue;
+                }
+                if steps {
+                    c.begin();
+                }
+                let time = self.names.stages[k];
+                let t = if time == 1.0 { c.end_time() } else { c.t + time * c.dt_now };
+                let row = lay_out(&mut self.names, &self.followed, &self.materials[r], self.materials[r].at(t), &active);
+                self.write_row(k, r, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_row(&mut self, stage: usize, replica: usize, row: &[f64]) -> Result<(), DeviceError> {
+        let bytes = bytes_of(row, self.names.precision);
+        let at = (stage * self.names.replicas + replica) * bytes.len();
+        self.backend.write(self.memories.par, at, &bytes).map_err(|e| self.failed(e))
+    }
+
+    /// Makes room for tables at every time that plans ask for, if some parameter follows a drive.
+    fn find_stages(&mut self) -> Result<(), DeviceError> {
+        let mut stages: Vec<f64> = Vec::new();
+        if self.materials.iter().any(|m| m.drive.is_some()) {
+            for pass in self.plans.iter().flat_map(Compiled::passes) {
+                if let Pass::Cells(c) = pass
+                    && !stages.contains(&c.time)
+                {
+                    stages.push(c.time);
+                }
+            }
+        }
+        if stages == self.names.stages {
+            return Ok(());
+        }
+        self.names.stages = stages;
+        let element = self.element();
+        let bytes = self.names.stages.len().max(1) * self.names.replicas * self.names.par * element;
+        self.forget();
+        self.backend.free(self.memories.par);
+        self.memories.par = reserve(self.backend.as_mut(), "parameters", bytes, element)?;
+        let active = active(&self.waveforms);
+        for r in 0..self.names.replicas {
+            let t = self.controls[r].t;
+            let row = lay_out(&mut self.names, &self.followed, &self.materials[r], self.materials[r].at(t), &active);
+            for k in 0..self.names.stages.len().max(1) {
+                self.write_row(k, r, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Values per cell of a replica: what masks add, and how full cells are.
+    fn write_cellwise(&mut self, replica: usize, system: &System) -> Result<(), DeviceError> {
+        let map = system.regions_of(replica);
+        let added = added::<f64>(&self.names.mesh, &self.names.terms, &self.materials[replica], map);
+        let list: Vec<(usize, usize, usize)> = added.iter().map(|a| (a.mask, a.term, a.coefficient)).collect();
+        let filled = (0..self.names.replicas).any(|r| !system.regions_of(r).fill.is_empty());
+        let cells = self.names.mesh.cells();
+        let fill = filled.then(|| (0..cells).map(|i| map.filled(i)).collect::<Vec<f64>>());
+        let parts: Vec<Vec<f64>> = added.into_iter().map(|a| a.values).chain(fill).collect();
+        let element = self.element();
+        if list != self.names.added || filled != self.names.filled {
+            // All replicas share one layout; the last one that differs decides, and an ensemble that does not agree is refused.
+            if self.names.replicas > 1 && replica > 0 {
+                let what = "replicas of one ensemble must have masks of the same parameters".into();
+                return Err(DeviceError::Unsupported { device: self.backend.found().name.clone(), what });
+            }
+            (self.names.added, self.names.filled) = (list, filled);
+            self.forget();
+            self.backend.free(self.memories.mask);
+            let bytes = (parts.len() * self.names.replicas * cells).max(1) * element;
+            self.memories.mask = reserve(self.backend.as_mut(), "values per cell", bytes, element)?;
+            self.cellwise.iter_mut().for_each(Vec::clear);
+        }
+        let all: Vec<f64> = parts.concat();
+        if all != self.cellwise[replica] {
+            for (k, part) in parts.iter().enumerate() {
+                let bytes = bytes_of(part, self.names.precision);
+                let at = (k * self.names.replicas + replica) * bytes.len();
+                self.backend.write(self.memories.mask, at, &bytes).map_err(|e| self.failed(e))?;
+            }
+            self.cellwise[replica] = all;
         }
         Ok(())
     }
 }
 
 /// What an interface says, in the terms of the seam above.
-/// What only the CPU does so far, in words, if the system asks for it.
-fn beyond(system: &System) -> Option<String> {
-    let materials = || system.replicas.iter().map(|r| &r.material);
-    let smoothed = (0..system.replicas.len()).any(|r| !system.regions_of(r).fill.is_empty());
-    [
-        (system.custom.is_some(), "fields that the user defines"),
-        (materials().any(|m| m.drive.is_some()), "parameters of single regions that change in time"),
-        (materials().any(|m| !m.masks.is_empty()), "values per cell"),
-        (smoothed, "smoothed edges"),
-    ]
-    .into_iter()
-    .find_map(|(there, what)| there.then(|| format!("{what} are computed on the CPU only; choose `cpu`")))
-}
-
 fn told(device: &str, e: GpuError) -> DeviceError {
     let device = device.to_string();
     match e {
@@ -539,21 +717,25 @@ fn encode(waveform: &Waveform, t: f64, len: usize) -> Vec<f64> {
     v
 }
 
-/// The tables of a replica in one row of numbers; and, as a side effect, where they lie, which is the same for all replicas. `active` tells which of
-/// the followed parameters move in any of them.
-fn lay_out(names: &mut Names, system: &System, replica: usize, active: &[bool]) -> Vec<f64> {
-    let material = &system.replicas[replica].material;
-    let tables = Tables::<f64>::new(&system.mesh, &system.terms, material, &material.regions);
+/// The tables of a replica, with these values and factors of masks, in one row of numbers; and, as a side effect, where they lie, which is the
+/// same for all replicas. `active` tells which of the followed parameters move in any of them.
+fn lay_out(
+    names: &mut Names,
+    followed: &[ParameterId],
+    material: &Material,
+    (regions, factors): (Vec<Values>, Vec<f64>),
+    active: &[bool],
+) -> Vec<f64> {
+    let tables = Tables::<f64>::new(&names.mesh, &names.terms, material, &regions);
     let mut row: Vec<f64> = Vec::new();
     let mut put = |values: &[f64]| {
         row.extend_from_slice(values);
         row.len() - values.len()
     };
-    let followed = system.followed();
     names.tables = tables
         .terms
         .iter()
-        .zip(&system.terms)
+        .zip(&names.terms)
         .map(|(t, term)| {
             let wave = |k: usize| {
                 let driven = term.driven().iter().find(|d| d.coefficient == k)?;
@@ -571,8 +753,9 @@ fn lay_out(names: &mut Names, system: &System, replica: usize, active: &[bool]) 
         [put(&tables.motion(crate::plan::Motion::Damping)[0].table), put(&tables.motion(crate::plan::Motion::Damping)[1].table)];
     names.ghost = [0, 1, 2].map(|axis| put(&tables.ghost[axis].table));
     names.open_faces = material.open_faces;
-    let moment: Vec<f64> = material.regions.iter().map(|v| v.demag_moment()).chain([0.0]).collect();
+    let moment: Vec<f64> = regions.iter().map(|v| v.demag_moment()).chain([0.0]).collect();
     names.moment = put(&moment);
+    names.factors = put(&factors);
     names.par = row.len();
     row
 }
@@ -633,8 +816,18 @@ impl Device for Gpu {
         let before = active(&self.waveforms);
         self.waveforms[replica] = in_order(&self.followed, &source.material);
         let after = active(&self.waveforms);
-        let open_faces = self.names.open_faces;
-        let row = lay_out(&mut self.names, system, replica, &after);
+        let (open_faces, length) = (self.names.open_faces, self.names.par);
+        self.materials[replica] = source.material.clone();
+        let result = self.write_cellwise(replica, system);
+        self.note("writing values per cell", result);
+        let now = source.material.at(self.controls[replica].t);
+        let row = lay_out(&mut self.names, &self.followed, &source.material, now, &after);
+        if self.names.par != length {
+            // Another number of masks: every row has another length.
+            self.names.stages = vec![f64::NAN];
+        }
+        let result = self.find_stages();
+        self.note("making room for parameters", result);
         let longest = self.waveforms[replica].iter().map(points).max().unwrap_or(0);
         let room = longest > self.names.waves.1;
         if room {
@@ -652,17 +845,14 @@ impl Device for Gpu {
             self.forget();
         }
         self.changed[replica] = true;
-        let bytes = bytes_of(&row, self.names.precision);
-        let result = self.backend.write(self.memories.par, replica * bytes.len(), &bytes).map_err(|e| self.failed(e));
-        self.note("writing parameters", result);
+        for k in 0..self.names.stages.len().max(1) {
+            let result = self.write_row(k, replica, &row);
+            self.note("writing parameters", result);
+        }
         let map = if self.names.own_regions { replica } else { 0 };
         if self.maps.get(&map) != Some(&system.regions_of(replica).cells) {
             let result = self.write_regions(map, system.regions_of(replica)).map_err(|e| self.failed(e));
             self.note("writing regions", result);
-        }
-        if let Some(what) = beyond(system) {
-            let device = self.backend.found().name.clone();
-            self.note("new parameters", Err(DeviceError::Unsupported { device, what }));
         }
     }
 
@@ -673,8 +863,9 @@ impl Device for Gpu {
                 what: "it computes the demagnetising field at every evaluation; leave out `demag_every`".into(),
             });
         }
-        self.plans.push(Compiled { plan: plan.clone(), recording: None });
+        self.plans.push(Compiled::new(plan));
         let index = self.plans.len() - 1;
+        self.find_stages()?;
         self.record(index)?;
         Ok(Prepared(index))
     }
@@ -682,7 +873,7 @@ impl Device for Gpu {
     fn replay(&mut self, plan: Prepared, times: usize) {
         if self.trouble.is_none() {
             let result = self.run(plan, times);
-            let name = self.plans[plan.0].plan.name.clone();
+            let name = self.plans[plan.0].name.clone();
             self.note(&format!("plan `{name}`"), result);
         }
     }

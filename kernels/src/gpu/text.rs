@@ -89,6 +89,14 @@ pub struct Names {
     pub axes: usize,
     /// See [`Names::llg`].
     pub moment: usize,
+    /// Times (in steps) at which tables are written anew because a [`crate::material::Drive`] moves them; none where nothing does. One set of tables each.
+    pub stages: Vec<f64>,
+    /// What masks add, in the order of `mask`: mask, term, coefficient.
+    pub added: Vec<(usize, usize, usize)>,
+    /// Where the masks' factors begin.
+    pub factors: usize,
+    /// Whether cells are partly filled; how much stands in `mask` after what masks add.
+    pub filled: bool,
     /// Length of a replica's part of `par`.
     pub par: usize,
     /// Start and number of slots of every buffer in `fields`.
@@ -138,7 +146,13 @@ impl Names {
 
     /// μ0 Ms of a cell.
     pub fn moment(&self, cell: &str) -> String {
-        format!("par[r * PAR_SIZE + {} + int(regions[r * REGION_STRIDE + {cell}])]", self.moment)
+        let whole = format!("par[r * PAR_SIZE + {} + int(regions[r * REGION_STRIDE + {cell}])]", self.moment);
+        if self.filled { format!("{whole} * mask[({} + r) * CELLS + {cell}]", self.added.len() * self.replicas) } else { whole }
+    }
+
+    /// Where the tables for a time (in steps) begin.
+    fn at(&self, time: f64) -> usize {
+        self.stages.iter().position(|s| *s == time).unwrap_or(0) * self.replicas * self.par
     }
 
     /// Where a field begins, given `slot`.
@@ -211,10 +225,10 @@ fn combination(out: &mut String, names: &Names, combine: &Combine, fresh: Option
     store(out, &names.place(combine.out), "next");
 }
 
-/// The coefficients of a law as further arguments of its functions.
-fn coefficients(layout: &TermLayout) -> String {
+/// The coefficients of a law as further arguments of its functions; `term` is its place in the system.
+fn coefficients(names: &Names, layout: &TermLayout, term: usize) -> String {
     let mut arguments = String::new();
-    for (at, wave, white) in &layout.coefficients {
+    for (k, (at, wave, white)) in layout.coefficients.iter().enumerate() {
         let _ = write!(arguments, ", par[table + {at} + ri]");
         if let Some((w, power)) = wave {
             let factor = format!("ctl[r * CTL_SIZE + {}]", ctl::WAVES + w);
@@ -229,6 +243,9 @@ fn coefficients(layout: &TermLayout) -> String {
         if *white {
             arguments.push_str(" / sqrt(dt)");
         }
+        for (place, (mask, ..)) in names.added.iter().enumerate().filter(|(_, a)| (a.1, a.2) == (term, k)) {
+            let _ = write!(arguments, " + par[table + {}] * mask[({} + r) * CELLS + i]", names.factors + mask, place * names.replicas);
+        }
     }
     arguments
 }
@@ -236,17 +253,18 @@ fn coefficients(layout: &TermLayout) -> String {
 /// All laws of a cell, the motion and the stage combination.
 pub fn cells(names: &Names, pass: &Cells) -> Kernel {
     let mut body = names.defines() + LOAD + FINITE + NORMALISE + ghost_gpu(names.bulk);
-    let terms: Vec<(Term, &TermLayout)> = pass.terms.iter().map(|t| (names.terms[*t], &names.tables[*t])).collect();
-    terms.iter().for_each(|(t, _)| body += t.gpu().text);
+    let terms: Vec<(Term, &TermLayout, usize)> = pass.terms.iter().map(|t| (names.terms[*t], &names.tables[*t], *t)).collect();
+    terms.iter().for_each(|(t, ..)| body += t.gpu().text);
     body.push_str("KERNEL_MAIN {\n");
     body += BEGIN;
     let read = names.place(pass.read);
+    let table = names.at(pass.time);
     let _ = write!(
         body,
-        "    int ri = int(regions[r * REGION_STRIDE + i]);\n    int rl = min(ri, VACUUM - 1);\n    int table = r * PAR_SIZE;\n    VEC m = load({read} + own);\n    VEC zero = VEC(REAL(0.0f), REAL(0.0f), REAL(0.0f));\n    VEC b = zero;\n"
+        "    int ri = int(regions[r * REGION_STRIDE + i]);\n    int rl = min(ri, VACUUM - 1);\n    int table = {table} + r * PAR_SIZE;\n    VEC m = load({read} + own);\n    VEC zero = VEC(REAL(0.0f), REAL(0.0f), REAL(0.0f));\n    VEC b = zero;\n"
     );
-    let linked: Vec<&(Term, &TermLayout)> = terms.iter().filter(|(t, _)| t.gpu().linked).collect();
-    for (t, _) in &linked {
+    let linked: Vec<&(Term, &TermLayout, usize)> = terms.iter().filter(|(t, ..)| t.gpu().linked).collect();
+    for (t, ..) in &linked {
         let _ = writeln!(body, "    VEC a_{} = zero;", t.info().name);
     }
     if !linked.is_empty() {
@@ -270,20 +288,20 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
                      VEC mj = load({read} + r * 3 * CELLS + j);\n        VEC outside = ghost(m, {slope}, {axis}, {sign});\n        \
                      bool open = rj == VACUUM;\n        if (open) {{ mj = outside; rj = rl; }}\n"
                 );
-                for (t, layout) in &linked {
+                for (t, layout, place) in &linked {
                     let name = t.info().name;
                     let mut link = format!("par[table + {} + rl * {} + rj]", layout.links[axis], names.regions);
                     if names.open_faces || t.gpu().free_face == FreeFace::Nothing {
                         link = format!("(open ? REAL(0.0f) : {link})");
                     }
-                    let arguments = coefficients(layout);
+                    let arguments = coefficients(names, layout, *place);
                     let _ = writeln!(body, "        a_{name} = {name}_gather(m, mj, {link}, {axis}, {sign}, a_{name}{arguments});");
                 }
                 body.push_str("    }\n");
             }
         }
     }
-    for (t, layout) in &terms {
+    for (t, layout, place) in &terms {
         let name = t.info().name;
         let accumulator = if t.gpu().linked { format!("a_{name}") } else { "zero".into() };
         let extra = match t.extra() {
@@ -292,7 +310,7 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
             Extra::Noise => format!("load({} + own)", names.place(pass.noise.expect("the plan draws noise"))),
             Extra::Custom => format!("load({} + own)", names.place(pass.custom.expect("the plan computes it"))),
         };
-        let arguments = coefficients(layout);
+        let arguments = coefficients(names, layout, *place);
         let _ = writeln!(body, "    b = b + {name}_finish(m, {accumulator}, {extra}{arguments});");
     }
     match pass.motion {
@@ -326,6 +344,9 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
     body.push_str("}\n");
     let mut list = vec![("fields", true), ("par", false), ("regions", false), ("ctl", false), ("state", false)];
     let reduces = pass.measure || pass.error.is_some();
+    if names.added.iter().any(|a| pass.terms.contains(&a.1)) {
+        list.push(("mask", false));
+    }
     if reduces {
         list.push(("partial", true));
     }

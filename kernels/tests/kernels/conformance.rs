@@ -8,7 +8,9 @@ use spinloom_gpu::{Kernel, Limits, Precision, cuda};
 use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::cpu::isa::Isa;
 use spinloom_kernels::gpu::Gpu;
+use spinloom_kernels::material::{Drive, Mask, Pair};
 use spinloom_kernels::plan::{Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
+use spinloom_kernels::terms::custom::CustomField;
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
 
 /// A material in which every term acts, different in each of two regions; one of the two kinds of DMI, for there is one boundary condition.
@@ -99,20 +101,21 @@ fn state(system: &System, smooth: bool) -> Vec<f64> {
 
 /// The field of some terms (or the rate of motion) at a state.
 fn evaluate(device: &mut dyn Device, system: &System, m: &[f64], terms: &[Term], motion: Option<Motion>) -> Vec<f64> {
-    let [state, field, demag, noise] = ["m", "field", "B_demag", "normals"].map(|n| device.allocate(n, 1).unwrap());
+    let [state, field, demag, noise, custom] = ["m", "field", "B_demag", "normals", "B_custom"].map(|n| device.allocate(n, 1).unwrap());
     let positions = terms.iter().map(|t| system.terms.iter().position(|s| s == t).unwrap()).collect();
     let plan = Plan {
         name: "evaluate".into(),
         passes: vec![
             Pass::Noise(Ref::of(noise)),
             Pass::Convolve { read: Ref::of(state), write: Ref::of(demag) },
+            Pass::Custom { read: Ref::of(state), time: 0.5, write: Ref::of(custom) },
             Pass::Cells(Cells {
                 read: Ref::of(state),
                 terms: positions,
                 convolved: Some(Ref::of(demag)),
                 noise: Some(Ref::of(noise)),
-                custom: None,
-                time: 0.0,
+                custom: Some(Ref::of(custom)),
+                time: 0.5,
                 motion,
                 write: Ref::of(field),
                 combine: None,
@@ -123,6 +126,7 @@ fn evaluate(device: &mut dyn Device, system: &System, m: &[f64], terms: &[Term],
     };
     device.upload(0, state, false, m);
     let mut control = device.control(0);
+    control.t = 0.3e-9;
     control.dt_now = 1e-13;
     control.steps = 7;
     device.set_control(0, control);
@@ -254,6 +258,81 @@ fn graphics_devices_compute_every_term_as_the_reference_does() {
                 }
             }
         }
+    }
+}
+
+/// What only some cells or some moments have: masks, half-filled cells, parameters that move in one region, open faces, couplings of two
+/// regions, frozen spins, spins without demagnetisation, a field of the user's.
+fn particular() -> System {
+    let (_, mut system) = systems().remove(2);
+    let cells = system.mesh.cells();
+    let mut stream = Stream::new(21, 0);
+    system.regions.fill = (0..cells).map(|i| if i % 3 == 0 { 0.4 } else { 1.0 }).collect();
+    let material = &mut system.replicas[0].material;
+    let mut mask = |parameter: P, factor, size: f64| {
+        let values = (0..parameter.info().components * cells).map(|_| size * stream.normal()).collect::<Vec<f64>>();
+        material.masks.push(Mask { parameter, values: values.into(), factor });
+    };
+    mask(P::BExt, 0.7, 0.05);
+    mask(P::J, -1.3, 1e11);
+    mask(P::Exy, 1.0, 1e-3);
+    material.pairs.push(Pair { parameter: P::Aex, regions: (1, 0), scale: 0.5, value: 1e-12 });
+    material.open_faces = true;
+    material.regions[1].set_scalar(P::NoDemagSpins, 1.0);
+    material.drive = Some(Drive(std::sync::Arc::new(|t: f64, regions: &mut [Values], masks: &mut [f64]| {
+        regions[1].set_scalar(P::Ku1, 3e5 + 1e14 * t);
+        masks[0] = 1e9 * t;
+    })));
+    system.custom = Some(CustomField(std::sync::Arc::new(|t, m, b: &mut [f64]| {
+        b.iter_mut().zip(m).for_each(|(b, m)| *b = 0.1 * m * m + 1e8 * t);
+    })));
+    system.terms = system.terms_in_use();
+    system
+}
+
+#[test]
+fn what_only_some_cells_have_is_the_same_on_every_device() {
+    let system = particular();
+    assert!(system.terms.contains(&Term::Custom));
+    let m = state(&system, false);
+    let all: Vec<Term> = system.terms.iter().copied().filter(|t| *t != Term::Thermal).collect();
+    let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &all, Some(Motion::Llg));
+    let scale = largest(&exact);
+    let mut compared = Vec::new();
+    let mut check = |name: &str, device: &mut dyn Device, bound: f64| {
+        let off = worst(&exact, &evaluate(device, &system, &m, &all, Some(Motion::Llg))) / scale;
+        assert!(off < bound, "{name} differs by {off:e}");
+        compared.push(format!("{name} {off:.0e}"));
+    };
+    for isa in Isa::available() {
+        check("f64", &mut Cpu::<f64>::with_isa(&system, isa).unwrap(), 1e-12);
+        check("f32", &mut Cpu::<f32>::with_isa(&system, isa).unwrap(), 2e-6);
+    }
+    for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
+        if let Some(mut device) = on_vulkan(&system, precision) {
+            check("vulkan", &mut device, bound);
+        }
+        match Host::new(Limits::LEAST) {
+            Some(host) => check("the CUDA text", &mut Gpu::new(&system, Box::new(host), precision).unwrap(), bound),
+            None => eprintln!("SKIPPED: no C++ compiler here"),
+        }
+    }
+    println!("{}", compared.join(", "));
+    // Each of them matters: without it the result is another.
+    let without = |change: &dyn Fn(&mut System)| {
+        let mut other = particular();
+        change(&mut other);
+        worst(&exact, &evaluate(&mut Cpu::<f64>::new(&other).unwrap(), &other, &m, &all, Some(Motion::Llg))) / scale
+    };
+    for (name, off) in [
+        ("masks", without(&|s| s.replicas[0].material.masks.iter_mut().for_each(|m| m.values = vec![0.0; m.values.len()].into()))),
+        ("fill", without(&|s| s.regions.fill.clear())),
+        ("drive", without(&|s| s.replicas[0].material.drive = None)),
+        ("pairs", without(&|s| s.replicas[0].material.pairs.clear())),
+        ("open faces", without(&|s| s.replicas[0].material.open_faces = false)),
+        ("frozen spins", without(&|s| s.replicas[0].material.regions[0].set_scalar(P::FrozenSpins, 1.0))),
+    ] {
+        assert!(off > 1e-4, "{name} changes nothing: {off:e}");
     }
 }
 

@@ -718,15 +718,7 @@ impl Engine {
         });
         let mut pairs: Vec<Pair> = self.pairs.values().copied().collect();
         pairs.sort_by_key(|p| (p.parameter, p.regions));
-        let material = Material {
-            regions,
-            pairs,
-            open_faces: s.open_bc,
-            damping_only: !s.do_precess,
-            masks,
-            drive,
-            ..Material::default()
-        };
+        let material = Material { regions, pairs, open_faces: s.open_bc, damping_only: !s.do_precess, masks, drive, ..Material::default() };
         let mut system = System::new(mesh, self.map(), material);
         system.seed = self.seed;
         system.demag = if self.exact_demag { DemagKernel::Newell } else { DemagKernel::Sampled { accuracy: s.demag_accuracy } };

@@ -340,7 +340,9 @@ impl Interpreter {
                             Timed::Vector(Box::new(list.try_into().map_err(|_| Fault::new("a vector has three components", ""))?))
                         }
                         _ => {
-                            return Err(Fault::new(format!("`{name}` cannot follow the time"), "compute it outside, or step by step").into());
+                            return Err(
+                                Fault::new(format!("`{name}` cannot follow the time"), "compute it outside, or step by step").into()
+                            );
                         }
                     }
                 }
