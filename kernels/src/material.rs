@@ -142,6 +142,19 @@ pub struct Pair {
     pub value: f64,
 }
 
+/// A coupling of two layers across a spacer, per area (J/m²).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Coupling {
+    /// The two regions, in any order.
+    pub regions: (u16, u16),
+    /// Bilinear strength.
+    pub j1: f64,
+    /// Biquadratic strength.
+    pub j2: f64,
+    /// Interlayer DMI vector.
+    pub d: [f64; 3],
+}
+
 /// Values that a parameter has per cell, on top of its region's: `values` times a factor that may change in time. Only for parameters that the laws
 /// are linear in: applied field, current density, strain.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +195,8 @@ pub struct Material {
     pub waveforms: Vec<(ParameterId, Waveform)>,
     /// Couplings across borders of regions.
     pub pairs: Vec<Pair>,
+    /// Couplings of layers.
+    pub couplings: Vec<Coupling>,
     /// Whether free faces are open: exchange and DMI end there, instead of meeting the condition that DMI sets.
     pub open_faces: bool,
     /// Whether spins only fall towards their field, −γ m × (m × B), without precession or the damping constant.

@@ -1,5 +1,8 @@
 //! Regions: which material a cell is made of, and where there is none.
 
+use crate::material::Coupling;
+use crate::mesh::Mesh;
+
 /// The region number of every cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegionMap {
@@ -9,6 +12,31 @@ pub struct RegionMap {
     pub count: usize,
     /// How much of each cell is magnet, 0 to 1, where shapes are smoothed at their edges; empty if every cell is full.
     pub fill: Vec<f64>,
+}
+
+/// The partners of every cell below and above: the next magnet in its column, across any number of empty cells, if a coupling joins their regions.
+/// None is `u32::MAX`. Along a periodic z axis columns have no ends, but a cell is not its own partner.
+pub fn partners(mesh: &Mesh, map: &RegionMap, couplings: &[Coupling]) -> [Vec<u32>; 2] {
+    [false, true].map(|up| {
+        (0..mesh.cells())
+            .map(|i| {
+                let own = map.cells[i];
+                let plane = mesh.n[0] * mesh.n[1];
+                let mut z = i / plane;
+                for _ in 1..mesh.n[2] {
+                    let Some(next) = mesh.neighbour(2, z, up) else { break };
+                    z = next;
+                    let j = z * plane + i % plane;
+                    let other = map.cells[j];
+                    if other != RegionMap::VACUUM {
+                        let joined = couplings.iter().any(|c| c.regions == (own, other) || c.regions == (other, own));
+                        return if joined && own != RegionMap::VACUUM && j != i { j as u32 } else { u32::MAX };
+                    }
+                }
+                u32::MAX
+            })
+            .collect()
+    })
 }
 
 impl RegionMap {

@@ -9,6 +9,7 @@ use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, units};
+use spinloom_kernels::material::Coupling;
 use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, System, Term, Values, Waveform};
 
 /// A whole experiment, ready to run.
@@ -299,6 +300,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let geometry = f.optional("geometry").map_or(Some(Shape::All), |n| Shape::read(n, problems));
     let region_nodes = f.optional("regions");
     let material_node = f.required("material", problems);
+    let coupling_node = f.optional("couplings");
     let demag = f.optional("demag").map_or(Some(true), |n| n.bool(problems));
     let initial = f.required("initial", problems).and_then(|n| read_initial(n, problems));
     let settle = f.optional("settle").map_or(Some(Settle::No), |n| {
@@ -333,6 +335,11 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let mut material = Material { regions, ..Material::default() };
     for (id, wave) in waveforms {
         material.set_waveform(id, wave);
+    }
+    if let Some(node) = coupling_node {
+        for n in node.list(problems)? {
+            material.couplings.extend(read_coupling(n, &names, problems));
+        }
     }
     check_material(root, material_node.unwrap_or(root), &material, problems);
     let thermal = material.uses(ParameterId::Temp);
@@ -420,6 +427,38 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         },
         probes,
     })
+}
+
+/// `{between: [lower, upper], J1: -1 mJ/m^2, J2: …, D: […]}`: regions by name, strengths per area.
+fn read_coupling(node: &Node, names: &[(String, Option<Node>)], problems: &mut Problems) -> Option<Coupling> {
+    let mut f = Fields::of(node, "a coupling", problems)?;
+    let between = f.required("between", problems).and_then(|n| {
+        let list = n.list(problems)?;
+        let find = |n: &Node, problems: &mut Problems| {
+            let name = n.text(problems)?;
+            let found = names.iter().position(|(k, _)| k == name);
+            if found.is_none() {
+                let hint = match nearest(name, names.iter().map(|(k, _)| k.as_str())) {
+                    Some(k) => format!("did you mean `{k}`?"),
+                    None => "couplings join regions by name".into(),
+                };
+                problems.push(n.error(format!("there is no region `{name}`")).hint(hint));
+            }
+            found.map(|i| i as u16 + 1)
+        };
+        match list {
+            [a, b] => Some((find(a, problems)?, find(b, problems)?)),
+            _ => {
+                problems.push(n.error("a coupling joins two regions"));
+                None
+            }
+        }
+    });
+    let j1 = f.optional("J1").map_or(Some(0.0), |n| n.quantity(Dimension::SURFACE_ENERGY, problems));
+    let j2 = f.optional("J2").map_or(Some(0.0), |n| n.quantity(Dimension::SURFACE_ENERGY, problems));
+    let d = f.optional("D").map_or(Some([0.0; 3]), |n| n.vector::<3>(Dimension::SURFACE_ENERGY, problems));
+    f.finish(problems);
+    Some(Coupling { regions: between?, j1: j1?, j2: j2?, d: d? })
 }
 
 fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {

@@ -17,6 +17,7 @@ pub struct Scratch<T> {
     /// m with one ghost cell at each end.
     line: [[T; BLOCK + 2]; 3],
     neighbours: [[[T; BLOCK]; 3]; 6],
+    partners: [[[T; BLOCK]; 3]; 2],
     links: [[T; BLOCK]; 6],
     coefficients: [[T; BLOCK]; MAX_COEFFICIENTS],
     motion: [[T; BLOCK]; 2],
@@ -30,6 +31,7 @@ impl<T: Real> Default for Scratch<T> {
         Self {
             line: [[T::ZERO; BLOCK + 2]; 3],
             neighbours: [[row; 3]; 6],
+            partners: [[row; 3]; 2],
             links: [row; 6],
             coefficients: [row; MAX_COEFFICIENTS],
             motion: [row; 2],
@@ -169,7 +171,8 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
     let axes = cpu.axes;
     // SAFETY: nobody writes the field that is read.
     let m = unsafe { view.rows(pass.read, cells, from, n) };
-    let linked = pass.terms.iter().any(|t| !view.tables.terms[*t].links.is_empty());
+    let linked = pass.terms.iter().any(|t| cpu.terms[*t].gpu().linked);
+    let partnered = pass.terms.iter().any(|t| cpu.terms[*t].gpu().partnered > 0);
 
     // Where each y or z neighbour row begins, if it exists.
     let beside = |axis: usize, forward: bool| -> Option<usize> {
@@ -252,7 +255,20 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
         }
     }
 
-    let Scratch { line, neighbours, links, coefficients, field, .. } = s;
+    if partnered {
+        for (side, rows) in s.partners.iter_mut().enumerate() {
+            for i in 0..n {
+                let p = view.regions.partners[side][from + i];
+                let (r, x) = if p == u32::MAX { (from / nx * nx, x0 + i) } else { (p as usize / nx * nx, p as usize % nx) };
+                // SAFETY: as above.
+                let other = unsafe { view.rows(pass.read, cells, r, nx) };
+                (0..3).for_each(|c| rows[c][i] = other[c][x]);
+            }
+        }
+    }
+
+    let Scratch { line, neighbours, partners, links, coefficients, field, .. } = s;
+    let partners: [Rows<'_, T>; 2] = std::array::from_fn(|side| if partnered { [0, 1, 2].map(|c| &partners[side][c][..n]) } else { m });
     let neighbours: [Rows<'_, T>; 6] = std::array::from_fn(|face| {
         if !linked || face >= 2 * axes {
             return m;
@@ -271,7 +287,15 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
     for &t in &pass.terms {
         let tables = &view.tables.terms[t];
         let mut link_rows: [&[T]; 6] = [&[]; 6];
-        if !tables.links.is_empty() {
+        if cpu.terms[t].gpu().partnered > 0 {
+            for (place, scratch) in links.iter_mut().enumerate().take(2 * tables.links.len()) {
+                let partner = |i: usize| match view.regions.partners[place % 2][from + i] {
+                    u32::MAX => RegionMap::VACUUM,
+                    j => map[j as usize],
+                };
+                link_rows[place] = tables.links[place / 2].row(regions, partner, scratch);
+            }
+        } else if !tables.links.is_empty() {
             for (face, scratch) in links.iter_mut().enumerate().take(2 * axes) {
                 let (axis, forward) = (face / 2, face % 2 == 1);
                 let other = |i: usize| -> u16 {
@@ -311,7 +335,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
             // SAFETY: as above.
             Extra::Custom => unsafe { view.rows(pass.custom.expect("the plan computes it"), cells, from, n) },
         };
-        let block = Block { n, m, neighbours, links: link_rows, coefficients: rows, extra };
+        let block = Block { n, m, neighbours, partners, links: link_rows, coefficients: rows, extra };
         // SAFETY: the instruction set was detected, and every slice that the law reads has n elements.
         unsafe { (cpu.laws[t])(&block, &mut bx[..n], &mut by[..n], &mut bz[..n]) };
     }
@@ -362,6 +386,15 @@ fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usi
                             }
                         };
                         accumulator = L::gather(m, mj, tables.links[axis].at(map[i], region), axis, sign, accumulator, &c);
+                    }
+                }
+            }
+            for axis in 0..L::PARTNERED {
+                for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
+                    let p = view.regions.partners[side][i];
+                    if p != u32::MAX {
+                        let link = tables.links[axis].at(map[i], map[p as usize]);
+                        accumulator = L::gather(m, value(pass.read, p as usize), link, axis, sign, accumulator, &c);
                     }
                 }
             }

@@ -63,10 +63,12 @@ struct Regions {
     map: RegionMap,
     /// For every row (z, y), whether it and its neighbours along y and z are without vacuum.
     full: Vec<bool>,
+    /// See [`crate::region::partners`]; empty where no layers are coupled.
+    partners: [Vec<u32>; 2],
 }
 
 impl Regions {
-    fn new(mesh: &Mesh, map: &RegionMap) -> Self {
+    fn new(mesh: &Mesh, map: &RegionMap, material: &Material) -> Self {
         let [nx, ny, nz] = mesh.n;
         let solid: Vec<bool> = map.cells.chunks(nx).map(|row| !row.contains(&RegionMap::VACUUM)).collect();
         let full = (0..nz * ny)
@@ -78,7 +80,9 @@ impl Regions {
                 solid[row] && beside(1, y, &|j| z * ny + j) && beside(2, z, &|j| j * ny + y)
             })
             .collect();
-        Self { map: map.clone(), full }
+        let partners =
+            if material.couplings.is_empty() { Default::default() } else { crate::region::partners(mesh, map, &material.couplings) };
+        Self { map: map.clone(), full, partners }
     }
 }
 
@@ -158,12 +162,17 @@ impl<T: Real> Cpu<T> {
             )),
             true => Convolver::Transform(Convolution::new(&mesh, system.demag, isa)),
         };
-        let shared = Arc::new(Regions::new(&mesh, &system.regions));
+        let shared = Arc::new(Regions::new(&mesh, &system.regions, &system.replicas[0].material));
         let members = system
             .replicas
             .iter()
             .map(|r| {
-                let regions = r.regions.as_ref().map_or(shared.clone(), |map| Arc::new(Regions::new(&mesh, map)));
+                let own = r.regions.is_some() || r.material.couplings != system.replicas[0].material.couplings;
+                let regions = if own {
+                    Arc::new(Regions::new(&mesh, r.regions.as_ref().unwrap_or(&system.regions), &r.material))
+                } else {
+                    shared.clone()
+                };
                 let values = r.material.at(0.0).0;
                 Member {
                     buffers: Vec::new(),
@@ -532,8 +541,8 @@ impl<T: Real> Device for Cpu<T> {
     fn set_material(&mut self, replica: usize, system: &System) {
         let member = &mut self.members[replica];
         let source = &system.replicas[replica];
-        if member.regions.map != *system.regions_of(replica) {
-            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica)));
+        if member.regions.map != *system.regions_of(replica) || member.material.couplings != source.material.couplings {
+            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica), &source.material));
         }
         member.values = source.material.at(member.control.t).0;
         member.tables = Tables::new(&self.mesh, &self.terms, &source.material, &member.values);

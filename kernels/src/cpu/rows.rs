@@ -20,7 +20,9 @@ pub struct Block<'a, T> {
     pub m: Rows<'a, T>,
     /// Its neighbours at x−, x+, y−, y+, z−, z+; ghosts where there is none.
     pub neighbours: [Rows<'a, T>; 6],
-    /// Link coefficients to them.
+    /// Its partners below and above.
+    pub partners: [Rows<'a, T>; 2],
+    /// Link coefficients to neighbours, or to partners, two for each strength.
     pub links: [&'a [T]; 6],
     /// Coefficients of the law.
     pub coefficients: [&'a [T]; MAX_COEFFICIENTS],
@@ -63,6 +65,12 @@ unsafe fn law_body<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, bx: &mu
                         let face = 2 * axis + side;
                         accumulator = L::gather(m, get(&a.neighbours[face]), *a.links[face].get_unchecked(i), axis, sign, accumulator, &c);
                     }
+                }
+            }
+            for axis in 0..L::PARTNERED {
+                for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
+                    let link = *a.links[2 * axis + side].get_unchecked(i);
+                    accumulator = L::gather(m, get(&a.partners[side]), link, axis, sign, accumulator, &c);
                 }
             }
             let extra = if L::EXTRA == Extra::None { [T::ZERO; 3] } else { get(&a.extra) };

@@ -1,7 +1,7 @@
 //! Parameter tables of one replica: what the laws' coefficients are in every region, now.
 
 use super::rows::BLOCK;
-use crate::material::{Mask, Material, ParameterId, Values};
+use crate::material::{Coupling, Mask, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::plan::Motion;
 use crate::real::Real;
@@ -176,7 +176,16 @@ impl<T: Real> Tables<T> {
                         .map(|axis| Links::new(regions.len(), ghosts, |a, b| links[a * regions.len() + b] * L::link_scale(mesh.cell[axis])))
                         .collect()
                 } else {
-                    Vec::new()
+                    let n = regions.len();
+                    (0..L::PARTNERED)
+                        .map(|k| {
+                            Links::new(n, false, |a, b| {
+                                let joins =
+                                    |c: &&Coupling| [(a, b), (b, a)].contains(&(usize::from(c.regions.0), usize::from(c.regions.1)));
+                                material.couplings.iter().filter(joins).map(|c| L::coupling(c, k)).sum::<f64>() / mesh.cell[2]
+                            })
+                        })
+                        .collect()
                 };
                 TermTables { coefficients, links }
             }

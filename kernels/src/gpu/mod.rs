@@ -12,7 +12,7 @@ use crate::control::{Control, Status};
 use crate::cpu::tables::{Tables, added};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
 use crate::plan::{Buffer, Pass, Plan, Ref, Rule};
-use crate::region::RegionMap;
+use crate::region::{RegionMap, partners};
 use crate::system::System;
 use crate::terms::custom::CustomField;
 use crate::waveform::Waveform;
@@ -163,6 +163,7 @@ impl Gpu {
             terms: system.terms.clone(),
             precision,
             regions,
+            partners: system.terms.iter().any(|t| t.gpu().partnered > 0),
             own_regions: system.replicas.iter().any(|r| r.regions.is_some()),
             replicas,
             waves: (followed.len(), waveforms.iter().flatten().map(points).max().unwrap_or(0)),
@@ -189,12 +190,11 @@ impl Gpu {
             None
         };
         let element = precision.bytes();
-        let cells = system.mesh.cells();
         let mut take = |name: &str, bytes: usize| reserve(backend.as_mut(), name, bytes, element);
         let memories = Memories {
             fields: None,
             par: take("parameters", replicas * names.par * element)?,
-            regions: take("regions", 4 * cells * if names.own_regions { replicas } else { 1 })?,
+            regions: take("regions", 4 * names.map() * if names.own_regions { replicas } else { 1 })?,
             ctl: take("control", replicas * names.ctl() * element)?,
             state: take("counters", replicas * state::SIZE * 4)?,
             wave: take("waveforms", 4 * replicas * names.waves.0 * names.wave())?,
@@ -232,7 +232,7 @@ impl Gpu {
         }
         let maps = if gpu.names.own_regions { replicas } else { 1 };
         for r in 0..maps {
-            gpu.write_regions(r, system.regions_of(r)).map_err(|e| told(&device, e))?;
+            gpu.write_regions(r, system.regions_of(r), &system.replicas[r].material).map_err(|e| told(&device, e))?;
         }
         for r in 0..replicas {
             gpu.set_material(r, system);
@@ -243,10 +243,13 @@ impl Gpu {
         }
     }
 
-    fn write_regions(&mut self, map: usize, regions: &RegionMap) -> Result<(), GpuError> {
+    fn write_regions(&mut self, map: usize, regions: &RegionMap, material: &Material) -> Result<(), GpuError> {
         let count = self.names.regions as u32;
-        let bytes: Vec<u8> =
-            regions.cells.iter().flat_map(|c| if *c == RegionMap::VACUUM { count } else { u32::from(*c) }.to_le_bytes()).collect();
+        let mut numbers: Vec<u32> = regions.cells.iter().map(|c| if *c == RegionMap::VACUUM { count } else { u32::from(*c) }).collect();
+        if self.names.partners {
+            numbers.extend(partners(&self.names.mesh, regions, &material.couplings).concat());
+        }
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         self.backend.write(self.memories.regions, map * bytes.len(), &bytes)?;
         self.maps.insert(map, regions.cells.clone());
         Ok(())
@@ -817,6 +820,7 @@ impl Device for Gpu {
         self.waveforms[replica] = in_order(&self.followed, &source.material);
         let after = active(&self.waveforms);
         let (open_faces, length) = (self.names.open_faces, self.names.par);
+        let couplings = self.materials[replica].couplings != source.material.couplings;
         self.materials[replica] = source.material.clone();
         let result = self.write_cellwise(replica, system);
         self.note("writing values per cell", result);
@@ -850,8 +854,8 @@ impl Device for Gpu {
             self.note("writing parameters", result);
         }
         let map = if self.names.own_regions { replica } else { 0 };
-        if self.maps.get(&map) != Some(&system.regions_of(replica).cells) {
-            let result = self.write_regions(map, system.regions_of(replica)).map_err(|e| self.failed(e));
+        if self.maps.get(&map) != Some(&system.regions_of(replica).cells) || couplings {
+            let result = self.write_regions(map, system.regions_of(replica), &source.material).map_err(|e| self.failed(e));
             self.note("writing regions", result);
         }
     }

@@ -67,6 +67,8 @@ pub struct Names {
     pub precision: Precision,
     /// Number of regions; vacuum is this number.
     pub regions: usize,
+    /// Whether the partners of cells follow their regions.
+    pub partners: bool,
     /// Whether every replica has a map of its own.
     pub own_regions: bool,
     /// Number of replicas.
@@ -114,6 +116,11 @@ impl Names {
         6 + 2 * self.waves.1
     }
 
+    /// Length of a map in `regions`.
+    pub fn map(&self) -> usize {
+        self.mesh.cells() * if self.partners { 3 } else { 1 }
+    }
+
     /// Groups of a pass over the cells.
     pub fn groups(&self) -> u32 {
         self.mesh.cells().div_ceil(GROUP as usize) as u32
@@ -133,7 +140,7 @@ impl Names {
             self.mesh.cells(),
             self.regions,
             self.replicas,
-            if self.own_regions { self.mesh.cells() } else { 0 },
+            if self.own_regions { self.map() } else { 0 },
             self.par,
             self.ctl(),
             state::SIZE,
@@ -301,9 +308,32 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
             }
         }
     }
+    let partnered: Vec<&(Term, &TermLayout, usize)> = terms.iter().filter(|(t, ..)| t.gpu().partnered > 0).collect();
+    for (t, ..) in &partnered {
+        let _ = writeln!(body, "    VEC a_{} = zero;", t.info().name);
+    }
+    for (side, sign) in [(0, "REAL(-1.0f)"), (1, "REAL(1.0f)")] {
+        if partnered.is_empty() {
+            break;
+        }
+        let _ = write!(
+            body,
+            "    {{\n        int p = int(regions[r * REGION_STRIDE + {} * CELLS + i]);\n        bool alone = p < 0;\n        int j = alone ? i : p;\n        \
+             int rj = min(int(regions[r * REGION_STRIDE + j]), VACUUM - 1);\n        VEC mj = load({read} + r * 3 * CELLS + j);\n",
+            side + 1
+        );
+        for (t, layout, place) in &partnered {
+            let (name, arguments) = (t.info().name, coefficients(names, layout, *place));
+            for (axis, link) in layout.links.iter().enumerate() {
+                let link = format!("(alone ? REAL(0.0f) : par[table + {link} + rl * {} + rj])", names.regions);
+                let _ = writeln!(body, "        a_{name} = {name}_gather(m, mj, {link}, {axis}, {sign}, a_{name}{arguments});");
+            }
+        }
+        body.push_str("    }\n");
+    }
     for (t, layout, place) in &terms {
         let name = t.info().name;
-        let accumulator = if t.gpu().linked { format!("a_{name}") } else { "zero".into() };
+        let accumulator = if t.gpu().linked || t.gpu().partnered > 0 { format!("a_{name}") } else { "zero".into() };
         let extra = match t.extra() {
             Extra::None => "zero".to_string(),
             Extra::Demag => format!("load({} + own)", names.place(pass.convolved.expect("the plan convolves"))),

@@ -4,7 +4,7 @@
 //! pairs and vacuum belong to the device's cells pass. From the list follow the quantities `B_x`, `E_x`, `Edens_x` of each
 //! group, their headers and help, and the tests that every term must pass.
 
-use crate::material::{Material, ParameterId, Values};
+use crate::material::{Coupling, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
 
@@ -14,6 +14,7 @@ pub mod custom;
 pub mod demag;
 pub mod exchange;
 pub mod interfacial_dmi;
+pub mod interlayer;
 pub mod magneto_elastic;
 pub mod slonczewski;
 pub mod spin_orbit;
@@ -91,6 +92,9 @@ pub trait Law: 'static {
     const COEFFICIENTS: usize;
     /// Whether it looks at neighbours.
     const LINKED: bool = false;
+    /// How many strengths couple it to a cell's partners above and below, see [`crate::region::partners`]; such a law gathers from them instead of
+    /// from the faces, once for each strength, with its number as the axis.
+    const PARTNERED: usize = 0;
     /// What a free face is to it.
     const FREE_FACE: FreeFace = FreeFace::Ghost;
     /// The parameter under which [`crate::material::Pair`] changes its links.
@@ -111,6 +115,11 @@ pub trait Law: 'static {
 
     /// The coefficient of the link between two neighbouring cells, before [`Law::link_scale`].
     fn link(_a: &Values, _b: &Values) -> f64 {
+        0.0
+    }
+
+    /// Strength `k` of a coupling between two layers, per area.
+    fn coupling(_c: &Coupling, _k: usize) -> f64 {
         0.0
     }
 
@@ -207,6 +216,8 @@ pub struct GpuLaw {
     pub text: &'static str,
     /// See [`Law::LINKED`].
     pub linked: bool,
+    /// See [`Law::PARTNERED`].
+    pub partnered: usize,
     /// See [`Law::FREE_FACE`].
     pub free_face: FreeFace,
 }
@@ -248,6 +259,9 @@ terms! {
     Exchange = exchange::Exchange;
     InterfacialDmi = interfacial_dmi::InterfacialDmi;
     BulkDmi = bulk_dmi::BulkDmi;
+    Bilinear = interlayer::Bilinear;
+    Biquadratic = interlayer::Biquadratic;
+    InterlayerDmi = interlayer::InterlayerDmi;
     Demag = demag::Demag;
     Uniaxial = uniaxial::Uniaxial;
     Uniaxial4 = uniaxial::Uniaxial4;
@@ -266,7 +280,14 @@ terms! {
 impl Term {
     /// Whether these parameters make the term act.
     pub fn in_use(self, material: &Material) -> bool {
-        self.info().switch.is_none_or(|p| material.uses(p))
+        struct Couples<'a>(&'a Material);
+        impl WithLaw for Couples<'_> {
+            type Output = bool;
+            fn with<L: Law>(self) -> bool {
+                L::PARTNERED == 0 || self.0.couplings.iter().any(|c| (0..L::PARTNERED).any(|k| L::coupling(c, k) != 0.0))
+            }
+        }
+        self.info().switch.is_none_or(|p| material.uses(p)) && self.with(Couples(material))
     }
 
     /// Whether the term is a field with an energy, as opposed to a torque without one.
@@ -280,7 +301,7 @@ impl Term {
         impl WithLaw for Ask {
             type Output = GpuLaw;
             fn with<L: Law>(self) -> Self::Output {
-                GpuLaw { text: L::GPU, linked: L::LINKED, free_face: L::FREE_FACE }
+                GpuLaw { text: L::GPU, linked: L::LINKED, partnered: L::PARTNERED, free_face: L::FREE_FACE }
             }
         }
         self.with(Ask)

@@ -8,7 +8,7 @@ use spinloom_gpu::{Kernel, Limits, Precision, cuda};
 use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::cpu::isa::Isa;
 use spinloom_kernels::gpu::Gpu;
-use spinloom_kernels::material::{Drive, Mask, Pair};
+use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
 use spinloom_kernels::plan::{Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::terms::custom::CustomField;
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
@@ -74,6 +74,12 @@ fn systems() -> Vec<(String, System)> {
             let values = (0..regions).map(|r| material(1.0 - 0.4 * r as f64, bulk)).collect();
             let mut system = System::new(mesh, RegionMap::new(cells, regions), Material { regions: values, ..Material::default() });
             system.seed = 5;
+            if n[2] > 1 && regions == 2 {
+                // Layers 0 and 1, whose regions are mixed here, so that a cell may have a partner above, below, both or none.
+                let coupling = Coupling { regions: (0, 1), j1: -2e-3, j2: 7e-4, d: [1e-4, -3e-4, 2e-4] };
+                system.replicas[0].material.couplings.push(coupling);
+                system.terms = system.terms_in_use();
+            }
             list.push((format!("{n:?} pbc {pbc:?} regions {regions} holes {holes}"), system));
         }
     }
@@ -195,10 +201,14 @@ fn energy(system: &System, m: &[f64], term: Term) -> f64 {
 fn every_field_is_minus_the_gradient_of_its_energy() {
     // Periodic in all axes, because at a free face the DMI ghost makes the field a boundary condition rather than a gradient.
     let mesh = Mesh { n: [4, 5, 3], cell: [2e-9, 3e-9, 1.5e-9], pbc: [1, 1, 1] };
-    let cells: Vec<u16> = (0..mesh.cells()).map(|i| (i % 2) as u16).collect();
+    let cells: Vec<u16> = (0..mesh.cells()).map(|i| ((i + i / 20) % 2) as u16).collect();
     for bulk in [false, true] {
         let regions = vec![material(1.0, bulk), material(0.7, bulk)];
-        check_gradients(&System::new(mesh, RegionMap::new(cells.clone(), 2), Material { regions, ..Material::default() }));
+        let couplings = vec![Coupling { regions: (0, 1), j1: -2e-3, j2: 7e-4, d: [1e-4, -3e-4, 2e-4] }];
+        let material = Material { regions, couplings, ..Material::default() };
+        let system = System::new(mesh, RegionMap::new(cells.clone(), 2), material);
+        assert!(system.terms.contains(&Term::Biquadratic));
+        check_gradients(&system);
     }
 }
 

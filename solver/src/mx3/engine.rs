@@ -7,7 +7,7 @@ use super::time::Timed;
 use crate::devices::DeviceChoice;
 use crate::simulation::{DemagEvery, Simulation, Step};
 use crate::tableau::{self, Tableau};
-use spinloom_kernels::material::{Drive, Mask, Pair};
+use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
 use spinloom_kernels::terms::custom::CustomField;
 use spinloom_kernels::terms::demag::tensor::DemagKernel;
 use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Status, System, Term, Values};
@@ -189,6 +189,7 @@ pub struct Engine {
     parameters: HashMap<P, Vec<Source>>,
     masks: Vec<(P, Arc<Vec<f64>>, Source)>,
     pairs: HashMap<(P, u16, u16), Pair>,
+    couplings: Vec<Coupling>,
     magnet: Option<Magnet>,
     m: Vec<f64>,
     changed: bool,
@@ -238,6 +239,7 @@ impl Engine {
             parameters: HashMap::new(),
             masks: Vec::new(),
             pairs: HashMap::new(),
+            couplings: Vec::new(),
             magnet: None,
             m: Vec::new(),
             changed: true,
@@ -584,6 +586,17 @@ impl Engine {
         self.changed = true;
     }
 
+    /// The coupling of two layers.
+    pub fn coupling(&mut self, a: u16, b: u16) -> &mut Coupling {
+        self.changed = true;
+        let known = self.couplings.iter().position(|c| c.regions == (a, b) || c.regions == (b, a));
+        let at = known.unwrap_or_else(|| {
+            self.couplings.push(Coupling { regions: (a, b), j1: 0.0, j2: 0.0, d: [0.0; 3] });
+            self.couplings.len() - 1
+        });
+        &mut self.couplings[at]
+    }
+
     /// Couples two regions otherwise than by the mean of their own values.
     pub fn set_pair(&mut self, pair: Pair) {
         let (a, b) = pair.regions;
@@ -718,7 +731,16 @@ impl Engine {
         });
         let mut pairs: Vec<Pair> = self.pairs.values().copied().collect();
         pairs.sort_by_key(|p| (p.parameter, p.regions));
-        let material = Material { regions, pairs, open_faces: s.open_bc, damping_only: !s.do_precess, masks, drive, ..Material::default() };
+        let material = Material {
+            regions,
+            pairs,
+            couplings: self.couplings.clone(),
+            open_faces: s.open_bc,
+            damping_only: !s.do_precess,
+            masks,
+            drive,
+            ..Material::default()
+        };
         let mut system = System::new(mesh, self.map(), material);
         system.seed = self.seed;
         system.demag = if self.exact_demag { DemagKernel::Newell } else { DemagKernel::Sampled { accuracy: s.demag_accuracy } };
@@ -731,6 +753,7 @@ impl Engine {
             Term::SpinOrbit => current && self.uses(P::ThetaSh),
             Term::Custom => !self.custom_fields.is_empty(),
             Term::Exchange => self.uses(P::Aex) || self.pairs.keys().any(|p| p.0 == P::Aex),
+            t if t.gpu().partnered > 0 => t.in_use(&system.replicas[0].material),
             t => t.info().switch.is_none_or(|p| self.uses(p)),
         };
         system.terms = Term::ALL.iter().copied().filter(active).collect();

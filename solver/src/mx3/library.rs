@@ -10,7 +10,7 @@ use super::text;
 use super::value::{Curve, Type, Value};
 use spinloom_base::constants::MU0;
 use spinloom_kernels::ParameterId as P;
-use spinloom_kernels::material::Pair;
+use spinloom_kernels::material::{Coupling, Pair};
 use spinloom_record::{Ovf, OvfFormat};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -452,6 +452,15 @@ fn pair(it: &mut Interpreter, parameter: P, a: &Args, scales: bool) -> Result<Va
     Ok(Value::Nothing)
 }
 
+fn coupling(it: &mut Interpreter, a: &Args, set: impl Fn(&mut Coupling)) -> Result<Value, Stop> {
+    let (x, y) = (region(a.i(0)).map_err(Stop::Fault)?, region(a.i(1)).map_err(Stop::Fault)?);
+    if x == y {
+        return Err(Stop::Fault(Fault::new(format!("region {x} cannot be coupled to itself"), "give the two layers different regions")));
+    }
+    set(it.engine.coupling(x, y));
+    Ok(Value::Nothing)
+}
+
 fn expect(it: &mut Interpreter, message: &str, have: f64, want: f64, tolerance: f64) -> Result<(), Stop> {
     it.expectations += 1;
     let good = have.is_finite() && (have - want).abs() <= tolerance;
@@ -661,6 +670,16 @@ pub const NAMES: &[Entry] = &[
     f("ext_InterExchange", "iif", Type::Nothing, "Exchange between two regions (J/m)", |it, a| pair(it, P::Aex, a, false)),
     f("ext_ScaleDind", "iif", Type::Nothing, "Factor on the DMI between two regions", |it, a| pair(it, P::Dind, a, true)),
     f("ext_InterDind", "iif", Type::Nothing, "DMI between two regions (J/m2)", |it, a| pair(it, P::Dind, a, false)),
+    f(
+        "ext_InterlayerCoupling",
+        "iiff",
+        Type::Nothing,
+        "Bilinear J1 and biquadratic J2 (J/m2) between two layers across a spacer",
+        |it, a| coupling(it, a, |c| (c.j1, c.j2) = (a.f(2), a.f(3))),
+    ),
+    f("ext_InterlayerDMI", "iiv", Type::Nothing, "Interlayer DMI vector (J/m2) between two layers across a spacer", |it, a| {
+        coupling(it, a, |c| c.d = a.v(2))
+    }),
     variable!("GammaLL", Float, "Gyromagnetic ratio (rad/(T s))", engine.settings.gamma),
     variable!("DoPrecess", Bool, "Precession", engine.settings.do_precess),
     variable!("DisableZhangLiTorque", Bool, "Leaves out Zhang-Li torque", engine.settings.disable_zhang_li),
