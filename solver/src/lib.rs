@@ -1,5 +1,6 @@
 //! Moves time and keeps records: shapes, materials, drives, steppers, relaxation, experiments, files.
 
+pub mod barrier;
 pub mod devices;
 pub mod experiment;
 pub mod mx3;

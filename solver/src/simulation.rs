@@ -381,6 +381,13 @@ impl Simulation {
         self.device.download(replica, self.buffers.field, false)
     }
 
+    /// The same in several replicas at once.
+    pub fn fields(&mut self, replicas: &[usize], terms: &[Term]) -> Vec<Vec<f64>> {
+        let good = self.evaluate_field(terms, replicas);
+        let empty = || vec![f64::NAN; 3 * self.system.mesh.cells()];
+        replicas.iter().map(|r| if good { self.device.download(*r, self.buffers.field, false) } else { empty() }).collect()
+    }
+
     /// Computes a field in some replicas, without a trace in the control blocks; false if the device refuses.
     fn evaluate_field(&mut self, terms: &[Term], replicas: &[usize]) -> bool {
         let positions: Vec<usize> = (0..self.system.terms.len()).filter(|i| terms.contains(&self.system.terms[*i])).collect();
