@@ -75,6 +75,27 @@ enum Verb {
         #[arg(long)]
         source: Option<plan::Source>,
     },
+    /// Finds the energy barrier between two states of an experiment's system.
+    Barrier {
+        /// The YAML file; its first replica's system is taken.
+        file: PathBuf,
+        /// The two states, as OVF files on the experiment's mesh.
+        from: PathBuf,
+        /// The other one.
+        to: PathBuf,
+        /// States along the path, both ends included.
+        #[arg(long, default_value_t = 21)]
+        images: usize,
+        /// Torque (T) below which the path stands still.
+        #[arg(long, default_value_t = 1e-4)]
+        tolerance: f64,
+        /// The direction through which spins turn that are opposite in the two states.
+        #[arg(long, num_args = 3, default_values_t = [1.0, 0.0, 0.0], allow_negative_numbers = true)]
+        axis: Vec<f64>,
+        /// Writes the state at the saddle there, as OVF.
+        #[arg(long)]
+        saddle: Option<PathBuf>,
+    },
     /// Runs the standard problems and closed forms.
     Validate {
         /// Which; by default all. `list` lists them.
@@ -182,6 +203,10 @@ impl Verb {
                 problems.into_result(Some(ExitCode::SUCCESS))
             }
             Verb::Plan { file, source } => plan::plan(&Experiment::read(&Document::read(&file)?)?, source),
+            Verb::Barrier { file, from, to, images, tolerance, axis, saddle } => {
+                let experiment = Experiment::read(&Document::read(&file)?)?;
+                scripts::barrier(&experiment, [&from, &to], images, tolerance, [axis[0], axis[1], axis[2]], saddle.as_deref())
+            }
             Verb::Validate { problems } => validate(&problems),
             Verb::Record { path, diff } => inspect::record(&path, diff.as_deref()),
             Verb::Convert { path, out } => inspect::convert(&path, &out),

@@ -1,9 +1,12 @@
 //! mumax3 scripts from the command line, with the flags that its users have in their job files.
 
 use clap::Args;
-use spinloom_base::Problems;
+use spinloom_base::constants::KB;
+use spinloom_base::{Diagnostic, Problems};
+use spinloom_record::{Frame, Ovf, OvfFormat};
+use spinloom_solver::barrier::{self, Options};
 use spinloom_solver::mx3;
-use spinloom_solver::{DeviceChoice, devices};
+use spinloom_solver::{DeviceChoice, Experiment, devices};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -115,4 +118,58 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Finds the energy barrier between two states and prints the path.
+pub fn barrier(
+    experiment: &Experiment,
+    [from, to]: [&Path; 2],
+    images: usize,
+    tolerance: f64,
+    axis: [f64; 3],
+    saddle: Option<&Path>,
+) -> Result<ExitCode, Problems> {
+    let mesh = experiment.system.mesh;
+    let state = |path: &Path| -> Result<Vec<f64>, Problems> {
+        let ovf = Ovf::read_file(path)?;
+        if ovf.mesh.n != mesh.n || ovf.components() != 3 {
+            let [x, y, z] = mesh.n;
+            let message = format!("it holds no vectors on the experiment's {x} x {y} x {z} cells");
+            return Err(Diagnostic::file(path.display().to_string(), message).into());
+        }
+        Ok((0..ovf.data.len()).map(|i| ovf.data[i % mesh.cells() * 3 + i / mesh.cells()]).collect())
+    };
+    if images < 3 {
+        return Err(Diagnostic::error(format!("a path of {images} states has no middle")).hint("take at least 3 images").into());
+    }
+    let (a, b) = (state(from)?, state(to)?);
+    let mut system = experiment.system.clone();
+    system.replicas.truncate(1);
+    let options = Options { images, tolerance, ..Options::default() };
+    let path = barrier::barrier(&system, experiment.device, [&a, &b], axis, &options).map_err(|e| Diagnostic::error(e.to_string()))?;
+    println!("{:>5} {:>12} {:>16}", "image", "way (rad)", "energy (J)");
+    for (k, (way, energy)) in path.way.iter().zip(&path.energies).enumerate() {
+        println!("{k:>5} {way:>12.5} {energy:>16.8e}{}", if k == path.saddle { "  saddle" } else { "" });
+    }
+    let [up, back] = path.heights();
+    println!("barrier {up:.6e} J forth, {back:.6e} J back; at 300 K {:.2} and {:.2} kT", up / (KB * 300.0), back / (KB * 300.0));
+    println!("{} steps, largest torque across the path {:.1e} T", path.steps, path.torque);
+    if let Some(file) = saddle {
+        let frame = Frame {
+            name: "m".into(),
+            unit: String::new(),
+            replica: 0,
+            components: 3,
+            t: 0.0,
+            data: interleaved(&path.images[path.saddle]),
+        };
+        Ovf::new(&spinloom_record::Mesh { n: mesh.n, cell: mesh.cell, origin: [0.0; 3] }, &frame).write_file(file, OvfFormat::Binary8)?;
+    }
+    Ok(if path.torque < tolerance { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// `[component][cell]` to `[cell][component]`.
+fn interleaved(m: &[f64]) -> Vec<f64> {
+    let cells = m.len() / 3;
+    (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect()
 }

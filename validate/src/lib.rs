@@ -6,6 +6,7 @@
 pub mod dynamics;
 pub mod statics;
 pub mod thermal;
+pub mod torques;
 
 use std::fmt;
 
@@ -87,6 +88,11 @@ pub const PROBLEMS: &[Problem] = &[
     Problem { name: "sp4-field2", about: "muMAG standard problem 4, field 2", run: dynamics::sp4_field2 },
     Problem { name: "macrospin", about: "damped precession of one spin", run: dynamics::macrospin },
     Problem { name: "wall-sot", about: "Néel wall driven by spin-orbit torque, both signs of J and D", run: dynamics::wall_sot },
+    Problem { name: "slonczewski", about: "one spin under field, anisotropy and spin-transfer torque", run: torques::slonczewski },
+    Problem { name: "stt", about: "reversal time and oscillation under spin-transfer torque", run: torques::stt },
+    Problem { name: "walls", about: "Bloch walls driven by a field (Walker) and by a current (Zhang and Li)", run: torques::walls },
+    Problem { name: "resonance", about: "Kittel's formula and exchange spin waves", run: torques::resonance },
+    Problem { name: "layers", about: "two layers coupled across a spacer: spin flop and saturation", run: torques::layers },
     Problem { name: "fokker-planck", about: "decay of an ensemble of uniaxial macrospins", run: thermal::fokker_planck },
     Problem { name: "langevin", about: "superparamagnetic moment in a field", run: thermal::langevin },
 ];

@@ -25,6 +25,11 @@ problems! {
     sp4_field2 "sp4-field2";
     macrospin "macrospin";
     wall_sot "wall-sot";
+    slonczewski "slonczewski";
+    stt "stt";
+    walls "walls";
+    resonance "resonance";
+    layers "layers";
     fokker_planck "fokker-planck";
     langevin "langevin";
 }
