@@ -1,4 +1,43 @@
-//! Moves time and keeps records: shapes, materials, drives, steppers, relaxation, experiments, files.
+//! Moves time and keeps records: shapes, materials, drives, steppers, relaxation, experiments, scripts, files.
+//!
+//! # What there is, and what tests it
+//!
+//! Names in the first column of the tests are problems of `spinloom validate` (`dmi1d`) or scripts of `tests/mx3` (`mx3/sp5`). Every term is also compared between all
+//! devices and with the gradient of its energy, in `kernels/tests`.
+//!
+//! | what | where | what tests it |
+//! |---|---|---|
+//! | exchange, six neighbours | `terms/exchange` | gradient and device tests, `dmi1d`, `resonance` |
+//! | exchange and DMI between two regions | `material::Pair`, `ext_InterExchange` … | `mx3/energies`, conformance |
+//! | demagnetisation, exact tensor; mumax3's sampled one | `terms/demag` | `prisms`, `newell`; `mx3/sp5` to 1e-4 |
+//! | interfacial and bulk DMI, Neumann and open faces | `terms/interfacial_dmi`, `terms/bulk_dmi` | `dmi1d`, `mx3/energies` |
+//! | uniaxial Ku1, Ku2; cubic Kc1 to Kc3 | `terms/uniaxial`, `terms/cubic` | `mx3/energies` |
+//! | Zeeman field per region, mask times f(t) | `terms/zeeman`, `material::Mask`, `Drive` | `mx3/energies`, `mx3/closure`, conformance |
+//! | interlayer coupling: bilinear, biquadratic, DMI, across spacers | `terms/interlayer` | `layers`, `mx3/interlayer` |
+//! | magneto-elastic field of a strain | `terms/magneto_elastic` | `mx3/energies` |
+//! | thermal field | `terms/thermal` | `fokker-planck`, `langevin`, `mx3/energies` |
+//! | the user's fields and energies | `terms/custom`, `mx3::field` | `mx3/custom` |
+//! | Landau-Lifshitz-Gilbert, with and without precession | `plan::Motion` | `macrospin`, `mx3/running` |
+//! | Zhang-Li and Slonczewski torque | `terms/zhang_li`, `terms/slonczewski` | `walls`, `slonczewski`, `stt`, `mx3/sp5`, `mx3/slonczewski` |
+//! | spin-orbit torque of an in-plane current | `terms/spin_orbit` | `wall-sot` |
+//! | frozen spins; spins without demagnetisation | `cpu::tables` | `mx3/energies`, conformance |
+//! | Euler, Heun, RK23, RK4, RK45, RK56, implicit midpoint | `tableau` | order of convergence, `mx3/sp4_solvers` |
+//! | relax, minimise | `simulation` | motion tests, `sp4-field1`, `mx3/sp4_solvers` |
+//! | energy barriers: string method, climbing image | `barrier` | barrier tests |
+//! | topological charge, both; Hopf index, all four; emergent field | `mx3::field` | `mx3/textures` |
+//! | MFM image | `mx3::field` | `mx3/textures` |
+//! | shapes, 19, and their algebra; pictures as shapes | `mx3::shape`, `shapes` | `mx3/geometry` |
+//! | regions; Voronoi grains in two and three dimensions | `mx3::engine`, `mx3::library` | `mx3/geometry` |
+//! | smoothed edges | `RegionMap::fill` | `mx3/geometry`, conformance |
+//! | periodic boundaries | `Mesh::pbc` | device tests, `mx3/energies` |
+//! | moving window: wall, bubble, region, layer | `mx3::engine` | `mx3/window` |
+//! | a new mesh in the middle of a run | `mx3::engine` | `mx3/energies`, `mx3/textures` |
+//! | OVF 1 and 2, in and out; PNG, JPEG, GIF | `record::ovf`, `mx3::output` | record tests, `mx3/running`, `mx3/geometry` |
+//! | tables, autosave, log, bibliography | `mx3::output` | `a_script_leaves_the_files_people_know` |
+//! | the script language, 317 names | `mx3` | `every_name_of_the_language_is_known`, `every_name_stands_in_some_script` |
+//!
+//! Not there yet: layers of different thickness without common cells, exchange bias with state, Joule heating, Oersted fields, voltage-controlled
+//! anisotropy, two sublattices, per-cell values of parameters other than field, current and strain.
 
 pub mod barrier;
 pub mod devices;
