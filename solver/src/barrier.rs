@@ -1,7 +1,7 @@
 //! The energy barrier between two states: the simplified string method, with a climbing image.
 //!
-//! W. E, W. Ren and E. Vanden-Eijnden, J. Chem. Phys. 126, 164103 (2007): images between the two states descend the energy, then are spread
-//! evenly along the path again. Once the path stands still, its highest image climbs: the part of its force along the path is turned
+//! W. E, W. Ren and E. Vanden-Eijnden, J. Chem. Phys. 126, 164103 (2007): images between the two states descend the energy across the path, and are
+//! spread evenly along it again when they have drifted. Once the path stands still, its highest image climbs: the part of its force along the path is turned
 //! round (G. Henkelman, B. P. Uberuaga and H. Jónsson, J. Chem. Phys. 113, 9901 (2000), eq. 5). The images are the replicas of one ensemble.
 
 use crate::devices::DeviceChoice;
@@ -97,6 +97,9 @@ fn between(a: &[f64], b: &[f64], s: f64, axis: [f64; 3]) -> Vec<f64> {
     out
 }
 
+/// How far distances between images may be from even, in parts of them.
+const UNEVEN: f64 = 0.1;
+
 /// Way from each image to the next, added up.
 fn ways(images: &[Vec<f64>]) -> Vec<f64> {
     let mut way = vec![0.0];
@@ -107,10 +110,14 @@ fn ways(images: &[Vec<f64>]) -> Vec<f64> {
     way
 }
 
-/// Spreads the images from `first` to `last` evenly along the path through them.
+/// Spreads the images evenly along the path through them, if they have drifted apart: each interpolation cuts the path's corners.
 fn spread(images: &mut [Vec<f64>], axis: [f64; 3]) {
     let way = ways(images);
     let (n, all) = (images.len(), way[way.len() - 1]);
+    let even = all / (n - 1) as f64;
+    if way.windows(2).all(|w| (w[1] - w[0] - even).abs() <= UNEVEN * even) {
+        return;
+    }
     let old = images.to_vec();
     for (k, image) in images.iter_mut().enumerate().take(n - 1).skip(1) {
         let at = all * k as f64 / (n - 1) as f64;
@@ -188,17 +195,14 @@ pub fn barrier(
             let along = if norm > 0.0 { dot(&b, &tangent) / norm } else { 0.0 };
             let take =
                 |b: &mut [f64], factor: f64| b.iter_mut().zip(&tangent).for_each(|(b, t)| *b -= factor * along * t / norm.max(1e-300));
-            let mut rest = b.clone();
-            let inner = k > 0 && k < n - 1;
-            if inner && climbing == Some(k) {
-                take(&mut b, 2.0);
-            } else if inner {
-                take(&mut rest, 1.0);
+            // Inner images move across the path only; the climbing one along it too, upwards.
+            if k > 0 && k < n - 1 {
+                take(&mut b, if climbing == Some(k) { 2.0 } else { 1.0 });
             }
             let cells = vacuum.len();
             let largest = (0..cells)
                 .filter(|i| !vacuum[*i])
-                .map(|i| (0..3).map(|c| rest[c * cells + i].powi(2)).sum::<f64>().sqrt())
+                .map(|i| (0..3).map(|c| b[c * cells + i].powi(2)).sum::<f64>().sqrt())
                 .fold(0.0, f64::max);
             torque = f64::max(torque, largest);
             moves.push(b);
