@@ -75,6 +75,8 @@ parameters! {
     FixedLayerBottom, "FixedLayerBottom", 1, NONE, "1", [0.0; 3], None, "1 if that layer lies below the magnet, 0 if above";
     Lambda, "Lambda", 1, NONE, "1", [1.0, 0.0, 0.0], None, "Slonczewski asymmetry";
     EpsilonPrime, "EpsilonPrime", 1, NONE, "1", [0.0; 3], None, "Field-like spin-transfer efficiency";
+    XiVcma, "xi_VCMA", 1, VCMA, "J/(V m)", [0.0; 3], None, "Voltage-controlled anisotropy: loss of interface anisotropy per electric field";
+    Ez, "E_z", 1, ELECTRIC_FIELD, "V/m", [0.0; 3], None, "Electric field across the barrier, along z";
     FrozenSpins, "frozenspins", 1, NONE, "1", [0.0; 3], None, "1 where the magnetisation does not move";
     NoDemagSpins, "NoDemagSpins", 1, NONE, "1", [0.0; 3], None, "1 where spins neither make nor feel the demagnetising field";
     GammaLl, "GammaLL", 1, GYROMAGNETIC, "rad/(T s)", [GAMMA_LL, 0.0, 0.0], Some(0.0), "Gyromagnetic ratio";

@@ -14,6 +14,7 @@
 //! | uniaxial Ku1, Ku2; cubic Kc1 to Kc3 | `terms/uniaxial`, `terms/cubic` | `mx3/energies` |
 //! | Zeeman field per region, mask times f(t) | `terms/zeeman`, `material::Mask`, `Drive` | `mx3/energies`, `mx3/closure`, conformance |
 //! | interlayer coupling: bilinear, biquadratic, DMI, across spacers | `terms/interlayer` | `layers`, `mx3/interlayer` |
+//! | voltage-controlled anisotropy | `terms/vcma` | `mx3/vcma`, gradient and device tests |
 //! | magneto-elastic field of a strain | `terms/magneto_elastic` | `mx3/energies` |
 //! | thermal field | `terms/thermal` | `fokker-planck`, `langevin`, `mx3/energies` |
 //! | the user's fields and energies | `terms/custom`, `mx3::field` | `mx3/custom` |
@@ -36,8 +37,7 @@
 //! | tables, autosave, log, bibliography | `mx3::output` | `a_script_leaves_the_files_people_know` |
 //! | the script language, 317 names | `mx3` | `every_name_of_the_language_is_known`, `every_name_stands_in_some_script` |
 //!
-//! Not there yet: layers of different thickness without common cells, exchange bias with state, Joule heating, Oersted fields, voltage-controlled
-//! anisotropy, two sublattices, per-cell values of parameters other than field, current and strain.
+//! Not there yet: layers of different thickness without common cells, exchange bias with state, Joule heating, Oersted fields, two sublattices, per-cell values of parameters other than field, current and strain.
 
 pub mod barrier;
 pub mod devices;

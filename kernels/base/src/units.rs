@@ -53,6 +53,10 @@ dimensions! {
     TEMPERATURE = [0, 0, 0, 0, 1], "a temperature", "300 K";
     /// Volts.
     VOLTAGE = [2, 1, -3, -1, 0], "a voltage", "54 uV";
+    /// Volts per metre.
+    ELECTRIC_FIELD = [1, 1, -3, -1, 0], "an electric field", "1 V/nm";
+    /// Joules per volt and metre.
+    VCMA = [-1, 0, 1, 1, 0], "an energy per area and electric field", "100 fJ/(V m)";
     /// Ohms.
     RESISTANCE = [2, 1, -3, -2, 0], "a resistance", "1 kOhm";
     /// Siemens.

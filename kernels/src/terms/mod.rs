@@ -20,6 +20,7 @@ pub mod slonczewski;
 pub mod spin_orbit;
 pub mod thermal;
 pub mod uniaxial;
+pub mod vcma;
 pub mod zeeman;
 pub mod zhang_li;
 
@@ -268,6 +269,7 @@ terms! {
     Cubic4 = cubic::Cubic4;
     Cubic6 = cubic::Cubic6;
     Cubic8 = cubic::Cubic8;
+    Vcma = vcma::Vcma;
     MagnetoElastic = magneto_elastic::MagnetoElastic;
     Zeeman = zeeman::Zeeman;
     Custom = custom::Custom;

@@ -37,6 +37,8 @@ fn material(k: f64, bulk: bool) -> Values {
         (P::Exy, 4e-3),
         (P::Exz, -5e-3),
         (P::Eyz, 6e-3),
+        (P::XiVcma, 1e-13),
+        (P::Ez, 4e8),
         (P::Pol, 0.5),
         (P::Xi, 0.2),
         (P::Lambda, 1.4),

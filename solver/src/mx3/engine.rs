@@ -753,6 +753,7 @@ impl Engine {
             Term::SpinOrbit => current && self.uses(P::ThetaSh),
             Term::Custom => !self.custom_fields.is_empty(),
             Term::Exchange => self.uses(P::Aex) || self.pairs.keys().any(|p| p.0 == P::Aex),
+            Term::Vcma => self.uses(P::XiVcma) && self.uses(P::Ez),
             t if t.gpu().partnered > 0 => t.in_use(&system.replicas[0].material),
             t => t.info().switch.is_none_or(|p| self.uses(p)),
         };

@@ -651,6 +651,8 @@ pub const NAMES: &[Entry] = &[
         about: "Spin Hall angle of a current in the plane beside the magnet (set Pol to 0 then)",
     },
     Entry { name: "beta_FL", kind: Kind::Parameter(P::BetaFl), about: "Field-like over damping-like spin-orbit torque" },
+    Entry { name: "xi_VCMA", kind: Kind::Parameter(P::XiVcma), about: "Voltage-controlled anisotropy (J/(V m))" },
+    Entry { name: "E_z", kind: Kind::Excitation(P::Ez), about: "Electric field across the barrier (V/m)" },
     // --- excitations
     Entry { name: "B_ext", kind: Kind::Excitation(P::BExt), about: "Applied field" },
     Entry { name: "J", kind: Kind::Excitation(P::J), about: "Current density" },
