@@ -88,6 +88,9 @@ pub struct Dot {
     pub into: usize,
 }
 
+/// Most that any spin turns in a descent step (rad).
+pub const LARGEST_TURN: f64 = 0.5;
+
 /// A rule that one thread per replica applies to its control block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
@@ -99,6 +102,7 @@ pub enum Rule {
         order: f64,
     },
     /// Barzilai–Borwein step length from `sums` = (s·s, s·y, y·y), alternating; Exl et al., J. Appl. Phys. 115, 17D118 (2014), eq. 14.
+    /// Its size is taken where the energy curves downwards, and no step turns a spin by more than [`LARGEST_TURN`].
     Descent,
     /// Takes the new state.
     Accept,

@@ -106,6 +106,8 @@ pub struct Simulation {
     stale: Vec<bool>,
     relax: Option<(Prepared, Prepared)>,
     minimise: Option<(Prepared, Prepared)>,
+    /// Steps that relaxation and minimisation have taken, of the replica that took most each time.
+    pub settling: u64,
     /// The first plan that the device refused after it had taken others.
     refused: Option<DeviceError>,
     fields: Vec<(Vec<usize>, Prepared)>,
@@ -188,6 +190,7 @@ impl Simulation {
             stale,
             relax: None,
             minimise: None,
+            settling: 0,
             refused: None,
             fields: Vec::new(),
         };
@@ -381,6 +384,15 @@ impl Simulation {
         self.device.download(replica, self.buffers.field, false)
     }
 
+    /// The demagnetising field (T) of a replica everywhere, also where there is no magnet.
+    pub fn stray_field(&mut self, replica: usize) -> Vec<f64> {
+        if !self.system.terms.contains(&Term::Demag) {
+            return vec![0.0; 3 * self.system.mesh.cells()];
+        }
+        self.field(replica, &[Term::Demag]);
+        self.device.download(replica, self.buffers.demag, false)
+    }
+
     /// The same in several replicas at once.
     pub fn fields(&mut self, replicas: &[usize], terms: &[Term]) -> Vec<Vec<f64>> {
         let good = self.evaluate_field(terms, replicas);
@@ -528,11 +540,15 @@ impl Simulation {
             }
         }
         let mut torques = Vec::new();
+        let mut most = 0;
         for (r, control) in before.iter().enumerate() {
             let after = self.device.control(r);
             torques.push(after.torque / self.gamma(r));
-            self.device.set_control(r, Control { slot: after.slot, ..*control });
+            most = most.max(after.steps);
+            let evaluations = control.evaluations + after.evaluations;
+            self.device.set_control(r, Control { slot: after.slot, evaluations, ..*control });
         }
+        self.settling += most;
         self.stale.fill(true);
         (0..self.replicas()).for_each(|r| self.forget_samples(r));
         torques
@@ -584,8 +600,9 @@ impl Simulation {
                     break;
                 }
             }
-            let slot = self.device.control(r).slot;
-            self.device.set_control(r, Control { slot, ..before[r] });
+            let after = self.device.control(r);
+            self.settling += after.steps;
+            self.device.set_control(r, Control { slot: after.slot, evaluations: before[r].evaluations + after.evaluations, ..before[r] });
         }
         self.stale.fill(true);
         (0..self.replicas()).for_each(|r| self.forget_samples(r));

@@ -380,9 +380,11 @@ impl<T: Real> Cpu<T> {
                     Rule::End { order } => control.end(*order),
                     Rule::Descent => {
                         let [ss, sy, yy] = control.sums;
-                        // s·y is negative going downhill, because the rate is minus the gradient.
-                        let h = if control.steps.is_multiple_of(2) { -ss / sy } else { -sy / yy };
-                        control.descent = if h.is_finite() && h > 0.0 { h * member.tables.gamma } else { 1e-4 };
+                        // Where the energy curves downwards s·y has the other sign: its size still tells how far to go.
+                        let h = if control.steps.is_multiple_of(2) { ss / sy } else { sy / yy };
+                        let h = h.abs() * member.tables.gamma;
+                        let most = crate::plan::LARGEST_TURN * member.tables.gamma / control.torque;
+                        control.descent = if h > 0.0 && h < 1e30 { h.min(most) } else { 1e-4 };
                         control.attempts += 1;
                     }
                     Rule::Accept => {

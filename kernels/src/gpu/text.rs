@@ -1,7 +1,7 @@
 //! Kernel text of everything but transforms: cells, combination, reductions, noise, control. Memories and their layout are named here.
 
 use crate::mesh::Mesh;
-use crate::plan::{Cells, Combine, Dot, Motion, Ref, Rule};
+use crate::plan::{Cells, Combine, Dot, LARGEST_TURN, Motion, Ref, Rule};
 use crate::terms::{Extra, FreeFace, Term, ghost_gpu};
 use spinloom_gpu::{Binding, Element, Kernel, Precision, literal};
 use std::fmt::Write;
@@ -662,11 +662,14 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
         Rule::Descent => {
             let _ = write!(
                 body,
-                "            REAL h = ({} & 1u) == 0u ? -{ss} / {sy} : -{sy} / {yy};\n            bool good = h > REAL(0.0f) && h < REAL(1.0e30f);\n            \
-                 {} = good ? h * {} : REAL(1.0e-4f);\n            {attempts} = {attempts} + 1u;\n",
+                "            REAL h = (({} & 1u) == 0u ? {ss} / {sy} : {sy} / {yy}) * {gamma};\n            h = h < REAL(0.0f) ? -h : h;\n            \
+                 REAL most = {} * {gamma} / {};\n            bool good = h > REAL(0.0f) && h < REAL(1.0e30f);\n            \
+                 {} = good ? (h < most ? h : most) : REAL(1.0e-4f);\n            {attempts} = {attempts} + 1u;\n",
                 s(state::STEPS),
+                names.real(LARGEST_TURN),
+                c(ctl::TORQUE),
                 c(ctl::DESCENT),
-                c(ctl::GAMMA),
+                gamma = c(ctl::GAMMA),
                 ss = c(ctl::SUMS),
                 sy = c(ctl::SUMS + 1),
                 yy = c(ctl::SUMS + 2),

@@ -162,7 +162,9 @@ impl Checker<'_> {
         let locals: Vec<String> = self.scopes.iter().flat_map(|s| s.keys().cloned()).collect();
         let known = all.iter().map(|e| e.name).chain(locals.iter().map(String::as_str));
         let lower: Vec<(String, &str)> = known.map(|n| (n.to_lowercase(), n)).collect();
-        let hint = match nearest(name, lower.iter().map(|(l, _)| l.as_str())) {
+        // Of two letters everything is near.
+        let near = if name.chars().count() > 2 { nearest(name, lower.iter().map(|(l, _)| l.as_str())) } else { None };
+        let hint = match near {
             Some(n) => format!("did you mean `{}`?", lower.iter().find(|(l, _)| l == n).map_or(n, |(_, n)| n)),
             None => otherwise.to_string(),
         };
@@ -228,7 +230,8 @@ impl Checker<'_> {
                     if let Some(t) = self.expression(side).filter(|t| !serves(letter, *t)) {
                         let hint = match t {
                             Type::Vector => "vectors have methods: .add(v), .sub(v), .mul(s), .dot(v), .cross(v)",
-                            Type::Str => "sprint(a, b) joins texts",
+                            Type::Str if *op == Op::Add => "sprint(a, b) joins texts",
+                            Type::Str => "texts cannot be compared",
                             Type::Shape => "shapes have methods: .add(s), .sub(s), .intersect(s)",
                             t if t.is_quantity() => "quantities combine by add(a, b), mul(a, b), …",
                             _ => "",

@@ -685,8 +685,49 @@ impl Engine {
         self.changed = true;
     }
 
+    /// What mumax3's demagnetising tensor makes of a mesh: refused, or a warning, or nothing to say.
+    fn check_mesh(&mut self, mesh: &Mesh) -> Result<(), Fault> {
+        if !self.settings.enable_demag {
+            return Ok(());
+        }
+        let axes = || (0..3).filter(|a| mesh.n[*a] > 1 || mesh.cells() == 1);
+        let (longest, shortest) = mesh.cell.iter().fold((0.0, f64::INFINITY), |(l, s), c| (f64::max(l, *c), f64::min(s, *c)));
+        let aspect = longest / shortest;
+        if aspect > 100.0 && !self.exact_demag {
+            let hint = "take cells nearer to cubes, or the exact tensor (--demag exact)";
+            return Err(Fault::new(
+                format!("cells {aspect:.0} times longer than thick: the sampled demagnetising tensor is unreliable above 100"),
+                hint,
+            ));
+        }
+        if aspect > 4.0 && !self.exact_demag {
+            self.warn(format!("cells are {aspect:.1} times longer than thick: the sampled demagnetising tensor loses accuracy above 4; --demag exact does not"));
+        }
+        let rough = |mut n: usize| {
+            [2, 3, 5, 7].iter().for_each(|p| {
+                while n.is_multiple_of(*p) {
+                    n /= p
+                }
+            });
+            n > 1
+        };
+        for axis in axes().filter(|a| rough(mesh.n[*a])).collect::<Vec<_>>() {
+            let n = mesh.n[axis];
+            self.warn(format!("{n} cells along {} have a prime factor above 7: transforms are slower", ["x", "y", "z"][axis]));
+        }
+        Ok(())
+    }
+
+    /// Something to tell the user once; whoever runs the script fetches it.
+    pub fn warn(&mut self, line: String) {
+        if !self.warned.contains(&line) {
+            self.warned.push(line);
+        }
+    }
+
     fn system(&mut self) -> Result<System, Fault> {
         let mesh = self.mesh()?;
+        self.check_mesh(&mesh)?;
         let count = self.region_count();
         let now = self.time();
         let s = &self.settings;
@@ -776,6 +817,7 @@ impl Engine {
     fn surround(&self, sim: Simulation) -> Magnet {
         Magnet {
             sim,
+            numbers: self.regions.clone(),
             shift: self.shift,
             mfm: self.settings.mfm,
             energies: self.custom_energies.iter().map(|q| (**q).clone()).collect(),
@@ -842,6 +884,7 @@ impl Engine {
             let (shift, s) = (self.shift, &self.settings);
             let energies = self.custom_energies.iter().map(|q| (**q).clone()).collect();
             let g = self.magnet.as_mut().expect("made above");
+            g.numbers.clone_from(&self.regions);
             (g.shift, g.mfm, g.bubble, g.damping_only, g.energies) = (shift, s.mfm, s.bubble_mz, !s.do_precess, energies);
             let mut c = g.sim.control(0);
             c.torque = 0.0;
@@ -957,7 +1000,10 @@ impl Engine {
     pub fn relax(&mut self) -> Result<(), Fault> {
         let threshold = self.settings.relax_torque_threshold;
         let g = self.magnet()?;
+        let before = g.sim.settling;
         g.sim.relax_to((threshold > 0.0).then_some(threshold));
+        self.steps += (g.sim.settling - before) as i64;
+        let g = self.magnet()?;
         g.sim.trouble().map_or(Ok(()), |e| Err(Fault::new(e.to_string(), "")))
     }
 
@@ -968,7 +1014,10 @@ impl Engine {
     pub fn minimise(&mut self) -> Result<(), Fault> {
         let stop = self.settings.minimizer_stop;
         let g = self.magnet()?;
+        let before = g.sim.settling;
         let steps = g.sim.minimise(stop, 1_000_000);
+        self.steps += (g.sim.settling - before) as i64;
+        let g = self.magnet()?;
         if let Some(e) = g.sim.trouble() {
             return Err(Fault::new(e.to_string(), ""));
         }

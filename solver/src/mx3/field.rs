@@ -3,6 +3,7 @@
 use super::shape::Shape;
 use crate::readout;
 use crate::simulation::Simulation;
+use rayon::prelude::*;
 use spinloom_base::constants::MU0;
 use spinloom_kernels::{Mesh, ParameterId as P, RegionMap, Term, Values};
 use std::f64::consts::PI;
@@ -237,10 +238,11 @@ impl Quantity {
     }
 
     /// Its unit.
-    pub fn unit(&self) -> &'static str {
+    pub fn unit(&self) -> String {
         match self {
             Self::Named(name) => {
-                named(name).map(|q| q.unit).or_else(|| parameter(name).map(|p| p.info().unit)).map_or("", |u| if u == "1" { "" } else { u })
+                let unit = named(name).map(|q| q.unit).or_else(|| parameter(name).map(|p| p.info().unit)).unwrap_or("");
+                if unit == "1" { String::new() } else { unit.replace('^', "") }
             }
             Self::Comp(q, _)
             | Self::Region(q, _)
@@ -249,7 +251,7 @@ impl Quantity {
             | Self::Masked(q, _)
             | Self::RunningAverage(q, _) => q.unit(),
             Self::Madd(a, ..) => a.unit(),
-            _ => "",
+            _ => String::new(),
         }
     }
 
@@ -289,6 +291,8 @@ pub fn parameter(name: &str) -> Option<P> {
 pub struct Magnet {
     /// The simulation; one replica.
     pub sim: Simulation,
+    /// Region of every cell, whether or not there is magnet.
+    pub numbers: Vec<u16>,
     /// Way of the window (m).
     pub shift: [f64; 2],
     /// Lift and tip length of the MFM image (m).
@@ -372,10 +376,28 @@ impl Magnet {
         self.sim.system.terms.iter().copied().filter(of).collect()
     }
 
+    /// The field (T) of some terms. Stray and applied field go on where there is no magnet.
     fn b(&mut self, terms: &[Term]) -> Field {
         let n = self.mesh().n;
         let active: Vec<Term> = self.terms(|t| terms.contains(t));
-        if active.is_empty() { Field::zeros(3, n) } else { Field { components: 3, n, data: self.sim.field(0, &active) } }
+        if active.is_empty() {
+            return Field::zeros(3, n);
+        }
+        let mut b = Field { components: 3, n, data: self.sim.field(0, &active) };
+        let cells = b.cells();
+        let empty: Vec<usize> = (0..cells).filter(|i| self.regions().cells[*i] == RegionMap::VACUUM).collect();
+        if empty.is_empty() {
+            return b;
+        }
+        if active.contains(&Term::Demag) {
+            let stray = self.sim.stray_field(0);
+            empty.iter().for_each(|i| (0..3).for_each(|c| b.data[c * cells + i] += stray[c * cells + i]));
+        }
+        if active.contains(&Term::Zeeman) {
+            let applied = self.parameter_field(P::BExt);
+            empty.iter().for_each(|i| (0..3).for_each(|c| b.data[c * cells + i] += applied.data[c * cells + i]));
+        }
+        b
     }
 
     fn group_field(&mut self, name: &str) -> Field {
@@ -430,8 +452,8 @@ impl Magnet {
             Quantity::Region(q, r) => {
                 let mut f = self.field(q);
                 let cells = f.cells();
-                for (i, own) in self.regions().cells.clone().into_iter().enumerate() {
-                    if own != *r {
+                for (i, own) in self.numbers.iter().enumerate() {
+                    if own != r {
                         (0..f.components).for_each(|c| f.data[c * cells + i] = 0.0);
                     }
                 }
@@ -610,13 +632,9 @@ impl Magnet {
     /// A parameter in every cell: its region's value and what masks add.
     fn parameter_field(&self, p: P) -> Field {
         let (values, factors) = self.sim.system.replicas[0].material.at(self.time());
-        let map = self.regions();
         let components = p.info().components;
-        let mut f = Field::of(components, self.mesh().n, |c, i| {
-            values
-                .get(usize::from(map.cells[i]))
-                .map_or_else(|| if map.cells[i] == RegionMap::VACUUM { values[0].vector(p)[c] } else { 0.0 }, |v| v.vector(p)[c])
-        });
+        let own = |i: usize| values.get(usize::from(self.numbers[i]));
+        let mut f = Field::of(components, self.mesh().n, |c, i| own(i).map_or(0.0, |v| v.vector(p)[c]));
         for (mask, factor) in self.sim.system.replicas[0].material.masks.iter().zip(factors).filter(|(m, _)| m.parameter == p) {
             f.data.iter_mut().zip(mask.values.iter()).for_each(|(f, v)| *f += factor * v);
         }
@@ -638,7 +656,7 @@ impl Magnet {
             }
             Quantity::Region(_, r) => {
                 let f = self.field(q);
-                let count = self.regions().cells.iter().filter(|c| *c == r).count().max(1);
+                let count = self.numbers.iter().filter(|c| *c == r).count().max(1);
                 f.data.chunks(f.cells()).map(|c| c.iter().sum::<f64>() / count as f64).collect()
             }
             _ => self.field(q).average(),
@@ -750,37 +768,41 @@ impl Magnet {
         list
     }
 
-    /// The coupling between the regions of two cells.
-    fn link(&self, values: &[Values], p: P, i: usize, j: usize) -> f64 {
-        let map = self.regions();
-        let (Some(a), Some(b)) = (values.get(usize::from(map.cells[i])), values.get(usize::from(map.cells[j]))) else { return 0.0 };
-        let mean = spinloom_kernels::terms::pair_mean(a, b, p);
-        let (ra, rb) = (map.cells[i], map.cells[j]);
-        let pairs = &self.sim.system.replicas[0].material.pairs;
-        match pairs.iter().rev().find(|q| q.parameter == p && (q.regions == (ra, rb) || q.regions == (rb, ra))) {
-            Some(pair) => pair.scale * mean + pair.value,
-            None => mean,
+    /// The coupling between any two regions, `[own][other]`, and how many regions there are.
+    fn links(&self, p: P) -> (Vec<f64>, usize) {
+        let values = self.values();
+        let n = values.len();
+        let mut table: Vec<f64> = (0..n * n).map(|i| spinloom_kernels::terms::pair_mean(&values[i / n], &values[i % n], p)).collect();
+        for pair in self.sim.system.replicas[0].material.pairs.iter().filter(|q| q.parameter == p) {
+            let (a, b) = (usize::from(pair.regions.0), usize::from(pair.regions.1));
+            if a < n && b < n {
+                let value = pair.scale * table[a * n + b] + pair.value;
+                (table[a * n + b], table[b * n + a]) = (value, value);
+            }
         }
+        (table, n)
     }
 
     fn coupling(&self, p: P) -> Field {
-        let values = self.values();
+        let (links, n) = self.links(p);
+        let cells = &self.regions().cells;
         Field::of(1, self.mesh().n, |_, i| {
-            if self.regions().cells[i] == RegionMap::VACUUM {
+            if cells[i] == RegionMap::VACUUM {
                 return 0.0;
             }
             let list = self.neighbours(i);
-            list.iter().map(|(_, j)| self.link(&values, p, i, *j)).sum::<f64>() / list.len().max(1) as f64
+            list.iter().map(|(_, j)| links[usize::from(cells[i]) * n + usize::from(cells[*j])]).sum::<f64>() / list.len().max(1) as f64
         })
     }
 
     fn angles(&self) -> Field {
-        let (m, values) = (self.m(), self.values());
+        let (m, (links, n)) = (self.m(), self.links(P::Aex));
+        let cells = &self.regions().cells;
         Field::of(1, self.mesh().n, |_, i| {
-            if self.regions().cells[i] == RegionMap::VACUUM {
+            if cells[i] == RegionMap::VACUUM {
                 return 0.0;
             }
-            let coupled = self.neighbours(i).into_iter().filter(|(_, j)| self.link(&values, P::Aex, i, *j) != 0.0);
+            let coupled = self.neighbours(i).into_iter().filter(|(_, j)| links[usize::from(cells[i]) * n + usize::from(cells[*j])] != 0.0);
             let angle = |j: usize| {
                 let c = cross(m.vector(i), m.vector(j));
                 dot(c, c).sqrt().atan2(dot(m.vector(i), m.vector(j)))
@@ -835,7 +857,7 @@ impl Magnet {
                         kernel(((i % wx) as f64 - (nx - 1) as f64) * mesh.cell[0], ((i / wx) as f64 - (ny - 1) as f64) * mesh.cell[1], z)
                     })
                     .collect();
-                for (j, s) in sum.iter_mut().enumerate() {
+                sum.par_iter_mut().enumerate().for_each(|(j, s)| {
                     let (tx, ty) = (j % nx, j / nx);
                     for i in 0..nx * ny {
                         let cell = layer * nx * ny + i;
@@ -844,7 +866,7 @@ impl Magnet {
                             *s += charge * moments[cell] * dot(k, m.vector(cell));
                         }
                     }
-                }
+                });
             }
         }
         Field::of(1, mesh.n, |_, i| sum[i % (nx * ny)])

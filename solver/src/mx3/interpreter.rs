@@ -52,6 +52,10 @@ pub struct Interpreter {
     folder: PathBuf,
     scopes: Vec<HashMap<String, Value>>,
     live: Vec<Live>,
+    /// The line that was logged last.
+    logged: u32,
+    /// How many of the engine's warnings have been shown.
+    told: usize,
     sources: usize,
 }
 
@@ -92,6 +96,8 @@ impl Interpreter {
             folder: folder.into(),
             scopes: vec![HashMap::new()],
             live: Vec::new(),
+            logged: 0,
+            told: 0,
             sources: 0,
         }
     }
@@ -136,11 +142,17 @@ impl Interpreter {
 
     fn block(&mut self, block: &Block, outer: bool) -> Result<()> {
         for (statement, spot) in block.iter() {
-            if outer {
+            if outer && std::mem::replace(&mut self.logged, spot.line) != spot.line {
                 let line = self.script.text.lines().nth(spot.line as usize - 1).unwrap_or("").trim().to_string();
                 self.output.log(&line);
             }
             let result = self.statement(statement);
+            while self.told < self.engine.warned.len() {
+                let line = self.engine.warned[self.told].clone();
+                self.told += 1;
+                self.output.log(&format!("//WARNING {line}"));
+                eprintln!("{}:{}: warning: {line}", self.script.name, spot.line);
+            }
             result.map_err(self.at(*spot))?;
         }
         Ok(())
@@ -401,6 +413,14 @@ impl Interpreter {
         Ok(list.join(between))
     }
 
+    /// A live expression's value: local names were filled in where it stood, so it sees the outermost scope only.
+    fn now<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let inner = self.scopes.split_off(1);
+        let result = work(self);
+        self.scopes.extend(inner);
+        result
+    }
+
     /// The live expression behind an argument.
     pub fn live(&self, v: &Value) -> Live {
         if let Value::Int(i) = v { self.live[*i as usize].clone() } else { unreachable!("the call has put it there") }
@@ -439,7 +459,7 @@ impl Interpreter {
                 let list: &[f64] = match &v {
                     Value::Vector(v) => v,
                     Value::Numbers(v) => v,
-                    _ => &[],
+                    other => return Err(Fault::new(format!("{} has no index", Self::type_of(other).words()), "").into()),
                 };
                 match usize::try_from(i as i64).ok().and_then(|k| list.get(k)) {
                     Some(v) => Value::Float(*v),
@@ -779,11 +799,8 @@ impl Interpreter {
     /// Says, once, that nothing can move.
     pub fn warn_without_moment(&mut self) {
         let none = self.engine.mesh().is_ok() && (0..256).all(|r| self.engine.parameter(P::Msat, r)[0] == 0.0);
-        let line = "Msat is zero everywhere: nothing moves";
-        if none && !self.engine.warned.iter().any(|w| w == line) {
-            self.engine.warned.push(line.into());
-            self.output.log(&format!("//WARNING {line}"));
-            eprintln!("{}: warning: {line}; set Msat first", self.script.name);
+        if none {
+            self.engine.warn("Msat is zero everywhere: nothing moves".into());
         }
     }
 
@@ -841,7 +858,7 @@ impl Interpreter {
         self.warn_without_moment();
         self.engine.begin(f64::INFINITY)?;
         self.due()?;
-        while self.truth(condition)? {
+        while self.now(|s| s.truth(condition))? {
             self.engine.step()?;
             self.due()?;
         }
@@ -872,7 +889,7 @@ impl Interpreter {
         if picture {
             self.output.snapshot(&field, &file)?
         } else {
-            self.output.save(&self.engine, &field, &name, q.unit(), &file)?
+            self.output.save(&self.engine, &field, &name, &q.unit(), &file)?
         }
         Ok(Value::Nothing)
     }
@@ -912,7 +929,7 @@ impl Interpreter {
         for column in self.output.columns.clone() {
             match column {
                 Column::Quantity(q) => values.extend(self.engine.value(&q)?),
-                Column::Live { expression, .. } => values.push(self.number(&expression)?),
+                Column::Live { expression, .. } => values.push(self.now(|s| s.number(&expression))?),
             }
         }
         let t = self.engine.time();

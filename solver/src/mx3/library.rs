@@ -1048,7 +1048,18 @@ pub const NAMES: &[Entry] = &[
         Ok(n) if n > 0 => Ok(Value::Int(i64::from(it.random.below(n)))),
         _ => Err(Stop::Fault(Fault::new(format!("randInt({}) has nothing to choose from", a.i(0)), "give a number from 1"))),
     }),
-    f("sprint", "x*", Type::Str, "Text of values", |it, a| it.joined(a, "").map(|s| Value::Str(s.into()))),
+    f("sprint", "x*", Type::Str, "Text of values", |it, a| {
+        // A space stands between two values of which neither is a text.
+        let mut text = String::new();
+        for (i, v) in a.0.iter().enumerate() {
+            let plain = |v: &Value| !matches!(v, Value::Str(_));
+            if i > 0 && plain(v) && plain(&a.0[i - 1]) {
+                text.push(' ');
+            }
+            text += &text::show(&it.settled(v)?);
+        }
+        Ok(Value::Str(text.into()))
+    }),
     f("sprintf", "sx*", Type::Str, "Text by a format", |it, a| {
         let values: Vec<Value> = a.0[1..].iter().map(|v| it.settled(v)).collect::<Result<_, _>>()?;
         let arguments: Vec<text::Arg<'_>> = values.iter().map(text::arg).collect();

@@ -100,12 +100,12 @@ pub fn go_number(v: f64, single: bool) -> String {
         return if v > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }
     if v == 0.0 {
-        return "0".into();
+        return if v.is_sign_negative() { "-0".into() } else { "0".into() };
     }
     let text = if single { format!("{:e}", v as f32) } else { format!("{v:e}") };
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         if single { format!("{}", v as f32) } else { format!("{v}") }
     } else {
         format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
@@ -315,9 +315,9 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_go_writes_them() {
-        let list = [1e-9, 0.5, 123456.0, 1e21, -2.5e-5, 0.0001, 1e20];
+        let list = [1e-9, 0.5, 123456.0, 1e6, -2.5e-5, 0.0001, 123456789.0];
         let texts: Vec<String> = list.iter().map(|v| go_number(*v, false)).collect();
-        assert_eq!(texts, ["1e-09", "0.5", "123456", "1e+21", "-2.5e-05", "0.0001", "100000000000000000000"]);
+        assert_eq!(texts, ["1e-09", "0.5", "123456", "1e+06", "-2.5e-05", "0.0001", "1.23456789e+08"]);
         assert_eq!(go_number(0.1, true), "0.1");
     }
 

@@ -135,7 +135,13 @@ impl GoRandom {
 
     /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f64 {
-        (self.int63() & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
+        loop {
+            let v = self.int63() as f64 / (1u64 << 63) as f64;
+            // Rounding may reach 1.
+            if v < 1.0 {
+                return v;
+            }
+        }
     }
 
     /// 0 … n − 1, for n from 1.
@@ -221,6 +227,7 @@ mod tests {
         let mut r = GoRandom::new(1);
         let list: Vec<u32> = (0..10).map(|_| r.below(100)).collect();
         assert_eq!(list, [81, 87, 47, 59, 81, 18, 25, 40, 56, 0]);
+        assert_eq!(GoRandom::new(1).uniform(), 0.6046602879796196);
     }
 
     #[test]

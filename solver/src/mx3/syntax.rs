@@ -406,7 +406,7 @@ impl Parser<'_> {
                     let ended = matches!(self.peek(), Token::End | Token::Eof) || (inner && self.is("}"));
                     if !ended {
                         problems.push(self.error(format!("expected the end of the statement, found {}", self.found())));
-                        self.recover();
+                        self.recover(inner);
                     }
                 }
                 Err(e) => {
@@ -414,15 +414,15 @@ impl Parser<'_> {
                     if self.at == before {
                         self.next();
                     }
-                    self.recover();
+                    self.recover(inner);
                 }
             }
         }
     }
 
     /// To the next statement, so that further problems are found too.
-    fn recover(&mut self) {
-        while !matches!(self.peek(), Token::End | Token::Eof) {
+    fn recover(&mut self, inner: bool) {
+        while !matches!(self.peek(), Token::End | Token::Eof) && !(inner && self.is("}")) {
             self.next();
         }
     }

@@ -33,7 +33,14 @@ pub fn show(v: &Value) -> String {
             let d = d.borrow();
             format!("data of {} component(s), {} x {} x {} cells", d.components, d.n[0], d.n[1], d.n[2])
         }
-        Value::Duration(s) => format!("{s}s"),
+        Value::Duration(s) => {
+            let (scale, unit) = [(1e-6, "ns"), (1e-3, "µs"), (1.0, "ms")]
+                .into_iter()
+                .zip([1e9, 1e6, 1e3])
+                .find(|((below, _), _)| s < below)
+                .map_or((1.0, "s"), |((_, u), k)| (k, u));
+            format!("{}{unit}", go_number((s * scale * 1e9).round() / 1e9, false))
+        }
         Value::Shape(_) => "shape".into(),
         Value::Config(_) => "configuration".into(),
         Value::Curve(_) => "function".into(),

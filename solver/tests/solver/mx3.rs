@@ -80,6 +80,27 @@ fn a_script_leaves_the_files_people_know() {
 }
 
 #[test]
+fn live_expressions_see_the_names_that_stood_where_they_stand() {
+    let text = "setGridSize(2, 2, 1)\nsetCellSize(2e-9, 2e-9, 2e-9)\nMsat = 1e6\nx := 1.0\ntableAddVar(x, \"x\", \"\")\n{ x := 5.0; tableSave(); print(x) }\nx = 2\nfor x := 7.0; x < 8; x++ { tableSave() }\n";
+    let (dir, result) = run(text);
+    assert_eq!(result, Ok(0));
+    let table = std::fs::read_to_string(dir.path().join("s.out/table.txt")).unwrap();
+    let last: Vec<&str> = table.lines().skip(1).map(|l| l.rsplit('\t').next().unwrap()).collect();
+    assert_eq!(last, ["1", "2"]);
+}
+
+#[test]
+fn meshes_are_judged_before_their_tensor_is_sampled() {
+    let mesh = |z: &str| format!("setGridSize(11, 4, 1)\nsetCellSize(1e-9, 1e-9, {z})\nMsat = 1e6\nAex = 1e-11\nsteps(1)\n");
+    let (_, result) = run(&mesh("200e-9"));
+    assert!(result.unwrap_err().contains("unreliable above 100"));
+    let (dir, result) = run(&mesh("5e-9"));
+    assert_eq!(result, Ok(0));
+    let log = std::fs::read_to_string(dir.path().join("s.out/log.txt")).unwrap();
+    assert!(log.contains("5.0 times longer than thick") && log.contains("11 cells along x"), "{log}");
+}
+
+#[test]
 fn bad_scripts_are_told_where_and_why_before_anything_runs() {
     for (text, words) in [
         ("x := 1\nMsta = 8e5\n", vec!["s.mx3:2:1", "`msta` is not known", "did you mean `Msat`"]),
