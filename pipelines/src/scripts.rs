@@ -59,7 +59,7 @@ pub fn arguments(list: impl Iterator<Item = OsString>) -> Vec<OsString> {
         let single = flag.starts_with('-') && !flag.starts_with("--");
         match flag.trim_start_matches('-') {
             "vet" if single => verb = Some("vet".into()),
-            "failfast" if single => rest.push("--failfast".into()),
+            "failfast" if single && value.is_none() => rest.push("--failfast".into()),
             "o" if single => {
                 rest.push("--out".into());
                 rest.extend(value.map(OsString::from).or_else(|| items.next()));
@@ -72,6 +72,12 @@ pub fn arguments(list: impl Iterator<Item = OsString>) -> Vec<OsString> {
             "http" | "cache" if single => {
                 if value.is_none() {
                     items.next();
+                }
+            }
+            // A switch that is said to be on, or off.
+            "f" | "s" | "v" | "failfast" if single && value.is_some() => {
+                if value.as_deref() == Some("true") || value.as_deref() == Some("1") {
+                    rest.push(if flag == "-failfast" { "--failfast".into() } else { flag.into() });
                 }
             }
             "sync" | "paranoid" | "i" | "test" | "launchtimeout" if single => {}
@@ -172,4 +178,30 @@ pub fn barrier(
 fn interleaved(m: &[f64]) -> Vec<f64> {
     let cells = m.len() / 3;
     (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_job_files_are_understood() {
+        let to = |line: &str| {
+            let list = arguments(line.split(' ').map(OsString::from));
+            list.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        for (line, want) in [
+            ("x a.mx3", "run a.mx3"),
+            ("x -f=true -s=false a.mx3", "run -f a.mx3"),
+            ("x run -o=out -f a.mx3", "run --out out -f a.mx3"),
+            ("x -gpu=1 -http= -cache=/tmp -i a.mx3 b.mx3", "run --device cuda:1 a.mx3 b.mx3"),
+            ("x -gpu -1 -o out a.mx3", "run --device cpu --out out a.mx3"),
+            ("x -vet a.mx3", "vet a.mx3"),
+            ("x vet a.mx3", "vet a.mx3"),
+            ("x run --demag exact a.mx3", "run --demag exact a.mx3"),
+            ("x bench 64x64x1", "bench 64x64x1"),
+        ] {
+            assert_eq!(to(line), want, "{line}");
+        }
+    }
 }

@@ -16,9 +16,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// An expression computed anew whenever it is asked for, with the names that were local where it stood.
 pub type Live = Arc<Expr>;
+
+/// Time between lines of progress (s).
+const SHOW_EVERY: u64 = 10;
 
 /// Why a script stops.
 pub enum Stop {
@@ -54,6 +58,8 @@ pub struct Interpreter {
     live: Vec<Live>,
     /// The line that was logged last.
     logged: u32,
+    /// When progress was shown last.
+    shown: Instant,
     /// How many of the engine's warnings have been shown.
     told: usize,
     sources: usize,
@@ -97,6 +103,7 @@ impl Interpreter {
             scopes: vec![HashMap::new()],
             live: Vec::new(),
             logged: 0,
+            shown: Instant::now(),
             told: 0,
             sources: 0,
         }
@@ -816,7 +823,18 @@ impl Interpreter {
         if self.output.table_period.as_mut().is_some_and(|p| p.due(t)) {
             self.table_row()?;
         }
-        Ok(())
+        Ok(self.output.tick()?)
+    }
+
+    /// Tells, now and then, how far a long run has come. `done` is a part of the whole.
+    fn progress(&mut self, began: Instant, done: f64) {
+        if self.prints && self.shown.elapsed().as_secs() >= SHOW_EVERY {
+            self.shown = Instant::now();
+            let gone = began.elapsed().as_secs_f64();
+            let left = if done > 0.0 { format!(", about {:.0} s left", gone * (1.0 / done - 1.0)) } else { String::new() };
+            let (t, steps) = (self.engine.time(), self.engine.steps);
+            eprintln!("{}: t = {:.4} ns, step {steps}, {:.0} % of this run in {gone:.0} s{left}", self.script.name, 1e9 * t, 100.0 * done);
+        }
     }
 
     /// Runs for a time (s).
@@ -825,12 +843,14 @@ impl Interpreter {
     /// What goes wrong on the way.
     pub fn run_for(&mut self, duration: f64) -> Result<Value> {
         self.warn_without_moment();
-        let until = self.engine.time() + duration;
+        let (start, began) = (self.engine.time(), Instant::now());
+        let until = start + duration;
         self.engine.begin(until)?;
         self.due()?;
         while self.engine.time() < until {
             self.engine.step()?;
             self.due()?;
+            self.progress(began, (self.engine.time() - start) / duration);
         }
         Ok(Value::Nothing)
     }
@@ -843,9 +863,11 @@ impl Interpreter {
         self.warn_without_moment();
         self.engine.begin(f64::INFINITY)?;
         self.due()?;
-        for _ in 0..count {
+        let began = Instant::now();
+        for k in 0..count {
             self.engine.step()?;
             self.due()?;
+            self.progress(began, (k + 1) as f64 / count as f64);
         }
         Ok(Value::Nothing)
     }

@@ -91,6 +91,9 @@ pub struct Output {
     last_flush: std::time::Instant,
 }
 
+/// How long tables and the log wait in memory (s).
+const FLUSH_EVERY: u64 = 5;
+
 /// A number as Go prints it.
 pub fn go_number(v: f64, single: bool) -> String {
     if v.is_nan() {
@@ -185,6 +188,14 @@ impl Output {
         Ok(())
     }
 
+    /// Writes what waits if it has waited long: a kill loses no more than [`FLUSH_EVERY`] seconds.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn tick(&mut self) -> Result<(), Fault> {
+        if self.last_flush.elapsed().as_secs() >= FLUSH_EVERY { self.flush() } else { Ok(()) }
+    }
+
     fn header(&mut self) {
         if self.begun {
             return;
@@ -215,10 +226,7 @@ impl Output {
             let _ = write!(self.table, "\t{}", go_number(*v, true));
         }
         self.table.push('\n');
-        if self.last_flush.elapsed().as_secs() >= 5 {
-            self.flush()?;
-        }
-        Ok(())
+        self.tick()
     }
 
     /// A line of the user's own in the table.
