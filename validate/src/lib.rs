@@ -5,6 +5,7 @@
 
 pub mod dynamics;
 pub mod statics;
+pub mod textures;
 pub mod thermal;
 pub mod torques;
 
@@ -86,6 +87,9 @@ pub const PROBLEMS: &[Problem] = &[
     Problem { name: "dmi1d", about: "DMI standard problem, one dimension", run: statics::dmi1d },
     Problem { name: "sp4-field1", about: "muMAG standard problem 4, field 1", run: dynamics::sp4_field1 },
     Problem { name: "sp4-field2", about: "muMAG standard problem 4, field 2", run: dynamics::sp4_field2 },
+    Problem { name: "sp3", about: "muMAG standard problem 3, flower and vortex in a cube", run: textures::sp3 },
+    Problem { name: "sp5", about: "muMAG standard problem 5, a vortex driven by a current", run: textures::sp5 },
+    Problem { name: "dmi2d", about: "DMI standard problem, a skyrmion in a disk", run: textures::dmi2d },
     Problem { name: "macrospin", about: "damped precession of one spin", run: dynamics::macrospin },
     Problem { name: "wall-sot", about: "Néel wall driven by spin-orbit torque, both signs of J and D", run: dynamics::wall_sot },
     Problem { name: "slonczewski", about: "one spin under field, anisotropy and spin-transfer torque", run: torques::slonczewski },
@@ -94,6 +98,7 @@ pub const PROBLEMS: &[Problem] = &[
     Problem { name: "resonance", about: "Kittel's formula and exchange spin waves", run: torques::resonance },
     Problem { name: "layers", about: "two layers coupled across a spacer: spin flop and saturation", run: torques::layers },
     Problem { name: "fokker-planck", about: "decay of an ensemble of uniaxial macrospins", run: thermal::fokker_planck },
+    Problem { name: "boltzmann", about: "uniaxial macrospins in equilibrium", run: thermal::boltzmann },
     Problem { name: "langevin", about: "superparamagnetic moment in a field", run: thermal::langevin },
 ];
 

@@ -84,3 +84,37 @@ pub fn langevin() -> Report {
     }
     Report { name: "langevin", source: "coth xi - 1/xi", work: format!("{:.1} s", clock.elapsed().as_secs_f64()), checks }
 }
+
+/// Uniaxial macrospins in equilibrium: how far they stand from the axis.
+pub fn boltzmann() -> Report {
+    let clock = Instant::now();
+    let (mut checks, edge, kelvin) = (Vec::new(), 1e-25f64.cbrt(), 300.0);
+    for row in table(include_str!("../reference/boltzmann_uniaxial.csv")).iter().filter(|r| [2.0, 5.0, 20.0].contains(&r[0])) {
+        let mut v = Values::default();
+        let ku = row[0] * spinloom_base::constants::KB * kelvin / edge.powi(3);
+        for (p, x) in [(P::Msat, 8e5), (P::Alpha, 0.5), (P::Temp, kelvin), (P::Ku1, ku)] {
+            v.set_scalar(p, x);
+        }
+        let mut sim = macrospins(16384, v, edge, 3);
+        let mut control = sim.control(0);
+        // The stiffest wells turn a spin by 2 K γ/Ms dt in a step.
+        control.dt = 0.5e-12;
+        sim.set_control(0, control);
+        sim.run_all_to(1e-9);
+        let mut square = 0.0;
+        for k in 1..=20 {
+            sim.run_all_to(1e-9 + f64::from(k) * 0.1e-9);
+            let m = sim.m(0);
+            let cells = m.len() / 3;
+            square += m[2 * cells..].iter().map(|z| z * z).sum::<f64>() / cells as f64 / 20.0;
+        }
+        checks.push(Check {
+            what: format!("<mz^2> at K V = {} kT", row[0]),
+            got: square,
+            want: row[2],
+            tolerance: 4.0 * 0.3 / (16384.0f64 * 20.0 / 4.0).sqrt(),
+            reason: "four standard errors, a picture in four independent",
+        });
+    }
+    Report { name: "boltzmann", source: "exp(sigma u^2) in closed form", work: format!("{:.1} s", clock.elapsed().as_secs_f64()), checks }
+}

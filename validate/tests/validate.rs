@@ -23,6 +23,9 @@ problems! {
     dmi1d "dmi1d";
     sp4_field1 "sp4-field1";
     sp4_field2 "sp4-field2";
+    sp3 "sp3";
+    sp5 "sp5";
+    dmi2d "dmi2d";
     macrospin "macrospin";
     wall_sot "wall-sot";
     slonczewski "slonczewski";
@@ -31,5 +34,6 @@ problems! {
     resonance "resonance";
     layers "layers";
     fokker_planck "fokker-planck";
+    boltzmann "boltzmann";
     langevin "langevin";
 }

@@ -403,8 +403,7 @@ impl Parser<'_> {
             match self.statement(problems) {
                 Ok(statement) => {
                     list.push((statement, spot));
-                    let ended = matches!(self.peek(), Token::End | Token::Eof) || (inner && self.is("}"));
-                    if !ended {
+                    if !self.ended(inner) {
                         problems.push(self.error(format!("expected the end of the statement, found {}", self.found())));
                         self.recover(inner);
                     }
@@ -420,9 +419,14 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether a statement ends here.
+    fn ended(&self, inner: bool) -> bool {
+        matches!(self.peek(), Token::End | Token::Eof) || (inner && self.is("}"))
+    }
+
     /// To the next statement, so that further problems are found too.
     fn recover(&mut self, inner: bool) {
-        while !matches!(self.peek(), Token::End | Token::Eof) && !(inner && self.is("}")) {
+        while !self.ended(inner) {
             self.next();
         }
     }
