@@ -119,7 +119,7 @@ impl Control {
     /// Starts an attempt: the step it will take.
     pub fn begin(&mut self) {
         let left = self.t_pause - self.t;
-        let mut dt = self.dt.clamp(self.dt_min, self.dt_max);
+        let mut dt = self.dt.min(self.dt_max).max(self.dt_min);
         if self.sampling.longest > 0.0 {
             // There can be no more samples than steps.
             dt = dt.min(self.sampling.every);
@@ -148,7 +148,7 @@ impl Control {
         if !self.fixed {
             let p = if accept { 1.0 / (order + 1.0) } else { 1.0 / (order + 2.0) };
             let factor = if self.err > 0.0 { (self.headroom * (self.max_err / self.err).powf(p)).clamp(0.5, 2.0) } else { 2.0 };
-            let next = (self.dt_now * factor).clamp(self.dt_min, self.dt_max);
+            let next = (self.dt_now * factor).min(self.dt_max).max(self.dt_min);
             // A step that was only cut short to meet the pause says nothing about a longer one.
             self.dt = if accept && self.dt_now < self.dt { next.max(self.dt) } else { next };
         }

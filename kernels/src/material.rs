@@ -220,6 +220,17 @@ impl Material {
         self.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
     }
 
+    /// The same with everything that moves held at its value at a time (s).
+    pub fn held(&self, t: f64) -> Self {
+        let (mut regions, factors) = self.at(t);
+        for (parameter, wave) in &self.waveforms {
+            let factor = wave.at(t);
+            regions.iter_mut().for_each(|v| v.set(*parameter, v.vector(*parameter).map(|c| c * factor)));
+        }
+        let masks = self.masks.iter().zip(factors).map(|(m, factor)| Mask { factor, ..m.clone() }).collect();
+        Self { regions, waveforms: Vec::new(), masks, drive: None, ..self.clone() }
+    }
+
     /// The same values in `count` regions.
     pub fn uniform(values: Values, count: usize) -> Self {
         Self { regions: vec![values; count], ..Self::default() }

@@ -136,6 +136,7 @@ fn stiffness(system: &System, mesh: &Mesh) -> f64 {
     let material = &system.replicas[0].material;
     let coupled: f64 =
         material.couplings.iter().map(|c| (c.j1.abs() + 4.0 * c.j2.abs() + c.d.iter().map(|d| d.abs()).sum::<f64>()) / mesh.cell[2]).sum();
+    let joined = material.pairs.iter().filter(|p| p.parameter == P::Aex).map(|p| p.value.abs()).fold(0.0, f64::max);
     let of = |v: &spinloom_kernels::Values| {
         let ms = v.scalar(P::Msat);
         if ms == 0.0 {
@@ -147,7 +148,7 @@ fn stiffness(system: &System, mesh: &Mesh) -> f64 {
             2.0 * s(P::Ku1) + 12.0 * s(P::Ku2) + 12.0 * (s(P::Kc1) + s(P::Kc2) + s(P::Kc3)) + 2.0 * (s(P::B1) + s(P::B2)) * strain;
         let chiral = 2.0 * (s(P::Dind) + s(P::Dbulk)) * curvature;
         let field = v.vector(P::BExt).iter().map(|b| b.abs()).sum::<f64>();
-        (2.0 * s(P::Aex) * laplacian + anisotropy + chiral + 2.0 * coupled) / ms + spinloom_base::constants::MU0 * ms + field
+        (2.0 * s(P::Aex).max(joined) * laplacian + anisotropy + chiral + 2.0 * coupled) / ms + spinloom_base::constants::MU0 * ms + field
     };
     material.regions.iter().map(of).fold(1e-9, f64::max)
 }
@@ -170,7 +171,11 @@ pub fn barrier(
     ensemble.terms.retain(|t| *t != Term::Thermal && t.has_energy());
     let (terms, mesh) = (ensemble.terms.clone(), ensemble.mesh);
     let h = 1.0 / stiffness(&ensemble, &mesh);
-    let vacuum: Vec<bool> = ensemble.regions_of(0).cells.iter().map(|r| *r == RegionMap::VACUUM).collect();
+    // What does not move: empty cells and frozen spins.
+    let material = &ensemble.replicas[0].material;
+    let frozen: Vec<bool> = material.regions.iter().map(|v| v.scalar(P::FrozenSpins) != 0.0).collect();
+    let still = |r: &u16| *r == RegionMap::VACUUM || frozen.get(usize::from(*r)).copied().unwrap_or(false);
+    let vacuum: Vec<bool> = ensemble.regions_of(0).cells.iter().map(still).collect();
     let mut sim = Simulation::new(ensemble, device, &HEUN, Step::Fixed(1e-15))?;
     let n = options.images;
     let mut images: Vec<Vec<f64>> = (0..n).map(|k| between(first, last, k as f64 / (n - 1) as f64, axis)).collect();
@@ -187,6 +192,7 @@ pub fn barrier(
         let mut moves: Vec<Vec<f64>> = Vec::new();
         for (k, mut b) in fields.into_iter().enumerate() {
             across(&images[k], &mut b);
+            (0..b.len()).filter(|i| vacuum[i % vacuum.len()]).for_each(|i| b[i] = 0.0);
             // The tangent: to the neighbours on both sides, across m.
             let (low, high) = (k.saturating_sub(1), (k + 1).min(n - 1));
             let mut tangent: Vec<f64> = images[high].iter().zip(&images[low]).map(|(a, b)| a - b).collect();

@@ -6,7 +6,7 @@ use spinloom_base::diagnostics::{Diagnostic, Problems};
 use spinloom_kernels::device::Prepared;
 use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::terms::Extra;
-use spinloom_kernels::{Control, Device, DeviceError, ParameterId, RegionMap, Status, System, Term};
+use spinloom_kernels::{Control, Device, DeviceError, Material, ParameterId, RegionMap, Status, System, Term};
 
 /// Number of threads that simulations use.
 pub fn threads() -> usize {
@@ -152,7 +152,10 @@ impl Simulation {
         let buffers = Buffers {
             m: allocate("m", 2)?,
             first: allocate("rate of stage 1", 2)?,
-            stages: (1..tableau.c.len()).map(|i| allocate(&format!("rate of stage {}", i + 1), 1)).collect::<Result<_, _>>()?,
+            // Relaxation has a method of its own.
+            stages: (1..tableau.c.len().max(RK23.c.len()))
+                .map(|i| allocate(&format!("rate of stage {}", i + 1), 1))
+                .collect::<Result<_, _>>()?,
             between: [allocate("m between stages", 1)?, allocate("m between stages, other", 1)?],
             demag: allocate("B_demag", 1)?,
             ring: if every != DemagEvery::Evaluation && system.terms.contains(&Term::Demag) {
@@ -348,6 +351,27 @@ impl Simulation {
         }
     }
 
+    /// Makes the first rate of a replica's next step be computed anew: its clock has been set, or something else that it cannot know.
+    pub fn restart(&mut self, replica: usize) {
+        self.stale[replica] = true;
+    }
+
+    /// Holds all that moves in time at its present value, or lets it go again: for what has no clock.
+    fn hold_time(&mut self, hold: Option<Vec<Material>>) -> Vec<Material> {
+        let now: Vec<Material> = self.system.replicas.iter().map(|r| r.material.clone()).collect();
+        for r in 0..self.replicas() {
+            let held = match &hold {
+                Some(list) => list[r].clone(),
+                None => now[r].held(self.control(r).t),
+            };
+            if held != now[r] {
+                self.system.replicas[r].material = held;
+                self.device.set_material(r, &self.system);
+            }
+        }
+        now
+    }
+
     /// Takes one step of every replica that runs: attempts until each has accepted one, or has paused.
     pub fn step(&mut self) {
         let before: Vec<u64> = (0..self.replicas()).map(|r| self.control(r).steps).collect();
@@ -496,6 +520,7 @@ impl Simulation {
         }
         let Some((start, attempt)) = self.relax else { return vec![f64::NAN; self.replicas()] };
         let terms: Vec<Term> = still_terms(&self.system).into_iter().map(|i| self.system.terms[i]).collect();
+        let moving = self.hold_time(None);
         let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
         for (r, control) in before.iter().enumerate() {
             self.device.set_control(r, Control { t_pause: f64::INFINITY, slot: control.slot, ..Control::new() });
@@ -549,6 +574,7 @@ impl Simulation {
             self.device.set_control(r, Control { slot: after.slot, evaluations, ..*control });
         }
         self.settling += most;
+        self.hold_time(Some(moving));
         self.stale.fill(true);
         (0..self.replicas()).for_each(|r| self.forget_samples(r));
         torques
@@ -575,6 +601,7 @@ impl Simulation {
             self.minimise = self.prepare(&start).zip(self.prepare(&plan));
         }
         let Some((start, plan)) = self.minimise else { return vec![None; self.replicas()] };
+        let moving = self.hold_time(None);
         let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
         let mut results = vec![None; self.replicas()];
         for r in 0..self.replicas() {
@@ -604,6 +631,7 @@ impl Simulation {
             self.settling += after.steps;
             self.device.set_control(r, Control { slot: after.slot, evaluations: before[r].evaluations + after.evaluations, ..before[r] });
         }
+        self.hold_time(Some(moving));
         self.stale.fill(true);
         (0..self.replicas()).for_each(|r| self.forget_samples(r));
         results

@@ -68,7 +68,7 @@ struct Regions {
 }
 
 impl Regions {
-    fn new(mesh: &Mesh, map: &RegionMap, material: &Material) -> Self {
+    fn new(mesh: &Mesh, map: &RegionMap, material: &Material, partnered: bool) -> Self {
         let [nx, ny, nz] = mesh.n;
         let solid: Vec<bool> = map.cells.chunks(nx).map(|row| !row.contains(&RegionMap::VACUUM)).collect();
         let full = (0..nz * ny)
@@ -80,8 +80,7 @@ impl Regions {
                 solid[row] && beside(1, y, &|j| z * ny + j) && beside(2, z, &|j| j * ny + y)
             })
             .collect();
-        let partners =
-            if material.couplings.is_empty() { Default::default() } else { crate::region::partners(mesh, map, &material.couplings) };
+        let partners = if partnered { crate::region::partners(mesh, map, &material.couplings) } else { Default::default() };
         Self { map: map.clone(), full, partners }
     }
 }
@@ -162,14 +161,15 @@ impl<T: Real> Cpu<T> {
             )),
             true => Convolver::Transform(Convolution::new(&mesh, system.demag, isa)),
         };
-        let shared = Arc::new(Regions::new(&mesh, &system.regions, &system.replicas[0].material));
+        let partnered = system.terms.iter().any(|t| t.gpu().partnered > 0);
+        let shared = Arc::new(Regions::new(&mesh, &system.regions, &system.replicas[0].material, partnered));
         let members = system
             .replicas
             .iter()
             .map(|r| {
                 let own = r.regions.is_some() || r.material.couplings != system.replicas[0].material.couplings;
                 let regions = if own {
-                    Arc::new(Regions::new(&mesh, r.regions.as_ref().unwrap_or(&system.regions), &r.material))
+                    Arc::new(Regions::new(&mesh, r.regions.as_ref().unwrap_or(&system.regions), &r.material, partnered))
                 } else {
                     shared.clone()
                 };
@@ -178,7 +178,7 @@ impl<T: Real> Cpu<T> {
                     buffers: Vec::new(),
                     control: Control::new(),
                     tables: Tables::new(&mesh, &system.terms, &r.material, &values),
-                    added: tables::added(&mesh, &system.terms, &r.material, &regions.map),
+                    added: tables::added(&mesh, &system.terms, &r.material, &values, &regions.map),
                     moment: moment(&regions.map, &values),
                     waves: r.material.waveforms.iter().map(|(_, w)| w.clone()).collect(),
                     material: r.material.clone(),
@@ -279,7 +279,8 @@ impl<T: Real> Cpu<T> {
             }
             Pass::Cells(pass) => {
                 let masks = self.drive(member, pass.time);
-                let now = Instant { waves: waves(member, pass.time), masks, dt: member.control.dt_now };
+                let dt = if member.control.dt_now > 0.0 { member.control.dt_now } else { member.control.dt };
+                let now = Instant { waves: waves(member, pass.time), masks, dt };
                 let view = cells::View {
                     buffers: member.buffers.iter_mut().map(|b| b.each_mut().map(|v| Shared::new(v))).collect(),
                     slot,
@@ -407,6 +408,9 @@ impl<T: Real> Cpu<T> {
         let (values, factors) = member.material.at(stage_time(member, time));
         if values != member.values {
             member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values);
+            if !member.material.masks.is_empty() {
+                member.added = tables::added(&self.mesh, &self.terms, &member.material, &values, &member.regions.map);
+            }
             member.values = values;
         }
         factors
@@ -544,13 +548,14 @@ impl<T: Real> Device for Cpu<T> {
         let member = &mut self.members[replica];
         let source = &system.replicas[replica];
         if member.regions.map != *system.regions_of(replica) || member.material.couplings != source.material.couplings {
-            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica), &source.material));
+            let partnered = self.terms.iter().any(|t| t.gpu().partnered > 0);
+            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica), &source.material, partnered));
         }
         member.values = source.material.at(member.control.t).0;
         member.tables = Tables::new(&self.mesh, &self.terms, &source.material, &member.values);
         member.moment = moment(&member.regions.map, &member.values);
         if member.material.masks != source.material.masks || !source.material.masks.is_empty() {
-            member.added = tables::added(&self.mesh, &self.terms, &source.material, &member.regions.map);
+            member.added = tables::added(&self.mesh, &self.terms, &source.material, &member.values, &member.regions.map);
         }
         member.material = source.material.clone();
         member.waves = source.material.waveforms.iter().map(|(_, w)| w.clone()).collect();

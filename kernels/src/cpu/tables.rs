@@ -208,7 +208,7 @@ impl<T: Real> Tables<T> {
             },
             damping,
             ghost: [0, 1, 2].map(|axis| column(&|v| ghost_slope(v) * mesh.cell[axis])),
-            bulk: material.uses(ParameterId::Dbulk),
+            bulk: terms.contains(&Term::BulkDmi),
             gamma: material.largest_gamma(),
         }
     }
@@ -236,7 +236,7 @@ pub struct Added<T> {
 
 /// The parts of all masks. A coefficient is linear in a masked parameter: what one unit of the factor adds is its value with the mask less its
 /// value without.
-pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, map: &RegionMap) -> Vec<Added<T>> {
+pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, regions: &[Values], map: &RegionMap) -> Vec<Added<T>> {
     struct Of<'a>(&'a Mesh, &'a Values);
     impl WithLaw for Of<'_> {
         type Output = [f64; MAX_COEFFICIENTS];
@@ -249,7 +249,7 @@ pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, map: &Re
         for (term, law) in terms.iter().enumerate().filter(|(_, t)| t.follows().contains(parameter)) {
             let mut parts: Vec<Vec<T>> = vec![vec![T::ZERO; mesh.cells()]; MAX_COEFFICIENTS];
             for (i, region) in map.cells.iter().enumerate() {
-                let Some(own) = material.regions.get(usize::from(*region)).filter(|v| v.scalar(ParameterId::Msat) > 0.0) else { continue };
+                let Some(own) = regions.get(usize::from(*region)).filter(|v| v.scalar(ParameterId::Msat) > 0.0) else { continue };
                 let mut v = own.clone();
                 v.set(*parameter, [0.0; 3]);
                 let without = law.with(Of(mesh, &v));

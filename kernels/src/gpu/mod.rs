@@ -429,7 +429,7 @@ impl Gpu {
             let [high, low] = in_two(left, precision);
             for (at, v) in [
                 (ctl::DT, c.dt),
-                (ctl::DT_NOW, c.dt_now),
+                (ctl::DT_NOW, if c.dt_now > 0.0 { c.dt_now } else { c.dt }),
                 (ctl::DT_MIN, c.dt_min),
                 (ctl::DT_MAX, c.dt_max),
                 (ctl::MAX_ERR, c.max_err),
@@ -620,7 +620,11 @@ impl Gpu {
     /// Values per cell of a replica: what masks add, and how full cells are.
     fn write_cellwise(&mut self, replica: usize, system: &System) -> Result<(), DeviceError> {
         let map = system.regions_of(replica);
-        let added = added::<f64>(&self.names.mesh, &self.names.terms, &self.materials[replica], map);
+        let added = {
+            let material = &self.materials[replica];
+            let values = material.at(self.controls[replica].t).0;
+            added::<f64>(&self.names.mesh, &self.names.terms, material, &values, map)
+        };
         let list: Vec<(usize, usize, usize)> = added.iter().map(|a| (a.mask, a.term, a.coefficient)).collect();
         let filled = (0..self.names.replicas).any(|r| !system.regions_of(r).fill.is_empty());
         let cells = self.names.mesh.cells();

@@ -1,8 +1,7 @@
 //! What a script acts on: mesh, geometry, regions, parameters, and the simulation that follows from them.
 
-use super::field::{Average, Field, Magnet, Quantity, position};
+use super::field::{Average, Field, Magnet, Quantity, Track, position};
 use super::shape::{Config, Shape};
-use super::syntax::Expr;
 use super::time::Timed;
 use crate::devices::DeviceChoice;
 use crate::simulation::{DemagEvery, Simulation, Step};
@@ -10,7 +9,7 @@ use crate::tableau::{self, Tableau};
 use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
 use spinloom_kernels::terms::custom::CustomField;
 use spinloom_kernels::terms::demag::tensor::DemagKernel;
-use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Status, System, Term, Values};
+use spinloom_kernels::{Control, Material, Mesh, ParameterId as P, RegionMap, Status, System, Term, Values};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -191,6 +190,10 @@ pub struct Engine {
     pairs: HashMap<(P, u16, u16), Pair>,
     couplings: Vec<Coupling>,
     magnet: Option<Magnet>,
+    /// Clock, step and counters of the simulation that was given up last, for the next one, and where its textures were.
+    kept: Option<(Control, [Track; 2])>,
+    /// Regions met so far: tables do not shrink when a window leaves a region.
+    most_regions: usize,
     m: Vec<f64>,
     changed: bool,
     /// Time (s) while there is no simulation.
@@ -241,6 +244,8 @@ impl Engine {
             pairs: HashMap::new(),
             couplings: Vec::new(),
             magnet: None,
+            kept: None,
+            most_regions: 1,
             m: Vec::new(),
             changed: true,
             t: 0.0,
@@ -313,6 +318,20 @@ impl Engine {
         }
         self.pbc = p.map(|p| p as u32);
         self.new_mesh()
+    }
+
+    /// All of a mesh at once; periodic images stay as they are if they are not given.
+    ///
+    /// # Errors
+    /// Impossible or too large.
+    pub fn set_mesh(&mut self, n: [i64; 3], d: [f64; 3], p: Option<[i64; 3]>) -> Result<(), Fault> {
+        // While an axis is unknown no mesh is made.
+        self.grid = None;
+        if let Some(p) = p {
+            self.set_pbc(p)?;
+        }
+        self.set_cell(d)?;
+        self.set_grid(n)
     }
 
     fn new_mesh(&mut self) -> Result<(), Fault> {
@@ -440,6 +459,7 @@ impl Engine {
     fn render_regions(&mut self) {
         if let Some(mesh) = self.mesh {
             self.regions = (0..mesh.cells()).map(|i| self.cell_region(&mesh, i)).collect();
+            self.note_regions();
         }
     }
 
@@ -462,6 +482,7 @@ impl Engine {
             self.regions[i] = *r;
         }
         self.region_steps.push(step);
+        self.note_regions();
         self.changed = true;
         Ok(())
     }
@@ -612,7 +633,11 @@ impl Engine {
     }
 
     fn region_count(&self) -> usize {
-        usize::from(self.regions.iter().copied().max().unwrap_or(0)) + 1
+        (usize::from(self.regions.iter().copied().max().unwrap_or(0)) + 1).max(self.most_regions)
+    }
+
+    fn note_regions(&mut self) {
+        self.most_regions = self.region_count();
     }
 
     fn uses(&self, p: P) -> bool {
@@ -671,16 +696,19 @@ impl Engine {
     /// Sets the clock.
     pub fn set_time(&mut self, t: f64) {
         self.t = t;
+        if let Some((c, _)) = &mut self.kept {
+            c.t = t;
+        }
         if let Some(g) = &mut self.magnet {
             let c = g.sim.control(0);
-            g.sim.set_control(0, spinloom_kernels::Control { t, ..c });
+            g.sim.set_control(0, Control { t, ..c });
         }
     }
 
     fn drop_magnet(&mut self) {
-        if self.magnet.is_some() {
-            self.t = self.time();
-            self.magnet = None;
+        if let Some(g) = self.magnet.take() {
+            self.t = g.time();
+            self.kept = Some((g.sim.control(0), g.tracks));
         }
         self.changed = true;
     }
@@ -850,7 +878,7 @@ impl Engine {
                 g.sim.apply(0);
             } else {
                 self.keep_m();
-                let control = self.magnet.as_ref().map(|g| (g.sim.control(0), g.tracks));
+                let control = self.magnet.as_ref().map(|g| (g.sim.control(0), g.tracks)).or(self.kept.take());
                 if system.terms.contains(&Term::Custom) {
                     let mut plain = system.clone();
                     plain.terms.retain(|t| *t != Term::Custom);
@@ -860,7 +888,7 @@ impl Engine {
                         let mut probe = probe.lock().unwrap_or_else(|e| e.into_inner());
                         probe.sim.set_m(0, m);
                         let c = probe.sim.control(0);
-                        probe.sim.set_control(0, spinloom_kernels::Control { t, ..c });
+                        probe.sim.set_control(0, Control { t, ..c });
                         for q in &fields {
                             let f = probe.field(q);
                             let cells = f.cells();
@@ -873,10 +901,10 @@ impl Engine {
                 let fresh = g.sim.control(0);
                 match control {
                     Some((c, tracks)) => {
-                        g.sim.set_control(0, spinloom_kernels::Control { slot: fresh.slot, torque: 0.0, ..c });
+                        g.sim.set_control(0, Control { slot: fresh.slot, torque: 0.0, ..c });
                         g.tracks = tracks;
                     }
-                    None => g.sim.set_control(0, spinloom_kernels::Control { t: self.t, ..fresh }),
+                    None => g.sim.set_control(0, Control { t: self.t, ..fresh }),
                 }
                 self.magnet = Some(g);
             }
@@ -911,6 +939,7 @@ impl Engine {
     pub fn field(&mut self, q: &Quantity) -> Result<Field, Fault> {
         // What needs no simulation must not build one: a script may ask for geometry before there is a material.
         let mesh = self.mesh()?;
+        q.extent(mesh.n).map_err(|e| Fault::new(e, "cells are numbered from 0; the end is not included"))?;
         match q {
             Quantity::Named("geom") => Ok(Field { components: 1, n: mesh.n, data: self.fill.clone() }),
             Quantity::Named("regions") => {
@@ -928,6 +957,11 @@ impl Engine {
         match q {
             Quantity::Named("t") => Ok(vec![self.time()]),
             Quantity::Named("geom" | "regions") => Ok(self.field(q)?.average()),
+            _ if q.space() => {
+                let n = self.mesh()?.n;
+                q.extent(n).map_err(|e| Fault::new(e, "cells are numbered from 0; the end is not included"))?;
+                Ok(self.magnet()?.value(q))
+            }
             _ => Ok(self.magnet()?.value(q)),
         }
     }
@@ -942,6 +976,7 @@ impl Engine {
             return Err(Fault::new("the implicit midpoint rule takes fixed steps", "set FixDt"));
         }
         let g = self.magnet()?;
+        g.sim.restart(0);
         g.sim.run_to(0, until);
         let mut c = g.sim.control(0);
         (c.max_err, c.headroom, c.dt_min) = (s.max_err, s.headroom, s.min_dt);
@@ -949,7 +984,7 @@ impl Engine {
         c.fixed = s.fix_dt > 0.0;
         if c.fixed {
             c.dt = s.fix_dt;
-            c.dt_max = f64::INFINITY;
+            (c.dt_min, c.dt_max) = (0.0, f64::INFINITY);
         }
         g.sim.set_control(0, c);
         Ok(())
@@ -1003,8 +1038,16 @@ impl Engine {
         let before = g.sim.settling;
         g.sim.relax_to((threshold > 0.0).then_some(threshold));
         self.steps += (g.sim.settling - before) as i64;
-        let g = self.magnet()?;
+        let g = self.settled()?;
         g.sim.trouble().map_or(Ok(()), |e| Err(Fault::new(e.to_string(), "")))
+    }
+
+    /// The simulation after it has been settled: the torque of the last step is no longer that of its state.
+    fn settled(&mut self) -> Result<&mut Magnet, Fault> {
+        let g = self.magnet()?;
+        let c = g.sim.control(0);
+        g.sim.set_control(0, Control { torque: 0.0, ..c });
+        Ok(g)
     }
 
     /// Minimises.
@@ -1017,7 +1060,7 @@ impl Engine {
         let before = g.sim.settling;
         let steps = g.sim.minimise(stop, 1_000_000);
         self.steps += (g.sim.settling - before) as i64;
-        let g = self.magnet()?;
+        let g = self.settled()?;
         if let Some(e) = g.sim.trouble() {
             return Err(Fault::new(e.to_string(), ""));
         }
@@ -1125,6 +1168,7 @@ impl Engine {
         }
         self.changed |= fill != self.fill || regions != self.regions;
         (self.fill, self.regions) = (fill, regions);
+        self.note_regions();
         self.set_m(m);
         if let Some(g) = &mut self.magnet {
             g.shift = self.shift;
@@ -1144,6 +1188,3 @@ fn domain(v: [f64; 3], component: usize) -> [f64; 3] {
     d[component] = v[component].signum();
     if v[component] == 0.0 { v } else { d }
 }
-
-/// An expression that is computed anew whenever it is asked for.
-pub type Live = Arc<Expr>;

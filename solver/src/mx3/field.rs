@@ -273,6 +273,33 @@ impl Quantity {
         }
     }
 
+    /// Over how many cells it goes on a mesh of `n`.
+    ///
+    /// # Errors
+    /// Where parts do not fit together, in words.
+    pub fn extent(&self, n: [usize; 3]) -> Result<[usize; 3], String> {
+        let same = |a: &Quantity, b: &Quantity| {
+            let (x, y) = (a.extent(n)?, b.extent(n)?);
+            if x == y { Ok(x) } else { Err(format!("{} has {x:?} cells and {} has {y:?}", a.name(), b.name())) }
+        };
+        match self {
+            Self::Named(_) | Self::Const(_) => Ok(n),
+            Self::Comp(q, _) | Self::Shifted(q, _) | Self::Normalized(q) | Self::RunningAverage(q, _) => q.extent(n),
+            Self::Region(q, _) | Self::Masked(q, _) => match q.extent(n)? {
+                whole if whole == n => Ok(n),
+                _ => Err(format!("{} is only a part of the mesh: take the region or shape first, then crop", q.name())),
+            },
+            Self::Crop(q, range) => {
+                let whole = q.extent(n)?;
+                let part: [usize; 3] = std::array::from_fn(|a| range[a][1].min(whole[a]).saturating_sub(range[a][0]));
+                let beyond = (0..3).any(|a| range[a][1] != usize::MAX && range[a][1] > whole[a]);
+                if beyond || part.contains(&0) { Err(format!("{} goes beyond the mesh of {whole:?} cells", self.name())) } else { Ok(part) }
+            }
+            Self::Madd(a, b, ..) | Self::Mul(a, b) | Self::Div(a, b) | Self::Dot(a, b) | Self::Cross(a, b) => same(a, b),
+            Self::MulMv(rows, b) => rows.iter().try_fold(b.extent(n)?, |_, r| same(r, b)),
+        }
+    }
+
     /// Whether it has a value in every cell.
     pub fn space(&self) -> bool {
         match self {

@@ -19,7 +19,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// An expression computed anew whenever it is asked for, with the names that were local where it stood.
-pub type Live = Arc<Expr>;
+#[derive(Clone, Debug)]
+pub struct Live {
+    expression: Arc<Expr>,
+    /// Names of inner scopes as they were there.
+    local: HashMap<String, Value>,
+}
 
 /// Time between lines of progress (s).
 const SHOW_EVERY: u64 = 10;
@@ -62,7 +67,6 @@ pub struct Interpreter {
     shown: Instant,
     /// How many of the engine's warnings have been shown.
     told: usize,
-    sources: usize,
 }
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -105,7 +109,6 @@ impl Interpreter {
             logged: 0,
             shown: Instant::now(),
             told: 0,
-            sources: 0,
         }
     }
 
@@ -420,10 +423,12 @@ impl Interpreter {
         Ok(list.join(between))
     }
 
-    /// A live expression's value: local names were filled in where it stood, so it sees the outermost scope only.
-    fn now<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    /// Works in the scopes that a live expression sees: the outermost one, and the names that were local where it stood.
+    fn now<T>(&mut self, live: &Live, work: impl FnOnce(&mut Self, &Expr) -> Result<T>) -> Result<T> {
         let inner = self.scopes.split_off(1);
-        let result = work(self);
+        self.scopes.push(live.local.clone());
+        let result = work(self, &live.expression);
+        self.scopes.truncate(1);
         self.scopes.extend(inner);
         result
     }
@@ -490,9 +495,8 @@ impl Interpreter {
     /// An argument as a letter of a signature wants it.
     fn argument(&mut self, letter: char, e: &Expr) -> Result<Value> {
         if matches!(letter, 'B' | 'E') {
-            // Names that are local here may be gone later: they are filled in.
-            let filled = self.filled(e);
-            self.live.push(Arc::new(filled));
+            let local = self.scopes[1..].iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+            self.live.push(Live { expression: Arc::new(e.clone()), local });
             return Ok(Value::Int(self.live.len() as i64 - 1));
         }
         let v = self.eval(e)?;
@@ -506,26 +510,6 @@ impl Interpreter {
             ('i', Value::Float(x)) => Ok(Value::Int(*x as i64)),
             _ => Ok(v),
         }
-    }
-
-    /// The expression with local constants in the place of their names, but for those of the outermost scope, which stay live.
-    fn filled(&self, e: &Expr) -> Expr {
-        let kind = match &e.kind {
-            E::Name(n) if self.scopes[1..].iter().any(|s| s.contains_key(n)) => match self.local(n) {
-                Some(Value::Int(v)) => E::Int(*v),
-                Some(Value::Float(v)) => E::Float(*v),
-                Some(Value::Str(s)) => E::Str(s.to_string()),
-                _ => e.kind.clone(),
-            },
-            E::Neg(a) => E::Neg(Box::new(self.filled(a))),
-            E::Not(a) => E::Not(Box::new(self.filled(a))),
-            E::Member(a, n) => E::Member(Box::new(self.filled(a)), n.clone()),
-            E::Binary(op, a, b) => E::Binary(*op, Box::new(self.filled(a)), Box::new(self.filled(b))),
-            E::Index(a, b) => E::Index(Box::new(self.filled(a)), Box::new(self.filled(b))),
-            E::Call(f, l) => E::Call(Box::new(self.filled(f)), l.iter().map(|a| self.filled(a)).collect()),
-            other => other.clone(),
-        };
-        Expr { kind, spot: e.spot }
     }
 
     fn type_of(v: &Value) -> Type {
@@ -880,7 +864,7 @@ impl Interpreter {
         self.warn_without_moment();
         self.engine.begin(f64::INFINITY)?;
         self.due()?;
-        while self.now(|s| s.truth(condition))? {
+        while self.now(condition, |s, e| s.truth(e))? {
             self.engine.step()?;
             self.due()?;
         }
@@ -951,15 +935,10 @@ impl Interpreter {
         for column in self.output.columns.clone() {
             match column {
                 Column::Quantity(q) => values.extend(self.engine.value(&q)?),
-                Column::Live { expression, .. } => values.push(self.now(|s| s.number(&expression))?),
+                Column::Live { expression, .. } => values.push(self.now(&expression, |s, e| s.number(e))?),
             }
         }
         let t = self.engine.time();
         Ok(self.output.row(t, &values)?)
-    }
-
-    /// How many files have been taken in.
-    pub fn sources(&self) -> usize {
-        self.sources
     }
 }

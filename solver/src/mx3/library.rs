@@ -483,11 +483,7 @@ pub const NAMES: &[Entry] = &[
         nothing(it.engine.set_pbc(a.iii(0)))
     }),
     f("SetMesh", "iiifffiii", Type::Nothing, "Cells, their edges (m), periodic images", |it, a| {
-        it.engine
-            .set_pbc(a.iii(6))
-            .and_then(|()| it.engine.set_cell(a.fff(3)))
-            .and_then(|()| it.engine.set_grid(a.iii(0)))
-            .map_err(Stop::Fault)?;
+        it.engine.set_mesh(a.iii(0), a.fff(3), Some(a.iii(6)))?;
         Ok(Value::Nothing)
     }),
     variable!("EdgeSmooth", Int, "Sub-samples per cell edge at the magnet's surface; 0 is a staircase", engine.settings.edge_smooth),
@@ -496,7 +492,7 @@ pub const NAMES: &[Entry] = &[
         let path = it.find_file(a.s(0));
         let ovf = Ovf::read_file(&path).map_err(|e| Stop::Fault(Fault::new(e.to_string(), "")))?;
         let width = ovf.components();
-        it.engine.set_cell(ovf.mesh.cell).and_then(|()| it.engine.set_grid(ovf.mesh.n.map(|n| n as i64))).map_err(Stop::Fault)?;
+        it.engine.set_mesh(ovf.mesh.n.map(|n| n as i64), ovf.mesh.cell, None)?;
         it.engine.set_fill(ovf.data.chunks(width).map(|v| v[0].clamp(0.0, 1.0)).collect());
         Ok(Value::Nothing)
     }),
@@ -573,8 +569,9 @@ pub const NAMES: &[Entry] = &[
     f("Universe", "", Type::Shape, "Everywhere", |_, _| shape(Shape::universe())),
     f("Cell", "iii", Type::Shape, "One cell", |it, a| {
         let mesh = it.engine.mesh().map_err(Stop::Fault)?;
+        let s = it.engine.shift;
         let p: [f64; 3] = std::array::from_fn(|k| (a.i(k) as f64 - 0.5 * (mesh.n[k] as f64 - 1.0)) * mesh.cell[k]);
-        shape(Shape::cuboid(mesh.cell).transl(p))
+        shape(Shape::cuboid(mesh.cell).transl([p[0] - s[0], p[1] - s[1], p[2]]))
     }),
     f("ImageShape", "s", Type::Shape, "Dark pixels of a picture, stretched over the box", |it, a| {
         picture(it, a.s(0)).map(Value::Shape).map_err(Stop::Fault)
@@ -901,7 +898,12 @@ pub const NAMES: &[Entry] = &[
     }),
     // --- custom quantities
     f("AddFieldTerm", "q", Type::Nothing, "Adds a quantity to the effective field (T)", |it, a| {
-        it.engine.custom_fields.push(a.q(0));
+        let n = it.engine.mesh()?.n;
+        match a.q(0).extent(n) {
+            Ok(size) if size == n => it.engine.custom_fields.push(a.q(0)),
+            Ok(_) => return Err(Fault::new("a field term goes over the whole mesh", "mask it instead of cropping it").into()),
+            Err(e) => return Err(Fault::new(e, "").into()),
+        }
         it.engine.touch();
         Ok(Value::Nothing)
     }),

@@ -1,7 +1,8 @@
 //! The files a script leaves: table, fields, images, log.
 
-use super::engine::{Engine, Fault, Live};
+use super::engine::{Engine, Fault};
 use super::field::{Field, Quantity};
+use super::interpreter::Live;
 use spinloom_base::Problems;
 use spinloom_record::Mesh as RecordMesh;
 use spinloom_record::{Ovf, OvfFormat};
@@ -188,7 +189,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes what waits if it has waited long: a kill loses no more than [`FLUSH_EVERY`] seconds.
+    /// Writes what waits if it has waited long: a kill loses no more than a few seconds.
     ///
     /// # Errors
     /// What the file system says.

@@ -29,8 +29,13 @@ FN VEC slonczewski_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, RE
     return e * d + c1 * p;
 }
 ";
-    const DRIVEN: &'static [Driven] =
-        &[Driven { coefficient: 0, by: ParameterId::J, power: 1.0 }, Driven { coefficient: 1, by: ParameterId::J, power: 1.0 }];
+    const DRIVEN: &'static [Driven] = &[
+        Driven { coefficient: 0, by: ParameterId::J, power: 1.0 },
+        Driven { coefficient: 1, by: ParameterId::J, power: 1.0 },
+        Driven { coefficient: 2, by: ParameterId::FixedLayer, power: 1.0 },
+        Driven { coefficient: 3, by: ParameterId::FixedLayer, power: 1.0 },
+        Driven { coefficient: 4, by: ParameterId::FixedLayer, power: 1.0 },
+    ];
 
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64> {
         let p = v.vector(ParameterId::FixedLayer);
