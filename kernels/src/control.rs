@@ -162,6 +162,11 @@ impl Control {
         if self.dt_now >= self.t_pause - self.t { self.t_pause } else { self.t + self.dt_now }
     }
 
+    /// Time at which a stage of the attempt in progress is taken (s); `time` is in steps.
+    pub fn stage_time(&self, time: f64) -> f64 {
+        if time == 1.0 { self.end_time() } else { self.t + time * self.dt_now }
+    }
+
     /// Whether the attempt that begins now needs a new sample: the step would end later than one interval after the last, or there are too few.
     pub fn sample_due(&self) -> bool {
         let s = &self.sampling;

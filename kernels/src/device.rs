@@ -97,6 +97,15 @@ pub trait Device: Send {
     /// Runs a prepared plan up to `times` times on every replica that is running; a replica that pauses sits out the rest.
     fn replay(&mut self, plan: Prepared, times: usize);
 
+    /// Gives every term a pass of its own from now on, to find the one that is wrong; plans do the same as before.
+    ///
+    /// # Errors
+    /// A device that has nothing to take apart, or no room for the sum.
+    fn take_apart(&mut self) -> Result<(), DeviceError> {
+        let what = "every term has a function of its own already; leave out `--unfused`".into();
+        Err(DeviceError::Unsupported { device: self.info().name, what })
+    }
+
     /// What has gone wrong since the device was opened. After that nothing it says is to be believed.
     fn trouble(&self) -> Option<DeviceError> {
         None

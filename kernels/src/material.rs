@@ -220,6 +220,19 @@ impl Material {
         self.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
     }
 
+    /// What couples any two of `count` regions, `[own][other]`: the mean of their own values, unless a [`Pair`] of this parameter says otherwise.
+    pub fn joined(&self, parameter: Option<ParameterId>, count: usize, mean: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        let mut table: Vec<f64> = (0..count * count).map(|i| mean(i / count, i % count)).collect();
+        for pair in self.pairs.iter().filter(|p| parameter == Some(p.parameter)) {
+            let (a, b) = (usize::from(pair.regions.0), usize::from(pair.regions.1));
+            if a < count && b < count {
+                let value = pair.scale * mean(a, b) + pair.value;
+                (table[a * count + b], table[b * count + a]) = (value, value);
+            }
+        }
+        table
+    }
+
     /// The same with everything that moves held at its value at a time (s).
     pub fn held(&self, t: f64) -> Self {
         let (mut regions, factors) = self.at(t);

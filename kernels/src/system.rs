@@ -85,6 +85,11 @@ impl System {
         both.or_else(|| self.unfollowed())
     }
 
+    /// Whether some term looks at the partners of [`crate::region::partners`].
+    pub fn partnered(&self) -> bool {
+        self.terms.iter().any(|t| t.gpu().partnered > 0)
+    }
+
     /// Along how many axes cells have neighbours or ghosts that matter: a single layer has none along z, but for bulk DMI, whose boundary condition
     /// turns m there.
     pub fn axes(&self) -> usize {

@@ -7,7 +7,7 @@ use spinloom_gpu::vulkan::{self, Vulkan};
 use spinloom_gpu::{Backend, Found, GpuError, Precision};
 use spinloom_kernels::cpu::Cpu;
 use spinloom_kernels::cpu::isa::Isa;
-use spinloom_kernels::gpu::Gpu;
+use spinloom_kernels::gpu::waves::realise;
 use spinloom_kernels::{Device, DeviceError, System};
 use std::fmt;
 use std::sync::OnceLock;
@@ -150,17 +150,25 @@ impl DeviceChoice {
     /// # Errors
     /// What the device cannot do, or that it is not there.
     pub fn open(self, system: &System) -> Result<Box<dyn Device>, DeviceError> {
-        fn missing(name: &str, index: usize) -> impl FnOnce(GpuError) -> DeviceError {
-            let device = format!("{name}:{index}");
-            move |e| DeviceError::Unsupported { device, what: e.to_string() }
-        }
-        let gpu = |backend: Box<dyn Backend>, precision| Gpu::new(system, backend, precision).map(|g| Box::new(g) as Box<dyn Device>);
+        let named = |name: String| {
+            move |e| match e {
+                // What cannot be opened has no name yet.
+                DeviceError::Unsupported { what, .. } => DeviceError::Unsupported { device: name, what },
+                e => e,
+            }
+        };
         Ok(match self {
             Self::CpuSingle => Box::new(Cpu::<f32>::new(system)?),
             Self::CpuDouble => Box::new(Cpu::<f64>::new(system)?),
             Self::Reference => Box::new(Cpu::reference(system)?),
-            Self::Vulkan(i, precision) => gpu(Box::new(Vulkan::open(i).map_err(missing("vulkan", i))?), precision)?,
-            Self::Cuda(i, precision) => gpu(Box::new(Cuda::open(i).map_err(missing("cuda", i))?), precision)?,
+            Self::Vulkan(i, precision) => {
+                let open = || Vulkan::open(i).map(|d| Box::new(d) as Box<dyn Backend>);
+                realise(system, precision, open).map_err(named(format!("vulkan:{i}")))?
+            }
+            Self::Cuda(i, precision) => {
+                let open = || Cuda::open(i).map(|d| Box::new(d) as Box<dyn Backend>);
+                realise(system, precision, open).map_err(named(format!("cuda:{i}")))?
+            }
         })
     }
 }

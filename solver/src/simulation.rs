@@ -245,6 +245,14 @@ impl Simulation {
         }
     }
 
+    /// Gives every term a pass of its own, to find the one that is wrong: [`Device::take_apart`].
+    ///
+    /// # Errors
+    /// A device that has nothing to take apart.
+    pub fn take_apart(&mut self) -> Result<(), DeviceError> {
+        self.device.take_apart()
+    }
+
     /// What one attempt of a step does.
     pub fn plan(&self) -> &Plan {
         &self.plan

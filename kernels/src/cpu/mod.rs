@@ -161,7 +161,7 @@ impl<T: Real> Cpu<T> {
             )),
             true => Convolver::Transform(Convolution::new(&mesh, system.demag, isa)),
         };
-        let partnered = system.terms.iter().any(|t| t.gpu().partnered > 0);
+        let partnered = system.partnered();
         let shared = Arc::new(Regions::new(&mesh, &system.regions, &system.replicas[0].material, partnered));
         let members = system
             .replicas
@@ -274,7 +274,7 @@ impl<T: Real> Cpu<T> {
                 let ((rb, rs), (wb, ws)) = (place(*read), place(*write));
                 let m: Vec<f64> = member.buffers[rb][rs].iter().map(|v| v.wide()).collect();
                 let mut b = vec![0.0; m.len()];
-                field(stage_time(member, *time), &m, &mut b);
+                field(member.control.stage_time(*time), &m, &mut b);
                 member.buffers[wb][ws].iter_mut().zip(b).for_each(|(t, v)| *t = T::of(v));
             }
             Pass::Cells(pass) => {
@@ -405,7 +405,7 @@ impl<T: Real> Cpu<T> {
         if member.material.drive.is_none() {
             return member.material.masks.iter().map(|m| m.factor).collect();
         }
-        let (values, factors) = member.material.at(stage_time(member, time));
+        let (values, factors) = member.material.at(member.control.stage_time(time));
         if values != member.values {
             member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values);
             if !member.material.masks.is_empty() {
@@ -478,16 +478,11 @@ impl Cpu<f64> {
     }
 }
 
-/// t + time · dt (s).
-fn stage_time<T: Real>(member: &Member<T>, time: f64) -> f64 {
-    if time == 1.0 { member.control.end_time() } else { member.control.t + time * member.control.dt_now }
-}
-
 fn waves<T: Real>(member: &Member<T>, time: f64) -> Vec<f64> {
     if time == 1.0 {
         return member.waves.iter().map(|w| w.before(member.control.end_time())).collect();
     }
-    let t = stage_time(member, time);
+    let t = member.control.stage_time(time);
     member.waves.iter().map(|w| w.at(t)).collect()
 }
 
@@ -548,8 +543,7 @@ impl<T: Real> Device for Cpu<T> {
         let member = &mut self.members[replica];
         let source = &system.replicas[replica];
         if member.regions.map != *system.regions_of(replica) || member.material.couplings != source.material.couplings {
-            let partnered = self.terms.iter().any(|t| t.gpu().partnered > 0);
-            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica), &source.material, partnered));
+            member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica), &source.material, system.partnered()));
         }
         member.values = source.material.at(member.control.t).0;
         member.tables = Tables::new(&self.mesh, &self.terms, &source.material, &member.values);

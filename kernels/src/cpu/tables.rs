@@ -162,15 +162,7 @@ impl<T: Real> Tables<T> {
                     })
                     .collect();
                 let links = if L::LINKED {
-                    let mut links: Vec<f64> =
-                        (0..regions.len().pow(2)).map(|i| L::link(&regions[i / regions.len()], &regions[i % regions.len()])).collect();
-                    for pair in material.pairs.iter().filter(|p| L::PAIRED == Some(p.parameter)) {
-                        let (a, b) = (usize::from(pair.regions.0), usize::from(pair.regions.1));
-                        if a < regions.len() && b < regions.len() {
-                            let value = pair.scale * L::link(&regions[a], &regions[b]) + pair.value;
-                            (links[a * regions.len() + b], links[b * regions.len() + a]) = (value, value);
-                        }
-                    }
+                    let links = material.joined(L::PAIRED, regions.len(), |a, b| L::link(&regions[a], &regions[b]));
                     let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
                     (0..3)
                         .map(|axis| Links::new(regions.len(), ghosts, |a, b| links[a * regions.len() + b] * L::link_scale(mesh.cell[axis])))

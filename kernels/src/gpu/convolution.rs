@@ -168,9 +168,10 @@ impl Convolution {
         }
     }
 
-    fn head(out: &mut String, names: &Names, line: &Line, count: usize) {
+    fn head(out: &mut String, names: &Names, line: &Line, count: usize, on: &str) {
         out.push_str(&names.defines());
-        out.push_str("KERNEL_MAIN {\n    int r = int(WG.y);\n    bool on = state[r * STATE_SIZE + STATUS] == 0u;\n");
+        // A whole group belongs to one replica: all of its items return, or none.
+        let _ = write!(out, "KERNEL_MAIN {{\n    int r = int(WG.y);\n    bool on = {on};\n    if (!on) {{ return; }}\n");
         line.begin(out, count);
     }
 
@@ -249,19 +250,19 @@ impl Convolution {
             match dropped {
                 Some((first, _)) if least >= first => {}
                 Some((_, condition)) => {
-                    let _ = writeln!(out, "    if (on && mine && !({})) {{ {statement} }}", condition(&position));
+                    let _ = writeln!(out, "    if (mine && !({})) {{ {statement} }}", condition(&position));
                 }
                 None => {
-                    let _ = writeln!(out, "    if (on && mine) {{ {statement} }}");
+                    let _ = writeln!(out, "    if (mine) {{ {statement} }}");
                 }
             }
         });
     }
 
     /// A kernel that transforms lines.
-    fn lines(&self, names: &Names, pass: Pass<'_>) -> (Kernel, u32) {
+    fn lines(&self, names: &Names, on: &str, pass: Pass<'_>) -> (Kernel, u32) {
         let mut body = String::new();
-        Self::head(&mut body, names, pass.line, pass.count);
+        Self::head(&mut body, names, pass.line, pass.count, on);
         body += &pass.begin;
         let mut registers = Self::load(&mut body, pass.line, "a", pass.load, pass.nothing);
         if let (Some(start), Way::Backward) = (pass.turn, pass.way) {
@@ -277,8 +278,8 @@ impl Convolution {
         (self.kernel(pass.name, body, pass.line, pass.bindings), groups)
     }
 
-    /// The kernels, in order, and how many groups along x each takes. `m` and `b` are where the fields lie (text).
-    pub fn kernels(&self, replicas: usize, names: &Names, m: &str, b: &str) -> Vec<(Kernel, u32)> {
+    /// The kernels, in order, and how many groups along x each takes. `m` and `b` are where the fields lie, `on` is whether replica `r` takes part (text).
+    pub fn kernels(&self, replicas: usize, names: &Names, m: &str, b: &str, on: &str) -> Vec<(Kernel, u32)> {
         let [nx, ny, nz] = self.n;
         let [sx, sy, _] = self.axes.each_ref().map(|a| a.stored);
         let imaginary = replicas * 3 * self.block();
@@ -308,6 +309,7 @@ impl Convolution {
         list.push(
             self.lines(
                 names,
+                on,
                 Pass {
                     name: "x forward",
                     line: &x.outer,
@@ -345,6 +347,7 @@ impl Convolution {
                 let n1 = x.outer.n;
                 list.push(self.lines(
                     names,
+                    on,
                     Pass {
                         name,
                         line: inner,
@@ -387,6 +390,7 @@ impl Convolution {
             let first_or_last = !inner;
             list.push(self.lines(
                 names,
+                on,
                 Pass {
                     name,
                     line,
@@ -413,7 +417,7 @@ impl Convolution {
         if self.axes[last].inner.is_some() {
             column(&mut list, if last == 2 { "z forward" } else { "y forward" }, last, false, Way::Forward);
         }
-        list.push(self.product(names, last, imaginary));
+        list.push(self.product(names, on, last, imaginary));
         if self.axes[last].inner.is_some() {
             column(&mut list, if last == 2 { "z backward" } else { "y backward" }, last, false, Way::Backward);
         }
@@ -438,6 +442,7 @@ impl Convolution {
         };
         list.push(self.lines(
             names,
+            on,
             Pass {
                 name: "x backward",
                 line: &x.outer,
@@ -457,7 +462,7 @@ impl Convolution {
     }
 
     /// The last axis: three components forward, product, and back; of a parted axis the inner lines.
-    fn product(&self, names: &Names, last: usize, imaginary: usize) -> (Kernel, u32) {
+    fn product(&self, names: &Names, on: &str, last: usize, imaginary: usize) -> (Kernel, u32) {
         let axis = &self.axes[last];
         let [sx, sy, _] = self.axes.each_ref().map(|a| a.stored);
         let [px, py, pz] = self.padded();
@@ -469,7 +474,7 @@ impl Convolution {
         let parts = if axis.inner.is_some() { n1 } else { 1 };
         let count = columns * parts;
         let mut body = String::new();
-        Self::head(&mut body, names, line, count);
+        Self::head(&mut body, names, line, count, on);
         let _ = writeln!(body, "    int column = line % {columns};\n    int apart = line / {columns};");
         let cells = axis.cells;
         let beyond = |p: &str| format!("{p} >= {cells}");

@@ -7,6 +7,7 @@
 pub mod convolution;
 pub mod fft;
 pub mod text;
+pub mod waves;
 
 use crate::control::{Control, Status};
 use crate::cpu::tables::{Tables, added};
@@ -36,6 +37,8 @@ struct Memories {
     wave: Memory,
     partial: Memory,
     mask: Memory,
+    /// The sum of the fields, where every term has a kernel of its own.
+    acc: Option<Memory>,
     spec: Option<Memory>,
     tw: Option<Memory>,
 }
@@ -163,7 +166,7 @@ impl Gpu {
             terms: system.terms.clone(),
             precision,
             regions,
-            partners: system.terms.iter().any(|t| t.gpu().partnered > 0),
+            partners: system.partnered(),
             own_regions: system.replicas.iter().any(|r| r.regions.is_some()),
             replicas,
             waves: (followed.len(), waveforms.iter().flatten().map(points).max().unwrap_or(0)),
@@ -200,6 +203,7 @@ impl Gpu {
             wave: take("waveforms", 4 * replicas * names.waves.0 * names.wave())?,
             partial: take("partial results", replicas * 2 * names.groups() as usize * element)?,
             mask: take("values per cell", element)?,
+            acc: None,
             spec: convolution.as_ref().map(|c| take("spectrum", c.spectrum(replicas) * element)).transpose()?,
             tw: convolution.as_ref().map(|c| take("demagnetising tensor", c.table.len() * element)).transpose()?,
         };
@@ -314,6 +318,7 @@ impl Gpu {
             "wave" => m.wave,
             "partial" => m.partial,
             "mask" => m.mask,
+            "acc" => m.acc.expect("only kernels that are taken apart use it"),
             "spec" => m.spec.expect("a convolution has a spectrum"),
             _ => m.tw.expect("a convolution has a table"),
         }
@@ -326,27 +331,39 @@ impl Gpu {
         let on_cells = [names.groups(), replicas, 1];
         let once = [1, replicas, 1];
         let by_replica = [replicas.div_ceil(text::GROUP), 1, 1];
+        // `slot` is a name of the kernels over cells.
+        let of_lines = |r| names.place(r).replace("slot", "int(state[r * STATE_SIZE + SLOT])");
         let mut list = Vec::new();
         let mut evaluations = 0;
         for pass in passes {
             match pass {
                 Pass::Noise(out) => list.push((text::noise(names, *out), on_cells)),
-                Pass::Convolve { read, write } => {
-                    let convolution = self.convolution.as_ref().expect("the system has a demagnetising field");
-                    // `slot` is a name of the kernels over cells.
-                    let place = |r| names.place(r).replace("slot", "int(state[r * STATE_SIZE + SLOT])");
-                    list.extend(
-                        convolution
-                            .kernels(names.replicas, names, &place(*read), &place(*write))
-                            .into_iter()
-                            .map(|(k, g)| (k, [g, replicas, 1])),
-                    );
+                Pass::Convolve { read, write } => list.extend(self.convolve(&of_lines(*read), &of_lines(*write), "state[r * STATE_SIZE + STATUS] == 0u")),
+                Pass::Sample { read, ring, predicted } => {
+                    list.push((text::sample_due(names), by_replica));
+                    list.push((text::sample_weights(names, 0.0), by_replica));
+                    list.push((text::mix(names, *ring, *predicted, true), on_cells));
+                    let due = format!("state[r * STATE_SIZE + {}] == 1u", state::DUE);
+                    list.extend(self.convolve(&of_lines(*read), &text::next_sample(names, *ring), &due));
+                    list.push((text::sample_error(names, *ring, *predicted), on_cells));
+                    list.push((text::sampled(names), once));
+                }
+                Pass::Extrapolate { ring, time, write } => {
+                    list.push((text::sample_weights(names, *time), by_replica));
+                    list.push((text::mix(names, *ring, *write, false), on_cells));
                 }
                 Pass::Cells(pass) => {
                     if active(&self.waveforms).contains(&true) {
                         list.push((text::waves(names, pass.time), by_replica));
                     }
-                    list.push((text::cells(names, pass), on_cells));
+                    if self.memories.acc.is_some() {
+                        list.extend((0..pass.terms.len()).map(|k| (text::cells(names, pass, text::Part::Field(k)), on_cells)));
+                        // Without terms there is nothing in `acc`.
+                        let rest = if pass.terms.is_empty() { text::Part::Whole } else { text::Part::Rest };
+                        list.push((text::cells(names, pass, rest), on_cells));
+                    } else {
+                        list.push((text::cells(names, pass, text::Part::Whole), on_cells));
+                    }
                     evaluations += 1;
                     if pass.measure || pass.error.is_some() {
                         list.push((text::measured(names, pass.measure, pass.error.is_some(), std::mem::take(&mut evaluations)), once));
@@ -366,15 +383,21 @@ impl Gpu {
                     }
                     list.push((text::control(names, *rule), by_replica));
                 }
-                Pass::Sample { .. } | Pass::Extrapolate { .. } | Pass::Custom { .. } => {
-                    unreachable!("refused or cut out when the plan was prepared")
-                }
+                Pass::Custom { .. } => unreachable!("cut out when the plan was prepared"),
             }
         }
         if !last && evaluations > 0 {
             list.push((text::measured(names, false, false, evaluations), once));
         }
         list
+    }
+
+    /// The kernels of a convolution from one place to another, for replicas that meet a condition (text).
+    fn convolve(&self, from: &str, to: &str, on: &str) -> Vec<(Kernel, [u32; 3])> {
+        let convolution = self.convolution.as_ref().expect("the system has a demagnetising field");
+        let replicas = self.names.replicas;
+        let kernels = convolution.kernels(replicas, &self.names, from, to, on).into_iter();
+        kernels.map(|(k, g)| (k, [g, replicas as u32, 1])).collect()
     }
 
     /// Records every part of a plan that is not recorded yet.
@@ -443,6 +466,12 @@ impl Gpu {
                 (ctl::SUMS + 1, c.sums[1]),
                 (ctl::SUMS + 2, c.sums[2]),
                 (ctl::GAMMA, self.gammas[r]),
+                (ctl::EVERY, c.sampling.every),
+                (ctl::LONGEST, c.sampling.longest),
+                (ctl::TURN, c.sampling.max_err),
+                (ctl::AGES, c.t - c.sampling.times[0]),
+                (ctl::AGES + 1, c.t - c.sampling.times[1]),
+                (ctl::AGES + 2, c.t - c.sampling.times[2]),
             ] {
                 numbers[at] = v;
             }
@@ -466,6 +495,12 @@ impl Gpu {
                 self.ids[r] as u32,
                 key as u32,
                 (key >> 32) as u32,
+                u32::from(c.sampling.fixed),
+                u32::from(c.sampling.order),
+                u32::from(c.sampling.count),
+                u32::from(c.sampling.newest),
+                c.sampling.taken as u32,
+                0,
             ];
             self.counters[r * state::SIZE..(r + 1) * state::SIZE].copy_from_slice(&counters);
             if active(&self.waveforms).contains(&true) {
@@ -503,6 +538,13 @@ impl Gpu {
             c.sums = [f[ctl::SUMS], f[ctl::SUMS + 1], f[ctl::SUMS + 2]];
             c.slot = u[state::SLOT] as u8 & 1;
             c.steps = u64::from(u[state::STEPS]) | u64::from(u[state::STEPS + 1]) << 32;
+            let s = &mut c.sampling;
+            if u[state::COUNT] > 0 {
+                s.every = f[ctl::EVERY];
+                s.times = [0, 1, 2].map(|p| c.t - f[ctl::AGES + p]);
+                (s.count, s.newest) = (u[state::COUNT] as u8, u[state::NEWEST] as u8);
+                s.taken += u64::from(u[state::TAKEN].wrapping_sub(s.taken as u32));
+            }
             // Counters of 32 bits, continued on the host.
             c.attempts += u64::from(u[state::ATTEMPTS].wrapping_sub(c.attempts as u32));
             c.evaluations += u64::from(u[state::EVALUATIONS].wrapping_sub(c.evaluations as u32));
@@ -550,7 +592,7 @@ impl Gpu {
             }
             let m = self.download(r, read.buffer, read.other);
             let mut b = vec![0.0; m.len()];
-            field(if time == 1.0 { c.end_time() } else { c.t + time * c.dt_now }, &m, &mut b);
+            field(c.stage_time(time), &m, &mut b);
             let (offset, bytes) = (self.offset(r, write.buffer, write.other), bytes_of(&b, self.names.precision));
             let memory = self.fields()?;
             self.backend.write(memory, offset, &bytes).map_err(|e| self.failed(e))?;
@@ -570,8 +612,7 @@ impl Gpu {
                 if steps {
                     c.begin();
                 }
-                let time = self.names.stages[k];
-                let t = if time == 1.0 { c.end_time() } else { c.t + time * c.dt_now };
+                let t = c.stage_time(self.names.stages[k]);
                 let row = lay_out(&mut self.names, &self.followed, &self.materials[r], self.materials[r].at(t), &active);
                 self.write_row(k, r, &row)?;
             }
@@ -775,6 +816,9 @@ impl Device for Gpu {
             let [x, y, z] = c.padded();
             choices.push(("padded sizes".into(), format!("{x} x {y} x {z}")));
         }
+        if self.memories.acc.is_some() {
+            choices.push(("cells".into(), "a kernel for each term".into()));
+        }
         DeviceInfo {
             name: found.name.clone(),
             precision: if self.names.precision == Precision::Double { "f64" } else { "f32" },
@@ -865,17 +909,21 @@ impl Device for Gpu {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Prepared, DeviceError> {
-        if plan.passes.iter().any(|p| matches!(p, Pass::Sample { .. })) {
-            return Err(DeviceError::Unsupported {
-                device: self.backend.found().name.clone(),
-                what: "it computes the demagnetising field at every evaluation; leave out `demag_every`".into(),
-            });
-        }
         self.plans.push(Compiled::new(plan));
         let index = self.plans.len() - 1;
         self.find_stages()?;
         self.record(index)?;
         Ok(Prepared(index))
+    }
+
+    fn take_apart(&mut self) -> Result<(), DeviceError> {
+        if self.memories.acc.is_none() {
+            let element = self.element();
+            let bytes = self.names.slot() * element;
+            self.memories.acc = Some(reserve(self.backend.as_mut(), "sum of the fields", bytes, element)?);
+            self.forget();
+        }
+        Ok(())
     }
 
     fn replay(&mut self, plan: Prepared, times: usize) {

@@ -28,8 +28,15 @@ pub mod ctl {
     pub const DESCENT: usize = 12;
     pub const SUMS: usize = 13;
     pub const GAMMA: usize = 16;
+    pub const EVERY: usize = 17;
+    pub const LONGEST: usize = 18;
+    pub const TURN: usize = 19;
+    /// How long ago the samples in the ring were taken, by place.
+    pub const AGES: usize = 20;
+    /// What each place of the ring counts in the field at the stage in progress.
+    pub const WEIGHTS: usize = 23;
     /// Factors of the waveforms at the stage in progress.
-    pub const WAVES: usize = 17;
+    pub const WAVES: usize = 26;
 }
 
 /// Places in a replica's part of `state`.
@@ -44,7 +51,14 @@ pub mod state {
     pub const ID: usize = 7;
     /// Key of the noise: seed and the upper half of the id.
     pub const KEY: usize = 8;
-    pub const SIZE: usize = 10;
+    pub const SAMPLING_FIXED: usize = 10;
+    pub const ORDER: usize = 11;
+    pub const COUNT: usize = 12;
+    pub const NEWEST: usize = 13;
+    pub const TAKEN: usize = 14;
+    /// Whether the attempt in progress takes a sample.
+    pub const DUE: usize = 15;
+    pub const SIZE: usize = 16;
 }
 
 /// Where the tables of a term lie in a replica's part of `par`.
@@ -257,8 +271,30 @@ fn coefficients(names: &Names, layout: &TermLayout, term: usize) -> String {
     arguments
 }
 
-/// All laws of a cell, the motion and the stage combination.
-pub fn cells(names: &Names, pass: &Cells) -> Kernel {
+/// How much of a pass over the cells one kernel does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The field of the pass's term at this place, added to `acc`, which the first one overwrites.
+    Field(usize),
+    /// Motion and stage combination of what stands in `acc`.
+    Rest,
+}
+
+/// All laws of a cell, the motion and the stage combination; or a part of it, to find the law that is wrong.
+pub fn cells(names: &Names, pass: &Cells, part: Part) -> Kernel {
+    let one = match part {
+        Part::Whole => pass.terms.clone(),
+        Part::Field(k) => vec![pass.terms[k]],
+        Part::Rest => Vec::new(),
+    };
+    // In the order of the fused kernel, so that the sums are the same.
+    let start = match part {
+        Part::Whole | Part::Field(0) => "zero",
+        Part::Field(_) | Part::Rest => "VEC(acc[own], acc[own + CELLS], acc[own + 2 * CELLS])",
+    };
+    let pass = &Cells { terms: one, ..pass.clone() };
     let mut body = names.defines() + LOAD + FINITE + NORMALISE + ghost_gpu(names.bulk);
     let terms: Vec<(Term, &TermLayout, usize)> = pass.terms.iter().map(|t| (names.terms[*t], &names.tables[*t], *t)).collect();
     terms.iter().for_each(|(t, ..)| body += t.gpu().text);
@@ -268,7 +304,7 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
     let table = names.at(pass.time);
     let _ = write!(
         body,
-        "    int ri = int(regions[r * REGION_STRIDE + i]);\n    int rl = min(ri, VACUUM - 1);\n    int table = {table} + r * PAR_SIZE;\n    VEC m = load({read} + own);\n    VEC zero = VEC(REAL(0.0f), REAL(0.0f), REAL(0.0f));\n    VEC b = zero;\n"
+        "    int ri = int(regions[r * REGION_STRIDE + i]);\n    int rl = min(ri, VACUUM - 1);\n    int table = {table} + r * PAR_SIZE;\n    VEC m = load({read} + own);\n    VEC zero = VEC(REAL(0.0f), REAL(0.0f), REAL(0.0f));\n    VEC b = {start};\n"
     );
     let linked: Vec<&(Term, &TermLayout, usize)> = terms.iter().filter(|(t, ..)| t.gpu().linked).collect();
     for (t, ..) in &linked {
@@ -343,6 +379,18 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
         let arguments = coefficients(names, layout, *place);
         let _ = writeln!(body, "    b = b + {name}_finish(m, {accumulator}, {extra}{arguments});");
     }
+    let mut list = vec![("fields", true), ("par", false), ("regions", false), ("ctl", false), ("state", false)];
+    if names.added.iter().any(|a| pass.terms.contains(&a.1)) {
+        list.push(("mask", false));
+    }
+    if part != Part::Whole {
+        list.push(("acc", part != Part::Rest));
+    }
+    if let Part::Field(_) = part {
+        body.push_str("    if (on) { acc[own] = b.x; acc[own + CELLS] = b.y; acc[own + 2 * CELLS] = b.z; }\n}\n");
+        list[0].1 = false;
+        return on_cells(&format!("field of {}", terms[0].0.info().name), names, body, &list, false);
+    }
     match pass.motion {
         Some(motion) => {
             let [p, d] = match motion {
@@ -372,22 +420,11 @@ pub fn cells(names: &Names, pass: &Cells) -> Kernel {
         group_largest(&mut body, "dot(k, k)", 0);
     }
     body.push_str("}\n");
-    let mut list = vec![("fields", true), ("par", false), ("regions", false), ("ctl", false), ("state", false)];
     let reduces = pass.measure || pass.error.is_some();
-    if names.added.iter().any(|a| pass.terms.contains(&a.1)) {
-        list.push(("mask", false));
-    }
     if reduces {
         list.push(("partial", true));
     }
-    Kernel {
-        name: "cells".into(),
-        body,
-        bindings: bindings(&list),
-        shared: if reduces { vec![("red".into(), GROUP as usize)] } else { vec![] },
-        group: GROUP,
-        precision: names.precision,
-    }
+    on_cells("cells", names, body, &list, reduces)
 }
 
 /// A stage combination on its own.
@@ -610,6 +647,7 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
             let _ = write!(
                 body,
                 "            REAL left = {} + {};\n            REAL dt = within({}, {}, {});\n            \
+                 if ({longest} > REAL(0.0f) && {every} < dt) {{ dt = {every}; }}\n            \
                  if (left <= dt * {crumb}) {{ dt = left; }} else {{ if (left < REAL(2.0f) * dt && {} == 0u) {{ dt = REAL(0.5f) * left; }} }}\n            \
                  {} = dt;\n            {attempts} = {attempts} + 1u;\n",
                 c(ctl::LEFT),
@@ -619,7 +657,9 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
                 c(ctl::DT_MAX),
                 s(state::FIXED),
                 c(ctl::DT_NOW),
-                attempts = s(state::ATTEMPTS)
+                attempts = s(state::ATTEMPTS),
+                longest = c(ctl::LONGEST),
+                every = c(ctl::EVERY)
             );
         }
         Rule::End { order } => {
@@ -651,11 +691,13 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
                 body,
                 "            REAL left = {l0} + {l1};\n            if (now >= left) {{\n                {l0} = REAL(0.0f);\n                {l1} = REAL(0.0f);\n                {status} = 1u;\n            }} else {{\n                \
                  REAL a = {l0} - now;\n                REAL ar = rounding({l0}, -now) + {l1};\n                {l0} = a + ar;\n                {l1} = rounding(a, ar);\n            }}\n            \
-                 REAL g = {g0} + now;\n            REAL gr = rounding({g0}, now) + {g1};\n            {g0} = g + gr;\n            {g1} = rounding(g, gr);\n            }}\n            }}\n",
+                 REAL g = {g0} + now;\n            REAL gr = rounding({g0}, now) + {g1};\n            {g0} = g + gr;\n            {g1} = rounding(g, gr);\n            \
+                 for (int p = 0; p < 3; p += 1) {{ ctl[c + {ages} + p] = ctl[c + {ages} + p] + now; }}\n            }}\n            }}\n",
                 l0 = c(ctl::LEFT),
                 l1 = c(ctl::LEFT + 1),
                 g0 = c(ctl::GONE),
                 g1 = c(ctl::GONE + 1),
+                ages = ctl::AGES,
                 status = s(state::STATUS)
             );
         }
@@ -690,4 +732,122 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
         group: GROUP,
         precision: names.precision,
     }
+}
+
+/// Names of a replica's parts of the control block, for rules of one item per replica.
+const OF_REPLICA: &str = "int c = r * CTL_SIZE;\n    int s = r * STATE_SIZE;\n";
+
+/// Whether the attempt in progress needs a sample of the demagnetising field: [`crate::Control::sample_due`].
+pub fn sample_due(names: &Names) -> Kernel {
+    // Ages are sums of steps: what rounding adds to them is no reason for a sample.
+    let crumb = names.real(if names.precision == Precision::Double { 1.0 + 1e-9 } else { 1.0 + 1e-3 });
+    let body = names.defines()
+        + &format!(
+            "KERNEL_MAIN {{\n    int r = int(GID.x);\n    if (r < REPLICAS) {{\n    {OF_REPLICA}    REAL age = ctl[c + {ages} + int(state[s + {newest}])];\n    \
+             bool few = state[s + {count}] <= state[s + {order}];\n    \
+             bool due = state[s + {count}] == 0u || (age > REAL(0.0f) && (few || age + ctl[c + DT_NOW] > ctl[c + {every}] * {crumb}));\n    \
+             state[s + {due}] = due && state[s + STATUS] == 0u ? 1u : 0u;\n    }}\n}}\n",
+            ages = ctl::AGES,
+            newest = state::NEWEST,
+            count = state::COUNT,
+            order = state::ORDER,
+            every = ctl::EVERY,
+            due = state::DUE
+        );
+    by_replica("sample due", names, body)
+}
+
+/// What each place of the ring counts in the field at t + time · dt: [`crate::Sampling::weights`].
+pub fn sample_weights(names: &Names, time: f64) -> Kernel {
+    let body = names.defines()
+        + &format!(
+            "KERNEL_MAIN {{\n    int r = int(GID.x);\n    if (r < REPLICAS) {{\n    {OF_REPLICA}    int newest = int(state[s + {newest}]);\n    \
+             int points = min(int(state[s + {count}]), int(state[s + {order}]) + 1);\n    REAL ahead = {time} * ctl[c + DT_NOW];\n    \
+             for (int p = 0; p < 3; p += 1) {{ ctl[c + {weights} + p] = REAL(0.0f); }}\n    \
+             for (int k = 0; k < points; k += 1) {{\n        int p = (newest + 3 - k) % 3;\n        REAL w = REAL(1.0f);\n        \
+             for (int j = 0; j < points; j += 1) {{\n            int q = (newest + 3 - j) % 3;\n            \
+             if (q != p) {{ w = w * ((ahead + ctl[c + {ages} + q]) / (ctl[c + {ages} + q] - ctl[c + {ages} + p])); }}\n        }}\n        \
+             ctl[c + {weights} + p] = w;\n    }}\n    }}\n}}\n",
+            newest = state::NEWEST,
+            count = state::COUNT,
+            order = state::ORDER,
+            time = names.real(time),
+            weights = ctl::WEIGHTS,
+            ages = ctl::AGES
+        );
+    by_replica("sample weights", names, body)
+}
+
+/// The field of the ring with the weights at hand; `due` only where a sample is.
+pub fn mix(names: &Names, ring: [Ref; 3], out: Ref, due: bool) -> Kernel {
+    let mut body = names.defines() + LOAD + "KERNEL_MAIN {\n" + BEGIN;
+    if due {
+        let _ = writeln!(body, "    on = on && state[r * STATE_SIZE + {}] == 1u;", state::DUE);
+    }
+    let weight = |p: usize| format!("ctl[r * CTL_SIZE + {}]", ctl::WEIGHTS + p);
+    let part = |p: usize| format!("{} * load({} + own)", weight(p), names.place(ring[p]));
+    let _ = writeln!(body, "    if (!on) {{ return; }}\n    VEC b = {} + {} + {};", part(0), part(1), part(2));
+    store(&mut body, &names.place(out), "b");
+    body.push_str("}\n");
+    on_cells("extrapolation", names, body, &[("fields", true), ("ctl", false), ("state", false)], false)
+}
+
+/// Where the next sample goes (text).
+pub fn next_sample(names: &Names, ring: [Ref; 3]) -> String {
+    let [a, b, c] = ring.map(|r| names.place(r));
+    let next = format!("((state[r * STATE_SIZE + {}] + 1u) % 3u)", state::NEWEST);
+    format!("({next} == 0u ? {a} : ({next} == 1u ? {b} : {c}))")
+}
+
+/// The parts of the largest |fresh sample − predicted field|.
+pub fn sample_error(names: &Names, ring: [Ref; 3], predicted: Ref) -> Kernel {
+    let mut body = names.defines() + LOAD + FINITE + "KERNEL_MAIN {\n" + BEGIN;
+    let _ = writeln!(
+        body,
+        "    on = on && state[r * STATE_SIZE + {}] == 1u;\n    VEC d = load({} + own) - load({} + own);",
+        state::DUE,
+        next_sample(names, ring),
+        names.place(predicted)
+    );
+    group_largest(&mut body, "dot(d, d)", 0);
+    body.push_str("}\n");
+    on_cells("sample error", names, body, &[("fields", false), ("ctl", false), ("state", false), ("partial", true)], true)
+}
+
+/// Takes note of a sample and chooses the next interval: [`crate::Control::sampled`].
+pub fn sampled(names: &Names) -> Kernel {
+    let mut body = names.defines() + FINITE + "KERNEL_MAIN {\n    int r = int(WG.y);\n    REAL v = REAL(0.0f);\n";
+    let _ = write!(
+        body,
+        "    for (int g = int(LID.x); g < GROUPS; g += {GROUP}) {{ v = larger(v, partial[(r * 2) * GROUPS + g]); }}\n    red[int(LID.x)] = v;\n    BARRIER();\n"
+    );
+    tree(&mut body, |a, b| format!("larger({a}, {b})"));
+    let _ = write!(
+        body,
+        "    {OF_REPLICA}    if (LID.x == 0u && state[s + {due}] == 1u) {{\n        int points = min(int(state[s + {count}]), int(state[s + {order}]) + 1);\n        \
+         REAL span = ctl[c + {ages} + int(state[s + {newest}])];\n        if (points > 0 && state[s + {fixed}] == 0u) {{\n            REAL n = REAL(points + 1);\n            \
+         REAL turn = ctl[c + {gamma}] * sqrt(red[0]) * span / n;\n            REAL factor = REAL(2.0f);\n            \
+         if (turn > REAL(0.0f)) {{ factor = ctl[c + {headroom}] * REAL(pow(float(ctl[c + {most}] / turn), float(REAL(1.0f) / n))); }}\n            \
+         factor = factor < REAL(0.2f) ? REAL(0.2f) : (factor > REAL(2.0f) ? REAL(2.0f) : factor);\n            REAL next = span * factor;\n            \
+         if (factor > REAL(1.0f)) {{ next = larger(next, ctl[c + {every}]); }}\n            ctl[c + {every}] = next < ctl[c + {longest}] ? next : ctl[c + {longest}];\n        }}\n        \
+         uint place = (state[s + {newest}] + 1u) % 3u;\n        state[s + {newest}] = place;\n        ctl[c + {ages} + int(place)] = REAL(0.0f);\n        \
+         state[s + {count}] = min(state[s + {count}] + 1u, 3u);\n        state[s + {taken}] = state[s + {taken}] + 1u;\n    }}\n}}\n",
+        due = state::DUE,
+        count = state::COUNT,
+        order = state::ORDER,
+        ages = ctl::AGES,
+        newest = state::NEWEST,
+        fixed = state::SAMPLING_FIXED,
+        gamma = ctl::GAMMA,
+        headroom = ctl::HEADROOM,
+        most = ctl::TURN,
+        every = ctl::EVERY,
+        longest = ctl::LONGEST,
+        taken = state::TAKEN
+    );
+    on_cells("sampled", names, body, &[("ctl", true), ("state", true), ("partial", false)], true)
+}
+
+fn by_replica(name: &str, names: &Names, body: String) -> Kernel {
+    on_cells(name, names, body, &[("ctl", true), ("state", true)], false)
 }

@@ -188,6 +188,14 @@ pub fn ghost_slope(v: &Values) -> f64 {
     if a > 0.0 { d / (2.0 * a) } else { 0.0 }
 }
 
+/// The thickness that takes up what comes through an interface (m): `FreeLayerThickness`, or the mesh's height where that is 0.
+fn layer_thickness(v: &Values, mesh: &Mesh) -> f64 {
+    match v.scalar(ParameterId::FreeLayerThickness) {
+        t if t > 0.0 => t,
+        _ => mesh.size()[2],
+    }
+}
+
 /// 1/Ms, or 0 where there is no moment.
 fn per_msat(v: &Values) -> f64 {
     let ms = v.scalar(ParameterId::Msat);

@@ -27,6 +27,17 @@ pub enum OvfFormat {
     Text,
 }
 
+impl OvfFormat {
+    /// As the lines around the data call it.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Binary4 => "Binary 4",
+            Self::Binary8 => "Binary 8",
+            Self::Text => "Text",
+        }
+    }
+}
+
 /// One field in the form of an OVF file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ovf {
@@ -128,11 +139,7 @@ impl Ovf {
         if let Some(t) = self.time {
             writeln!(out, "# Desc: Total simulation time:  {t}  s")?;
         }
-        let name = match format {
-            OvfFormat::Binary4 => "Binary 4",
-            OvfFormat::Binary8 => "Binary 8",
-            OvfFormat::Text => "Text",
-        };
+        let name = format.words();
         writeln!(out, "# End: Header\n# Begin: Data {name}")?;
         match format {
             OvfFormat::Binary4 => {
@@ -190,11 +197,7 @@ impl Ovf {
         for (axis, cell) in ["x", "y", "z"].iter().zip(cell) {
             writeln!(out, "# {axis}stepsize: {cell}")?;
         }
-        let name = match format {
-            OvfFormat::Binary4 => "Binary 4",
-            OvfFormat::Binary8 => "Binary 8",
-            OvfFormat::Text => "Text",
-        };
+        let name = format.words();
         writeln!(out, "# End: Header\n# Begin: Data {name}")?;
         match format {
             OvfFormat::Binary4 => {

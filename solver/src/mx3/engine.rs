@@ -539,9 +539,7 @@ impl Engine {
             magnet.sim.apply(0);
         }
         magnet.sim.set_m(0, &self.m);
-        let mut c = magnet.sim.control(0);
-        c.torque = 0.0;
-        magnet.sim.set_control(0, c);
+        forget_torque(&mut magnet.sim);
     }
 
     /// Sets m to a configuration, where a condition on the cell holds.
@@ -901,7 +899,7 @@ impl Engine {
                 let fresh = g.sim.control(0);
                 match control {
                     Some((c, tracks)) => {
-                        g.sim.set_control(0, Control { slot: fresh.slot, torque: 0.0, ..c });
+                        g.sim.set_control(0, Control { slot: fresh.slot, ..c });
                         g.tracks = tracks;
                     }
                     None => g.sim.set_control(0, Control { t: self.t, ..fresh }),
@@ -914,9 +912,7 @@ impl Engine {
             let g = self.magnet.as_mut().expect("made above");
             g.numbers.clone_from(&self.regions);
             (g.shift, g.mfm, g.bubble, g.damping_only, g.energies) = (shift, s.mfm, s.bubble_mz, !s.do_precess, energies);
-            let mut c = g.sim.control(0);
-            c.torque = 0.0;
-            g.sim.set_control(0, c);
+            forget_torque(&mut g.sim);
         }
         Ok(self.magnet.as_mut().expect("made above"))
     }
@@ -932,6 +928,14 @@ impl Engine {
         text
     }
 
+    /// Over how many cells a quantity goes.
+    ///
+    /// # Errors
+    /// Parts that do not fit together or into the mesh.
+    pub fn fits(&self, q: &Quantity) -> Result<[usize; 3], Fault> {
+        q.extent(self.mesh()?.n).map_err(|e| Fault::new(e, "cells are numbered from 0; the end is not included"))
+    }
+
     /// A quantity over the cells.
     ///
     /// # Errors
@@ -939,7 +943,7 @@ impl Engine {
     pub fn field(&mut self, q: &Quantity) -> Result<Field, Fault> {
         // What needs no simulation must not build one: a script may ask for geometry before there is a material.
         let mesh = self.mesh()?;
-        q.extent(mesh.n).map_err(|e| Fault::new(e, "cells are numbered from 0; the end is not included"))?;
+        self.fits(q)?;
         match q {
             Quantity::Named("geom") => Ok(Field { components: 1, n: mesh.n, data: self.fill.clone() }),
             Quantity::Named("regions") => {
@@ -957,12 +961,10 @@ impl Engine {
         match q {
             Quantity::Named("t") => Ok(vec![self.time()]),
             Quantity::Named("geom" | "regions") => Ok(self.field(q)?.average()),
-            _ if q.space() => {
-                let n = self.mesh()?.n;
-                q.extent(n).map_err(|e| Fault::new(e, "cells are numbered from 0; the end is not included"))?;
+            _ => {
+                self.fits(q)?;
                 Ok(self.magnet()?.value(q))
             }
-            _ => Ok(self.magnet()?.value(q)),
         }
     }
 
@@ -1045,8 +1047,7 @@ impl Engine {
     /// The simulation after it has been settled: the torque of the last step is no longer that of its state.
     fn settled(&mut self) -> Result<&mut Magnet, Fault> {
         let g = self.magnet()?;
-        let c = g.sim.control(0);
-        g.sim.set_control(0, Control { torque: 0.0, ..c });
+        forget_torque(&mut g.sim);
         Ok(g)
     }
 
@@ -1175,6 +1176,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The torque of the last step is no longer that of the state.
+fn forget_torque(sim: &mut Simulation) {
+    let c = sim.control(0);
+    sim.set_control(0, Control { torque: 0.0, ..c });
 }
 
 /// A parameter's function at a time.

@@ -5,6 +5,7 @@ use crate::readout;
 use crate::simulation::Simulation;
 use rayon::prelude::*;
 use spinloom_base::constants::MU0;
+use spinloom_kernels::real::{cross, dot};
 use spinloom_kernels::{Mesh, ParameterId as P, RegionMap, Term, Values};
 use std::f64::consts::PI;
 use std::sync::{Arc, Mutex};
@@ -344,14 +345,6 @@ pub struct Track {
     speed: f64,
     way: f64,
     begun: bool,
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
 /// The group of terms behind `B_x`, `E_x`, `Edens_x` of scripts.
@@ -799,15 +792,8 @@ impl Magnet {
     fn links(&self, p: P) -> (Vec<f64>, usize) {
         let values = self.values();
         let n = values.len();
-        let mut table: Vec<f64> = (0..n * n).map(|i| spinloom_kernels::terms::pair_mean(&values[i / n], &values[i % n], p)).collect();
-        for pair in self.sim.system.replicas[0].material.pairs.iter().filter(|q| q.parameter == p) {
-            let (a, b) = (usize::from(pair.regions.0), usize::from(pair.regions.1));
-            if a < n && b < n {
-                let value = pair.scale * table[a * n + b] + pair.value;
-                (table[a * n + b], table[b * n + a]) = (value, value);
-            }
-        }
-        (table, n)
+        let mean = |a: usize, b: usize| spinloom_kernels::terms::pair_mean(&values[a], &values[b], p);
+        (self.sim.system.replicas[0].material.joined(Some(p), n, mean), n)
     }
 
     fn coupling(&self, p: P) -> Field {

@@ -446,14 +446,14 @@ fn bounds(from: i64, to: i64) -> Result<[usize; 2], Stop> {
 }
 
 fn pair(it: &mut Interpreter, parameter: P, a: &Args, scales: bool) -> Result<Value, Stop> {
-    let regions = (region(a.i(0)).map_err(Stop::Fault)?, region(a.i(1)).map_err(Stop::Fault)?);
+    let regions = (region(a.i(0))?, region(a.i(1))?);
     let (scale, value) = if scales { (a.f(2), 0.0) } else { (0.0, a.f(2)) };
     it.engine.set_pair(Pair { parameter, regions, scale, value });
     Ok(Value::Nothing)
 }
 
 fn coupling(it: &mut Interpreter, a: &Args, set: impl Fn(&mut Coupling)) -> Result<Value, Stop> {
-    let (x, y) = (region(a.i(0)).map_err(Stop::Fault)?, region(a.i(1)).map_err(Stop::Fault)?);
+    let (x, y) = (region(a.i(0))?, region(a.i(1))?);
     if x == y {
         return Err(Stop::Fault(Fault::new(format!("region {x} cannot be coupled to itself"), "give the two layers different regions")));
     }
@@ -501,12 +501,12 @@ pub const NAMES: &[Entry] = &[
         nothing(region(a.i(0)).and_then(|r| it.engine.add_region_step(RegionStep::Inside(r, a.shape(1).clone()))))
     }),
     f("DefRegionCell", "iiii", Type::Nothing, "Numbers one cell", |it, a| {
-        let r = region(a.i(0)).map_err(Stop::Fault)?;
-        let n = it.engine.mesh().map_err(Stop::Fault)?.n;
+        let r = region(a.i(0))?;
+        let n = it.engine.mesh()?.n;
         nothing(cell(n, a.iii(1)).and_then(|at| it.engine.add_region_step(RegionStep::Cell(r, at))))
     }),
     f("RedefRegion", "ii", Type::Nothing, "Gives all cells of one number another", |it, a| {
-        let step = region(a.i(0)).and_then(|x| Ok(RegionStep::Renumber(x, region(a.i(1))?))).map_err(Stop::Fault)?;
+        let step = region(a.i(0)).and_then(|x| Ok(RegionStep::Renumber(x, region(a.i(1))?)))?;
         nothing(it.engine.add_region_step(step))
     }),
     Entry { name: "regions", kind: Kind::Regions, about: "Region numbers" },
@@ -542,12 +542,7 @@ pub const NAMES: &[Entry] = &[
         "Whether whole grains are kept whose centre lies inside the shape",
         engine.settings.grain_cut_shape
     ),
-    f("Index2Coord", "iii", Type::Vector, "The centre of a cell (m)", |it, a| {
-        let mesh = it.engine.mesh().map_err(Stop::Fault)?;
-        let s = it.engine.shift;
-        let p: [f64; 3] = std::array::from_fn(|k| (a.i(k) as f64 - 0.5 * (mesh.n[k] as f64 - 1.0)) * mesh.cell[k]);
-        Ok(Value::Vector([p[0] - s[0], p[1] - s[1], p[2]]))
-    }),
+    f("Index2Coord", "iii", Type::Vector, "The centre of a cell (m)", |it, a| Ok(Value::Vector(centre(it, a.iii(0))?))),
     // --- shapes
     f("Ellipsoid", "fff", Type::Shape, "Three full axes (m)", |_, a| shape(Shape::ellipsoid(a.fff(0)))),
     f("Superball", "ff", Type::Shape, "Diameter (m) and exponent", |_, a| shape(Shape::superball(a.f(0), a.f(1)))),
@@ -567,12 +562,7 @@ pub const NAMES: &[Entry] = &[
     f("Layers", "ii", Type::Shape, "Layers from and up to", |it, a| layers(it, a.i(0), a.i(1))),
     f("Layer", "i", Type::Shape, "One layer", |it, a| layers(it, a.i(0), a.i(0) + 1)),
     f("Universe", "", Type::Shape, "Everywhere", |_, _| shape(Shape::universe())),
-    f("Cell", "iii", Type::Shape, "One cell", |it, a| {
-        let mesh = it.engine.mesh().map_err(Stop::Fault)?;
-        let s = it.engine.shift;
-        let p: [f64; 3] = std::array::from_fn(|k| (a.i(k) as f64 - 0.5 * (mesh.n[k] as f64 - 1.0)) * mesh.cell[k]);
-        shape(Shape::cuboid(mesh.cell).transl([p[0] - s[0], p[1] - s[1], p[2]]))
-    }),
+    f("Cell", "iii", Type::Shape, "One cell", |it, a| shape(Shape::cuboid(it.engine.mesh()?.cell).transl(centre(it, a.iii(0))?))),
     f("ImageShape", "s", Type::Shape, "Dark pixels of a picture, stretched over the box", |it, a| {
         picture(it, a.s(0)).map(Value::Shape).map_err(Stop::Fault)
     }),
@@ -604,7 +594,7 @@ pub const NAMES: &[Entry] = &[
         Ok(Value::Config(Config::two_domain(a.fff(0), a.fff(3), a.fff(6), cell_size(it)?)))
     }),
     f("VortexWall", "ffff", Type::Config, "mx left and right, circulation, polarity", |it, a| {
-        let height = it.engine.mesh().map_err(Stop::Fault)?.size()[1];
+        let height = it.engine.mesh()?.size()[1];
         Ok(Value::Config(Config::vortex_wall(a.f(0), a.f(1), a.f(2), a.f(3), cell_size(it)?, height)))
     }),
     f("RandomMag", "", Type::Config, "Random directions, seed 0", |_, _| config(Config::random(0))),
@@ -715,7 +705,7 @@ pub const NAMES: &[Entry] = &[
         Type::Nothing,
         "Cancels the charges at the left and right end of a wire: region, mx left, mx right",
         |it, a| {
-            let r = region(a.i(0)).map_err(Stop::Fault)?;
+            let r = region(a.i(0))?;
             nothing(end_charges(it, r, a.f(1), a.f(2)))
         },
     ),
@@ -883,8 +873,8 @@ pub const NAMES: &[Entry] = &[
         quantity(Quantity::Crop(a.q(0), range))
     }),
     f("CropRegion", "qi", Type::Field(0), "The smallest box around a region", |it, a| {
-        let r = region(a.i(1)).map_err(Stop::Fault)?;
-        let n = it.engine.mesh().map_err(Stop::Fault)?.n;
+        let r = region(a.i(1))?;
+        let n = it.engine.mesh()?.n;
         let mut range = [[usize::MAX, 0]; 3];
         for i in (0..it.engine.regions.len()).filter(|i| it.engine.regions[*i] == r) {
             for (b, at) in range.iter_mut().zip([i % n[0], i / n[0] % n[1], i / (n[0] * n[1])]) {
@@ -898,12 +888,10 @@ pub const NAMES: &[Entry] = &[
     }),
     // --- custom quantities
     f("AddFieldTerm", "q", Type::Nothing, "Adds a quantity to the effective field (T)", |it, a| {
-        let n = it.engine.mesh()?.n;
-        match a.q(0).extent(n) {
-            Ok(size) if size == n => it.engine.custom_fields.push(a.q(0)),
-            Ok(_) => return Err(Fault::new("a field term goes over the whole mesh", "mask it instead of cropping it").into()),
-            Err(e) => return Err(Fault::new(e, "").into()),
+        if it.engine.fits(&a.q(0))? != it.engine.mesh()?.n {
+            return Err(Fault::new("a field term goes over the whole mesh", "mask it instead of cropping it").into());
         }
+        it.engine.custom_fields.push(a.q(0));
         it.engine.touch();
         Ok(Value::Nothing)
     }),
@@ -938,16 +926,16 @@ pub const NAMES: &[Entry] = &[
     f("Normalized", "q", Type::Field(0), "Unit vectors", |_, a| quantity(Quantity::Normalized(a.q(0)))),
     f("RunningAverage", "q", Type::Field(0), "Average over time from now on", |it, a| {
         let average = Arc::new(Mutex::new(Average::default()));
-        it.engine.magnet().map_err(Stop::Fault)?.follow(&a.q(0), &average);
+        it.engine.magnet()?.follow(&a.q(0), &average);
         it.engine.averages.push((a.q(0), average.clone()));
         quantity(Quantity::RunningAverage(a.q(0), average))
     }),
     f("Sum", "q", Type::Float, "Sum over the cells", |it, a| {
-        let f = it.engine.field(&a.q(0)).map_err(Stop::Fault)?;
+        let f = it.engine.field(&a.q(0))?;
         Ok(Value::Float(f.data.iter().sum()))
     }),
     f("SumVector", "q", Type::Vector, "Sums of the components over the cells", |it, a| {
-        let f = it.engine.field(&a.q(0)).map_err(Stop::Fault)?;
+        let f = it.engine.field(&a.q(0))?;
         Ok(Value::Vector(std::array::from_fn(|c| if c < f.components { f.component(c).data.iter().sum() } else { 0.0 })))
     }),
     // --- data and tests
@@ -1094,12 +1082,19 @@ fn format_name(format: Format) -> &'static str {
     }
 }
 
+/// The centre of a cell (m), which may lie outside the mesh, in a window that has moved.
+fn centre(it: &Interpreter, at: [i64; 3]) -> Result<[f64; 3], Fault> {
+    let (mesh, s) = (it.engine.mesh()?, it.engine.shift);
+    let p: [f64; 3] = std::array::from_fn(|k| (at[k] as f64 - 0.5 * (mesh.n[k] as f64 - 1.0)) * mesh.cell[k]);
+    Ok([p[0] - s[0], p[1] - s[1], p[2]])
+}
+
 fn cell_size(it: &Interpreter) -> Result<f64, Stop> {
-    Ok(it.engine.mesh().map_err(Stop::Fault)?.cell[0])
+    Ok(it.engine.mesh()?.cell[0])
 }
 
 fn layers(it: &Interpreter, from: i64, to: i64) -> Result<Value, Stop> {
-    let mesh = it.engine.mesh().map_err(Stop::Fault)?;
+    let mesh = it.engine.mesh()?;
     let at = |k: i64| (k as f64 - 0.5 * mesh.n[2] as f64) * mesh.cell[2];
     // Half a cell's thousandth of room, for positions are rounded.
     let room = 5e-4 * mesh.cell[2];
@@ -1110,7 +1105,7 @@ fn hook(it: &mut Interpreter, component: i64, r: Option<i64>, layer: Option<i64>
     if !(0..3).contains(&component) {
         return Err(Stop::Fault(Fault::new(format!("m has no component {component}"), "0, 1 or 2")));
     }
-    let region = r.map(region).transpose().map_err(Stop::Fault)?;
+    let region = r.map(region).transpose()?;
     let hook = Hook::CentreWall { component: component as usize, region, layer: layer.map(|l| l.max(0) as usize) };
     it.engine.hooks.push(hook);
     Ok(Value::Nothing)

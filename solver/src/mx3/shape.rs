@@ -1,6 +1,7 @@
 //! Shapes and start configurations: functions of the position (m, from the centre of the box).
 
 use super::random::GoRandom;
+use spinloom_kernels::real::cross;
 use std::f64::consts::{FRAC_PI_2, PI};
 use std::sync::{Arc, Mutex};
 
@@ -168,10 +169,6 @@ impl std::fmt::Debug for Config {
 fn unit(v: [f64; 3]) -> [f64; 3] {
     let n = (v[0] * v[0] + v[1] * v[1] + v[2] * v[2]).sqrt();
     if n > 0.0 { v.map(|c| c / n) } else { v }
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
 /// Two directions at right angles to a third and to each other.

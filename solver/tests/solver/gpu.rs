@@ -161,6 +161,45 @@ fn noise_and_minimisation_are_the_same_on_a_graphics_device() {
     }
 }
 
+/// The demagnetising field computed less often than the rest: a thick strip, 20 ps.
+#[test]
+fn a_sampled_demagnetising_field_is_the_same_on_a_graphics_device() {
+    if !vulkan() {
+        return;
+    }
+    let mesh = Mesh::new([40, 10, 1], [4e-9, 4e-9, 5e-9]);
+    let cells = mesh.cells();
+    let run = |choice, every| {
+        let v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.1)]);
+        let system = System::new(mesh, RegionMap::uniform(cells), Material::uniform(v, 1));
+        let mut sim = Simulation::with_demag_every(system, choice, &tableau::RK45, Step::Adaptive { max_err: 1e-6 }, every).unwrap();
+        sim.set_m(0, &(0..3 * cells).map(|i| [1.0, 0.1 * (i % 7) as f64, 0.4][i / cells]).collect::<Vec<_>>());
+        for k in 1..=4 {
+            sim.run_all_to(f64::from(k) * 5e-12);
+        }
+        (sim.m(0), sim.control(0))
+    };
+    for every in [DemagEvery::Adaptive { max_err: 1e-5 }, DemagEvery::Time(1e-13)] {
+        let (exact, c) = run(DeviceChoice::CpuDouble, every);
+        let (plain, _) = run(DeviceChoice::CpuDouble, DemagEvery::Evaluation);
+        for (choice, bound) in [(DOUBLE, 1e-5), (SINGLE, 1e-4)] {
+            let (found, d) = run(choice, every);
+            let off = worst(&exact, &found);
+            println!(
+                "{every:?} {choice:?}: m differs by {off:.1e} from the processor's, which is {:.1e} from that without samples; {} and {} samples in {} steps",
+                worst(&exact, &plain),
+                c.sampling.taken,
+                d.sampling.taken,
+                d.steps
+            );
+            // Steps and intervals follow rounded errors; what is extrapolated is good to max_err an interval.
+            assert!(off < bound, "{off}");
+            assert!(d.sampling.taken.abs_diff(c.sampling.taken) <= 1 + c.sampling.taken / 20);
+            assert!(d.sampling.taken <= d.steps);
+        }
+    }
+}
+
 /// A device that counts what it is asked.
 struct Counting(Vulkan, Arc<Mutex<Counts>>);
 

@@ -1,6 +1,6 @@
 //! Spin-transfer torque of a current perpendicular to the film.
 
-use super::{Coefficients, Driven, Law, TermInfo, filled, per_msat};
+use super::{Coefficients, Driven, Law, TermInfo, filled, layer_thickness, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, cross};
@@ -41,10 +41,7 @@ FN VEC slonczewski_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, RE
         let p = v.vector(ParameterId::FixedLayer);
         let norm = p.iter().map(|c| c * c).sum::<f64>().sqrt();
         let p = if norm > 0.0 { p.map(|c| c / norm) } else { p };
-        let thickness = match v.scalar(ParameterId::FreeLayerThickness) {
-            t if t > 0.0 => t,
-            _ => mesh.size()[2],
-        };
+        let thickness = layer_thickness(v, mesh);
         let side = if v.scalar(ParameterId::FixedLayerBottom) == 0.0 { 1.0 } else { -1.0 };
         let b = if norm > 0.0 { side * HBAR / E_CHARGE * v.vector(ParameterId::J)[2] * per_msat(v) / thickness } else { 0.0 };
         let l2 = v.scalar(ParameterId::Lambda).powi(2);

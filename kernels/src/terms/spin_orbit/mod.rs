@@ -1,6 +1,6 @@
 //! Spin–orbit torque of an in-plane current.
 
-use super::{Coefficients, Driven, Law, TermInfo, filled, per_msat};
+use super::{Coefficients, Driven, Law, TermInfo, filled, layer_thickness, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, cross};
@@ -36,10 +36,7 @@ FN VEC spin_orbit_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REA
 
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64> {
         let j = v.vector(ParameterId::J);
-        let thickness = match v.scalar(ParameterId::FreeLayerThickness) {
-            t if t > 0.0 => t,
-            _ => mesh.size()[2],
-        };
+        let thickness = layer_thickness(v, mesh);
         let b = HBAR * v.scalar(ParameterId::ThetaSh) * per_msat(v) / (2.0 * E_CHARGE * thickness);
         // z × J
         filled([-b * j[1], b * j[0], 0.0, v.scalar(ParameterId::BetaFl)])

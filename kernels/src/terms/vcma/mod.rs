@@ -1,6 +1,6 @@
 //! Voltage-controlled magnetic anisotropy of a film under a barrier.
 
-use super::{Coefficients, Driven, Law, TermInfo, filled, per_msat};
+use super::{Coefficients, Driven, Law, TermInfo, filled, layer_thickness, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -24,10 +24,7 @@ FN VEC vcma_finish(VEC m, VEC a, VEC extra, REAL c0) { return VEC(REAL(0.0f), RE
     const DRIVEN: &'static [Driven] = &[Driven { coefficient: 0, by: ParameterId::Ez, power: 1.0 }];
 
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64> {
-        let thickness = match v.scalar(ParameterId::FreeLayerThickness) {
-            t if t > 0.0 => t,
-            _ => mesh.size()[2],
-        };
+        let thickness = layer_thickness(v, mesh);
         filled([-2.0 * v.scalar(ParameterId::XiVcma) * v.scalar(ParameterId::Ez) * per_msat(v) / thickness])
     }
 
