@@ -1,8 +1,8 @@
 //! Where the time of one evaluation goes: `cargo run --release -p spinloom-kernels --example speed -- 192 32 1`.
 
-use spinloom_kernels::cpu::Cpu;
+use spinloom_kernels::cpu;
 use spinloom_kernels::plan::{Cells, Combine, Motion, Pass, Plan, Ref};
-use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Values};
+use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, System, Values};
 use std::time::Instant;
 
 fn main() {
@@ -15,7 +15,7 @@ fn main() {
     v.set(P::J, [7e11, 0.0, 0.0]);
     let mesh = Mesh::new(n, [2e-9, 2e-9, 1e-9]);
     let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(v, 1));
-    let mut device = Cpu::<f32>::new(&system).expect("an open mesh");
+    let mut device = cpu::single(&system).expect("an open mesh");
     let [m, b, k, next] = ["m", "B", "k", "next"].map(|name| device.allocate(name, 1).expect("memory"));
     let start: Vec<f64> = (0..3 * mesh.cells()).map(|i| if i < 2 * mesh.cells() { 0.1 } else { 0.99 }).collect();
     device.upload(0, m, false, &start);

@@ -5,8 +5,7 @@ use spinloom_base::diagnostics::{Diagnostic, Problems};
 use spinloom_gpu::cuda::{self, Cuda};
 use spinloom_gpu::vulkan::{self, Vulkan};
 use spinloom_gpu::{Backend, Found, GpuError, Precision};
-use spinloom_kernels::cpu::Cpu;
-use spinloom_kernels::cpu::isa::Isa;
+use spinloom_kernels::cpu::{self, isa::Isa};
 use spinloom_kernels::gpu::waves::realise;
 use spinloom_kernels::{Device, DeviceError, System};
 use std::fmt;
@@ -158,9 +157,9 @@ impl DeviceChoice {
             }
         };
         Ok(match self {
-            Self::CpuSingle => Box::new(Cpu::<f32>::new(system)?),
-            Self::CpuDouble => Box::new(Cpu::<f64>::new(system)?),
-            Self::Reference => Box::new(Cpu::reference(system)?),
+            Self::CpuSingle => cpu::single(system)?,
+            Self::CpuDouble => cpu::double(system)?,
+            Self::Reference => cpu::reference(system)?,
             Self::Vulkan(i, precision) => {
                 let open = || Vulkan::open(i).map(|d| Box::new(d) as Box<dyn Backend>);
                 realise(system, precision, open).map_err(named(format!("vulkan:{i}")))?

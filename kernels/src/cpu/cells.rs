@@ -91,7 +91,7 @@ pub fn blocks(mesh: &Mesh) -> usize {
 }
 
 /// Runs the pass on block `index`; returns the largest |rate|² and the largest |error sum|².
-pub fn block<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, index: usize, s: &mut Scratch<T>) -> [T; 2] {
+pub(super) fn block<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, index: usize, s: &mut Scratch<T>) -> [T; 2] {
     let [nx, ny, nz] = cpu.mesh.n;
     let cells = nx * ny * nz;
     let per_row = nx.div_ceil(BLOCK);

@@ -94,7 +94,7 @@ struct Scratch<T: Real> {
 }
 
 /// See the module.
-pub struct Cpu<T: Real> {
+struct Cpu<T: Real> {
     name: String,
     mesh: Mesh,
     terms: Vec<Term>,
@@ -117,23 +117,49 @@ pub struct Cpu<T: Real> {
     scratch: Vec<Mutex<Scratch<T>>>,
 }
 
+// Concrete, so that the inner loops are compiled once, with this crate, and not again wherever a device is opened.
+
+/// The fast device, in `f32`.
+///
+/// # Errors
+/// A periodic axis whose length has a prime factor above 7, or a waveform that no term follows.
+pub fn single(system: &System) -> Result<Box<dyn Device>, DeviceError> {
+    single_with(system, Isa::widest())
+}
+
+/// The fast device, in `f64`.
+///
+/// # Errors
+/// As [`single`].
+pub fn double(system: &System) -> Result<Box<dyn Device>, DeviceError> {
+    double_with(system, Isa::widest())
+}
+
+/// The fast device in `f32` with a given instruction set, for tests and for resuming a run from another machine.
+///
+/// # Errors
+/// As [`single`].
+pub fn single_with(system: &System, isa: Isa) -> Result<Box<dyn Device>, DeviceError> {
+    Ok(Box::new(Cpu::<f32>::build(system, false, isa)?))
+}
+
+/// The same in `f64`.
+///
+/// # Errors
+/// As [`single`].
+pub fn double_with(system: &System, isa: Isa) -> Result<Box<dyn Device>, DeviceError> {
+    Ok(Box::new(Cpu::<f64>::build(system, false, isa)?))
+}
+
+/// The plain version: `f64`, direct sum, one thread, one cell at a time.
+///
+/// # Errors
+/// As [`single`].
+pub fn reference(system: &System) -> Result<Box<dyn Device>, DeviceError> {
+    Ok(Box::new(Cpu::<f64>::build(system, true, Isa::Baseline)?))
+}
+
 impl<T: Real> Cpu<T> {
-    /// The fast device.
-    ///
-    /// # Errors
-    /// A periodic axis whose length has a prime factor above 7, or a waveform that no term follows.
-    pub fn new(system: &System) -> Result<Self, DeviceError> {
-        Self::build(system, false, Isa::widest())
-    }
-
-    /// The fast device with a given instruction set, for tests and for resuming a run from another machine.
-    ///
-    /// # Errors
-    /// As [`Cpu::new`].
-    pub fn with_isa(system: &System, isa: Isa) -> Result<Self, DeviceError> {
-        Self::build(system, false, isa)
-    }
-
     fn build(system: &System, reference: bool, isa: Isa) -> Result<Self, DeviceError> {
         let name = if reference { "cpu:reference" } else { "cpu" };
         let mesh = system.mesh;
@@ -465,16 +491,6 @@ impl<T: Real> Cpu<T> {
     fn each_row(&self, work: impl Fn(usize) + Sync + Send) {
         let rows = self.mesh.n[1] * self.mesh.n[2];
         if self.across { (0..rows).for_each(work) } else { (0..rows).into_par_iter().for_each(work) }
-    }
-}
-
-impl Cpu<f64> {
-    /// The plain version: `f64`, direct sum, one thread, one cell at a time.
-    ///
-    /// # Errors
-    /// As [`Cpu::new`].
-    pub fn reference(system: &System) -> Result<Self, DeviceError> {
-        Self::build(system, true, Isa::Baseline)
     }
 }
 

@@ -338,7 +338,9 @@ impl Gpu {
         for pass in passes {
             match pass {
                 Pass::Noise(out) => list.push((text::noise(names, *out), on_cells)),
-                Pass::Convolve { read, write } => list.extend(self.convolve(&of_lines(*read), &of_lines(*write), "state[r * STATE_SIZE + STATUS] == 0u")),
+                Pass::Convolve { read, write } => {
+                    list.extend(self.convolve(&of_lines(*read), &of_lines(*write), "state[r * STATE_SIZE + STATUS] == 0u"))
+                }
                 Pass::Sample { read, ring, predicted } => {
                     list.push((text::sample_due(names), by_replica));
                     list.push((text::sample_weights(names, 0.0), by_replica));

@@ -5,8 +5,7 @@ use spinloom_base::random::Stream;
 use spinloom_gpu::dry::Dry;
 use spinloom_gpu::vulkan::{self, Vulkan};
 use spinloom_gpu::{Kernel, Limits, Precision, cuda};
-use spinloom_kernels::cpu::Cpu;
-use spinloom_kernels::cpu::isa::Isa;
+use spinloom_kernels::cpu::{self, isa::Isa};
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
 use spinloom_kernels::plan::{Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
@@ -164,11 +163,11 @@ fn every_device_computes_every_term_as_the_reference_does() {
                 .chain([(system.terms.clone(), Some(Motion::Llg)), (system.terms.clone(), Some(Motion::Damping))])
                 .collect();
             for (terms, motion) in cases {
-                let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &terms, motion);
+                let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &terms, motion);
                 let scale = largest(&exact).max(1e-30);
                 for isa in Isa::available() {
-                    let double = evaluate(&mut Cpu::<f64>::with_isa(&system, isa).unwrap(), &system, &m, &terms, motion);
-                    let single = evaluate(&mut Cpu::<f32>::with_isa(&system, isa).unwrap(), &system, &m, &terms, motion);
+                    let double = evaluate(cpu::double_with(&system, isa).unwrap().as_mut(), &system, &m, &terms, motion);
+                    let single = evaluate(cpu::single_with(&system, isa).unwrap().as_mut(), &system, &m, &terms, motion);
                     let (d, s) = (worst(&exact, &double) / scale, worst(&exact, &single) / scale);
                     // Rounding only: 1e-12 in f64; f32 also rounds m itself and the cancellation of exchange between like neighbours.
                     assert!(d < 1e-12, "{name}, {terms:?} {motion:?} {isa:?}: f64 differs by {d:e}");
@@ -183,7 +182,7 @@ fn every_device_computes_every_term_as_the_reference_does() {
 
 /// Total energy of a term from its own field: −(1/n) V Σ Ms m·B.
 fn energy(system: &System, m: &[f64], term: Term) -> f64 {
-    let b = evaluate(&mut Cpu::reference(system).unwrap(), system, m, &[term], None);
+    let b = evaluate(cpu::reference(system).unwrap().as_mut(), system, m, &[term], None);
     let cells = system.mesh.cells();
     let degree = term.info().degree.unwrap();
     (0..3 * cells)
@@ -218,7 +217,7 @@ fn check_gradients(system: &System) {
     let (mesh, m) = (system.mesh, state(system, false));
     let volume = mesh.cell_volume();
     for term in system.terms.iter().copied().filter(|t| t.has_energy()) {
-        let b = evaluate(&mut Cpu::reference(system).unwrap(), system, &m, &[term], None);
+        let b = evaluate(cpu::reference(system).unwrap().as_mut(), system, &m, &[term], None);
         for i in [0, 17, 60 + 23, 120 + 31] {
             let ms = system.replicas[0].material.regions[usize::from(system.regions.cells[i % 60])].scalar(P::Msat);
             let h = 1e-4;
@@ -261,7 +260,7 @@ fn graphics_devices_compute_every_term_as_the_reference_does() {
                 }
                 for (terms, motion) in cases {
                     let Some(mut device) = on_vulkan(&system, precision) else { return };
-                    let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &terms, motion);
+                    let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &terms, motion);
                     let found = evaluate(&mut device, &system, &m, &terms, motion);
                     // Normals are made in single precision on graphics devices.
                     let bound = if terms.contains(&Term::Thermal) { f64::max(bound, 2e-6) } else { bound };
@@ -308,7 +307,7 @@ fn what_only_some_cells_have_is_the_same_on_every_device() {
     assert!(system.terms.contains(&Term::Custom));
     let m = state(&system, false);
     let all: Vec<Term> = system.terms.iter().copied().filter(|t| *t != Term::Thermal).collect();
-    let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &all, Some(Motion::Llg));
+    let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &all, Some(Motion::Llg));
     let scale = largest(&exact);
     let mut compared = Vec::new();
     let mut check = |name: &str, device: &mut dyn Device, bound: f64| {
@@ -317,8 +316,8 @@ fn what_only_some_cells_have_is_the_same_on_every_device() {
         compared.push(format!("{name} {off:.0e}"));
     };
     for isa in Isa::available() {
-        check("f64", &mut Cpu::<f64>::with_isa(&system, isa).unwrap(), 1e-12);
-        check("f32", &mut Cpu::<f32>::with_isa(&system, isa).unwrap(), 2e-6);
+        check("f64", cpu::double_with(&system, isa).unwrap().as_mut(), 1e-12);
+        check("f32", cpu::single_with(&system, isa).unwrap().as_mut(), 2e-6);
     }
     for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
         if let Some(mut device) = on_vulkan(&system, precision) {
@@ -334,7 +333,7 @@ fn what_only_some_cells_have_is_the_same_on_every_device() {
     let without = |change: &dyn Fn(&mut System)| {
         let mut other = particular();
         change(&mut other);
-        worst(&exact, &evaluate(&mut Cpu::<f64>::new(&other).unwrap(), &other, &m, &all, Some(Motion::Llg))) / scale
+        worst(&exact, &evaluate(cpu::double(&other).unwrap().as_mut(), &other, &m, &all, Some(Motion::Llg))) / scale
     };
     for (name, off) in [
         ("masks", without(&|s| s.replicas[0].material.masks.iter_mut().for_each(|m| m.values = vec![0.0; m.values.len()].into()))),
@@ -447,7 +446,7 @@ fn the_cuda_text_computes_every_term_as_the_reference_does() {
         }
         let m = state(&system, false);
         for (terms, motion) in [(system.terms.clone(), Some(Motion::Llg)), (vec![Term::Demag], None)] {
-            let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &terms, motion);
+            let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &terms, motion);
             for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
                 let host = Host::new(Limits::LEAST).expect("there was one");
                 let found = evaluate(&mut Gpu::new(&system, Box::new(host), precision).unwrap(), &system, &m, &terms, motion);
@@ -489,7 +488,7 @@ fn taking_the_cells_apart_changes_nothing() {
     run(true, Box::new(dry));
     let names: Vec<String> = log.lock().unwrap().kernels.iter().map(|k| k.name.clone()).filter(|n| n.starts_with("field of")).collect();
     assert_eq!(names.len(), system.terms.len(), "{names:?}");
-    assert!(Cpu::<f64>::new(&system).unwrap().take_apart().is_err());
+    assert!(cpu::double(&system).unwrap().take_apart().is_err());
     println!("{compared} devices, {} kernels of fields", names.len());
 }
 
@@ -545,7 +544,7 @@ fn long_lines_are_parted() {
         let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
         let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0, false), 1));
         let m = state(&system, false);
-        let exact = evaluate(&mut Cpu::reference(&system).unwrap(), &system, &m, &[Term::Demag], None);
+        let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &[Term::Demag], None);
         let host = Host::new(small).expect("there was one");
         let mut gpu = Gpu::new(&system, Box::new(host), Precision::Single).unwrap();
         let found = evaluate(&mut gpu, &system, &m, &[Term::Demag], None);
@@ -567,8 +566,7 @@ fn the_cuda_text_steps_as_the_processor_does() {
         let mut control =
             spinloom_kernels::Control { dt: 1e-14, dt_now: 1e-14, t_pause: 1e-9, max_err: 1.0, ..spinloom_kernels::Control::new() };
         // The samples' interval is sought, and meets its limit.
-        control.sampling =
-            spinloom_kernels::Sampling { every: 1e-14, longest: 4e-14, max_err: 1e-5, order: 2, ..control.sampling };
+        control.sampling = spinloom_kernels::Sampling { every: 1e-14, longest: 4e-14, max_err: 1e-5, order: 2, ..control.sampling };
         device.set_control(0, control);
         device.upload(0, spinloom_kernels::plan::Buffer(0), false, &m);
         let prepared = device.prepare(&plan).unwrap();
@@ -579,7 +577,7 @@ fn the_cuda_text_steps_as_the_processor_does() {
         eprintln!("SKIPPED: no C++ compiler here");
         return;
     };
-    let (exact, a) = run(&mut Cpu::<f64>::new(&system).unwrap());
+    let (exact, a) = run(cpu::double(&system).unwrap().as_mut());
     let (found, b) = run(&mut Gpu::new(&system, Box::new(host), Precision::Double).unwrap());
     assert!(worst(&exact, &found) < 1e-12, "{}", worst(&exact, &found));
     assert_eq!((a.steps, a.attempts, a.slot, a.evaluations), (b.steps, b.attempts, b.slot, b.evaluations));
@@ -616,7 +614,7 @@ fn every_kernel_compiles_for_vulkan() {
 fn two_runs_on_one_device_are_equal_to_the_bit() {
     let (_, system) = systems().into_iter().nth(8).unwrap();
     let m = state(&system, false);
-    let run = || evaluate(&mut Cpu::<f32>::new(&system).unwrap(), &system, &m, &system.terms, Some(Motion::Llg));
+    let run = || evaluate(cpu::single(&system).unwrap().as_mut(), &system, &m, &system.terms, Some(Motion::Llg));
     assert_eq!(run(), run());
 }
 
@@ -638,8 +636,8 @@ fn a_prism_has_its_factors_on_any_subdivision() {
             let factor = |b: Vec<f64>| {
                 -b[axis * cells..(axis + 1) * cells].iter().sum::<f64>() / cells as f64 / (spinloom_base::constants::MU0 * 1e6)
             };
-            let double = factor(evaluate(&mut Cpu::<f64>::new(&system).unwrap(), &system, &m, &[Term::Demag], None));
-            let single = factor(evaluate(&mut Cpu::<f32>::new(&system).unwrap(), &system, &m, &[Term::Demag], None));
+            let double = factor(evaluate(cpu::double(&system).unwrap().as_mut(), &system, &m, &[Term::Demag], None));
+            let single = factor(evaluate(cpu::single(&system).unwrap().as_mut(), &system, &m, &[Term::Demag], None));
             assert!((double - exact[axis]).abs() < 1e-8, "{n:?} axis {axis}: {double} is not {}", exact[axis]);
             assert!((single - exact[axis]).abs() < 1e-6, "{n:?} axis {axis}: {single} is not {} in f32", exact[axis]);
         }
