@@ -3,9 +3,9 @@
 use serde::Serialize;
 use spinloom_base::diagnostics::one_of;
 use spinloom_base::{Diagnostic, Problems};
-use spinloom_kernels::plan::{Cells, Motion, Pass, Plan, Ref};
-use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
-use spinloom_solver::{DeviceChoice, Simulation, Step, Tableau, tableau};
+use spinloom_kernels::plan::{Buffer, Cells, Motion, Pass, Plan, Ref};
+use spinloom_kernels::{Device, DeviceError, Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
+use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, Tableau, tableau};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,31 @@ fn strip(n: [usize; 3]) -> System {
     System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(v, 1))
 }
 
+/// What the grids hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Work {
+    /// [`torque`].
+    Torque,
+    /// [`strip`].
+    Strip,
+}
+
+impl Work {
+    fn name(self) -> &'static str {
+        match self {
+            Work::Torque => "torque",
+            Work::Strip => "wall strip",
+        }
+    }
+
+    fn system(self, n: [usize; 3]) -> System {
+        match self {
+            Work::Torque => torque(n),
+            Work::Strip => strip(n),
+        }
+    }
+}
+
 /// `64x64x1`.
 fn grid(text: &str) -> Option<[usize; 3]> {
     let n: Vec<usize> = text.split('x').map(|n| n.parse().ok().filter(|n| (1..=1 << 14).contains(n))).collect::<Option<_>>()?;
@@ -77,6 +102,10 @@ pub struct Options<'a> {
     pub precisions: &'a [String],
     /// The grids; by default the seven of the comparison.
     pub grids: &'a [String],
+    /// What they hold.
+    pub work: Work,
+    /// Only counts, with the kernels compiled for this architecture.
+    pub count: Option<&'a str>,
     /// Whole steps of this method instead of single evaluations.
     pub stepper: Option<&'a str>,
     /// Members of the ensemble.
@@ -107,21 +136,26 @@ pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
     let mut systems = Vec::new();
     for text in options.grids {
         match grid(text) {
-            Some(n) => systems.push(("torque", text.clone(), torque(n))),
+            Some(n) => systems.push((options.work.name(), text.clone(), options.work.system(n))),
             None => problems.push(Diagnostic::error(format!("`{text}` is not a grid")).hint("write cells along x, y, z, e.g. `256x256x1`")),
         }
     }
     problems.into_result(Some(()))?;
     if options.grids.is_empty() {
         for n in [[64, 64, 1], [256, 256, 1], [1024, 1024, 1], [64, 64, 64], [128, 128, 32], [128, 128, 128]] {
-            systems.push(("torque", n.map(|n| n.to_string()).join("x"), torque(n)));
+            systems.push((options.work.name(), n.map(|n| n.to_string()).join("x"), options.work.system(n)));
         }
-        systems.push(("wall strip", "384x64x1".into(), strip([384, 64, 1])));
+        systems.push((Work::Strip.name(), "384x64x1".into(), strip([384, 64, 1])));
     }
-    let copy = if options.device.starts_with("cpu") { Some(copy_speed()) } else { None };
+    let copy = if options.count.is_none() && options.device.starts_with("cpu") { Some(copy_speed()) } else { None };
     for (work, text, system) in &mut systems {
         system.replicas = (0..options.replicas as u64).map(|id| Replica { id, ..system.replicas[0].clone() }).collect();
         for choice in &choices {
+            if let Some(architecture) = options.count {
+                let counted = count(work, text, system, choice.precision(), method, architecture)?;
+                println!("{}", serde_json::to_string(&counted).expect("numbers and text"));
+                continue;
+            }
             let mut line = measure(work, text, system, *choice, method)?;
             line.copy_gigabytes = copy;
             if options.json {
@@ -146,6 +180,115 @@ pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a graphics device would do, counted without one.
+#[derive(Debug, Serialize)]
+struct Counted {
+    code: &'static str,
+    version: &'static str,
+    work: &'static str,
+    of: String,
+    grid: String,
+    replicas: usize,
+    precision: &'static str,
+    architecture: String,
+    /// The plan's own floor.
+    bytes_per_cell_and_evaluation: f64,
+    launches_per_evaluation: f64,
+    /// All memories (bytes).
+    memory: usize,
+    kernels: Vec<CountedKernel>,
+}
+
+#[derive(Debug, Serialize)]
+struct CountedKernel {
+    name: String,
+    items: u32,
+    groups: u64,
+    registers: u32,
+    spilled: u32,
+    shared: u32,
+}
+
+fn count(
+    work: &'static str,
+    text: &str,
+    system: &System,
+    precision: &'static str,
+    method: Option<&'static Tableau>,
+    architecture: &str,
+) -> Result<Counted, Problems> {
+    let trouble = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::error(format!("{text}: {e}")));
+    let (dry, log) = spinloom_gpu::dry::Dry::new(crate::plan::CARD);
+    let real = if precision == "f64" { spinloom_gpu::Precision::Double } else { spinloom_gpu::Precision::Single };
+    let mut gpu = spinloom_kernels::gpu::Gpu::new(system, Box::new(dry), real).map_err(|e| trouble(&e))?;
+    let plan = match method {
+        Some(method) => {
+            let step = Step::Adaptive { max_err: 1e-5 };
+            let sim = Simulation::on(Box::new(gpu), system.clone(), method, step, DemagEvery::Evaluation).map_err(|e| trouble(&e))?;
+            sim.plan().clone()
+        }
+        None => {
+            let (_, plan) = evaluation(&mut gpu, system).map_err(|e| trouble(&e))?;
+            gpu.prepare(&plan).map_err(|e| trouble(&e))?;
+            plan
+        }
+    };
+    let log = log.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    // What is counted was recorded first.
+    let launches = &log.recordings[0];
+    let mut used: Vec<usize> = launches.iter().map(|l| l.0.0).collect();
+    used.sort_unstable();
+    used.dedup();
+    let kernels = used
+        .into_iter()
+        .map(|k| {
+            let kernel = &log.kernels[k];
+            let u = spinloom_gpu::cuda::usage(kernel, architecture).map_err(|e| trouble(&e))?;
+            let groups = launches.iter().find(|l| l.0.0 == k).map_or(0, |l| l.1.iter().map(|g| u64::from(*g)).product());
+            let (registers, spilled, shared) = (u.registers, u.spilled, u.shared);
+            Ok(CountedKernel { name: kernel.name.clone(), items: kernel.group, groups, registers, spilled, shared })
+        })
+        .collect::<Result<_, Problems>>()?;
+    let evaluations = plan.evaluations() as f64;
+    let traffic: f64 = plan.passes.iter().map(|p| p.traffic(&system.mesh)).sum();
+    Ok(Counted {
+        code: "spinloom",
+        version: env!("CARGO_PKG_VERSION"),
+        work,
+        of: method.map_or("evaluation".into(), |m| format!("{} steps", m.name)),
+        grid: text.into(),
+        replicas: system.replicas.len(),
+        precision,
+        architecture: architecture.into(),
+        bytes_per_cell_and_evaluation: 3.0 * real.bytes() as f64 * traffic / evaluations,
+        launches_per_evaluation: launches.len() as f64 / evaluations,
+        memory: log.memories.iter().sum(),
+        kernels,
+    })
+}
+
+/// The plan of one evaluation of the torque on a device, and the field that holds m.
+fn evaluation(device: &mut dyn Device, system: &System) -> Result<(Buffer, Plan), DeviceError> {
+    let (m, b, rate) = (device.allocate("m", 1)?, device.allocate("B_demag", 1)?, device.allocate("rate", 1)?);
+    let passes = vec![
+        Pass::Convolve { read: Ref::of(m), write: Ref::of(b) },
+        Pass::Cells(Cells {
+            read: Ref::of(m),
+            terms: (0..system.terms.len()).collect(),
+            convolved: Some(Ref::of(b)),
+            noise: None,
+            custom: None,
+            time: 0.0,
+            motion: Some(Motion::Llg),
+            write: Ref::of(rate),
+            combine: None,
+            error: None,
+            measure: true,
+        }),
+    ];
+    Ok((m, Plan { name: "one evaluation".into(), passes }))
 }
 
 /// Bytes read and written a second by copying an array that no cache holds (GB/s), all threads.
@@ -206,26 +349,8 @@ fn measure(
     let (start_up, times, info, numbers, trouble_met) = match method {
         None => {
             let mut device = choice.open(system).map_err(trouble)?;
-            let mut allocate = |name| device.allocate(name, 1).map_err(trouble);
-            let (m, b, rate) = (allocate("m")?, allocate("B_demag")?, allocate("rate")?);
+            let (m, plan) = evaluation(device.as_mut(), system).map_err(trouble)?;
             (0..replicas).for_each(|r| device.upload(r, m, false, &state));
-            let passes = vec![
-                Pass::Convolve { read: Ref::of(m), write: Ref::of(b) },
-                Pass::Cells(Cells {
-                    read: Ref::of(m),
-                    terms: (0..system.terms.len()).collect(),
-                    convolved: Some(Ref::of(b)),
-                    noise: None,
-                    custom: None,
-                    time: 0.0,
-                    motion: Some(Motion::Llg),
-                    write: Ref::of(rate),
-                    combine: None,
-                    error: None,
-                    measure: true,
-                }),
-            ];
-            let plan = Plan { name: "one evaluation".into(), passes };
             let prepared = device.prepare(&plan).map_err(trouble)?;
             device.replay(prepared, 1);
             let start_up = clock.elapsed().as_secs_f64();
@@ -286,8 +411,16 @@ mod tests {
     #[test]
     fn grids_are_read_or_refused() {
         assert_eq!((grid("64x32x1"), grid("64x32"), grid("64x0x1"), grid("axbxc")), (Some([64, 32, 1]), None, None, None));
-        let wrong =
-            Options { device: "cpu", precisions: &["f16".into()], grids: &["64".into()], stepper: Some("rk5"), replicas: 0, json: true };
+        let wrong = Options {
+            device: "cpu",
+            precisions: &["f16".into()],
+            grids: &["64".into()],
+            work: Work::Torque,
+            count: None,
+            stepper: Some("rk5"),
+            replicas: 0,
+            json: true,
+        };
         let e = bench(&wrong).unwrap_err().to_string();
         assert!(
             e.contains("`f16`") && e.contains("`64` is not a grid") && e.contains("`rk5` is not a method") && e.contains("no replicas"),

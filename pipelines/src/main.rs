@@ -57,6 +57,9 @@ enum Verb {
         /// Of an experiment or a script, the device instead of the one it names: `cpu`, `vulkan`, `cuda`, `vulkan:1`, … or `auto`.
         #[arg(long)]
         device: Option<String>,
+        /// Of an experiment on a graphics device: a kernel for each term, to find the one that is wrong.
+        #[arg(long)]
+        unfused: bool,
         /// Of scripts.
         #[command(flatten)]
         scripts: scripts::Flags,
@@ -74,6 +77,12 @@ enum Verb {
         /// Prints their text too.
         #[arg(long)]
         source: Option<plan::Source>,
+        /// Compiles them for an architecture of CUDA's, e.g. `sm_90`, and says what they take of a multiprocessor; needs NVRTC, not a card.
+        #[arg(long)]
+        registers: Option<String>,
+        /// With a kernel for each term.
+        #[arg(long)]
+        unfused: bool,
     },
     /// Finds the energy barrier between two states of an experiment's system.
     Barrier {
@@ -132,6 +141,12 @@ enum Verb {
         /// `f32`, `f64` or both.
         #[arg(long, value_delimiter = ',', default_value = "f32,f64")]
         precision: Vec<String>,
+        /// What the grids hold: the soft material of the comparison with other codes, or the domain-wall strip with DMI and spin-orbit torque.
+        #[arg(long, default_value = "torque")]
+        work: bench::Work,
+        /// Does not run: counts bytes and launches, and what the kernels take of a multiprocessor of this architecture, e.g. `sm_90`.
+        #[arg(long)]
+        count: Option<String>,
         /// Whole steps of this method, e.g. `heun` or `rk45`, instead of single evaluations.
         #[arg(long)]
         stepper: Option<String>,
@@ -162,7 +177,7 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(self) -> Result<ExitCode, Problems> {
         match self {
-            Verb::Run { files, out, resume, allow_different, force, only, from, data, threads, device, scripts } => {
+            Verb::Run { files, out, resume, allow_different, force, only, from, data, threads, device, unfused, scripts } => {
                 if let Some(n) = threads {
                     // Only fails if the pool exists already, and nothing has run yet.
                     let _ = spinloom_solver::set_threads(n);
@@ -188,7 +203,7 @@ impl Verb {
                     if let Some(device) = device {
                         experiment.device = spinloom_solver::DeviceChoice::parse(&device, experiment.device.precision())?;
                     }
-                    let options = RunOptions { resume, overwrite: force, allow_different, ..RunOptions::default() };
+                    let options = RunOptions { resume, overwrite: force, allow_different, unfused, ..RunOptions::default() };
                     stages::simulate::run(&experiment, &out, &options)?;
                 }
                 Ok(ExitCode::SUCCESS)
@@ -202,7 +217,9 @@ impl Verb {
                 }
                 problems.into_result(Some(ExitCode::SUCCESS))
             }
-            Verb::Plan { file, source } => plan::plan(&Experiment::read(&Document::read(&file)?)?, source),
+            Verb::Plan { file, source, registers, unfused } => {
+                plan::plan(&Experiment::read(&Document::read(&file)?)?, &plan::Options { source, registers: registers.as_deref(), unfused })
+            }
             Verb::Barrier { file, from, to, images, tolerance, axis, saddle } => {
                 let experiment = Experiment::read(&Document::read(&file)?)?;
                 scripts::barrier(&experiment, [&from, &to], images, tolerance, [axis[0], axis[1], axis[2]], saddle.as_deref())
@@ -214,12 +231,22 @@ impl Verb {
                 print!("{}", spinloom_card::Card::read(&path)?.to_yaml());
                 Ok(ExitCode::SUCCESS)
             }
-            Verb::Bench { grids, device, precision, stepper, replicas, threads, json } => {
+            Verb::Bench { grids, device, precision, work, count, stepper, replicas, threads, json } => {
                 if let Some(n) = threads {
                     let _ = spinloom_solver::set_threads(n);
                 }
                 let stepper = stepper.as_deref();
-                bench::bench(&bench::Options { device: &device, precisions: &precision, grids: &grids, stepper, replicas, json })
+                let count = count.as_deref();
+                bench::bench(&bench::Options {
+                    device: &device,
+                    precisions: &precision,
+                    grids: &grids,
+                    work,
+                    count,
+                    stepper,
+                    replicas,
+                    json,
+                })
             }
             Verb::Devices => {
                 for d in spinloom_solver::devices::list() {

@@ -5,7 +5,7 @@ use spinloom_gpu::dry::Dry;
 use spinloom_gpu::{Limits, Precision};
 use spinloom_kernels::Device;
 use spinloom_kernels::gpu::Gpu;
-use spinloom_solver::{DemagEvery, Experiment, Simulation};
+use spinloom_solver::{Experiment, Simulation};
 use std::process::ExitCode;
 
 /// Which text to print.
@@ -17,21 +17,33 @@ pub enum Source {
     Cuda,
 }
 
+/// What to print.
+pub struct Options<'a> {
+    /// The kernels' text.
+    pub source: Option<Source>,
+    /// What they take of a multiprocessor of this architecture.
+    pub registers: Option<&'a str>,
+    /// A kernel for each term.
+    pub unfused: bool,
+}
+
+/// What cards of CUDA's have at the least.
+pub const CARD: Limits = Limits { shared: 48 << 10, group: 1024, groups: [u32::MAX >> 1, 65535, 65535], buffer: 1 << 40, double: true };
+
 /// Prints the plan of an experiment.
 ///
 /// # Errors
 /// An experiment that no graphics device could run.
-pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode, Problems> {
-    let limits = Limits { shared: 48 << 10, group: 1024, groups: [u32::MAX >> 1, 65535, 65535], buffer: 1 << 40, double: true };
-    let (dry, log) = Dry::new(limits);
+pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, Problems> {
+    let (dry, log) = Dry::new(CARD);
     let precision = if experiment.device.precision() == "f64" { Precision::Double } else { Precision::Single };
     let trouble = |e: spinloom_kernels::DeviceError| Problems::from(Diagnostic::error(e.to_string()));
-    let gpu = Gpu::new(&experiment.system, Box::new(dry), precision).map_err(trouble)?;
-    let extrapolates = experiment.demag_every != DemagEvery::Evaluation;
-    // Graphics devices do not extrapolate the demagnetising field: that plan is the processor's alone.
-    let device: Box<dyn Device> = if extrapolates { experiment.device.open(&experiment.system).map_err(trouble)? } else { Box::new(gpu) };
+    let mut gpu = Gpu::new(&experiment.system, Box::new(dry), precision).map_err(trouble)?;
+    if options.unfused {
+        gpu.take_apart().map_err(trouble)?;
+    }
     let system = experiment.system.clone();
-    let sim = Simulation::on(device, system, experiment.tableau, experiment.step, experiment.demag_every).map_err(trouble)?;
+    let sim = Simulation::on(Box::new(gpu), system, experiment.tableau, experiment.step, experiment.demag_every).map_err(trouble)?;
     let mesh = experiment.system.mesh;
     let log = log.lock().unwrap_or_else(|e| e.into_inner()).clone();
 
@@ -53,10 +65,6 @@ pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode,
         "      {evaluations} evaluations, {total:.0} B a cell, {:.0} an evaluation: the floor of what memory must move",
         total / evaluations as f64
     );
-    if extrapolates {
-        println!("no graphics device runs this: they compute the demagnetising field at every evaluation");
-        return Ok(ExitCode::SUCCESS);
-    }
     // The attempt was recorded first.
     let launches = &log.recordings[0];
     println!(
@@ -78,7 +86,14 @@ pub fn plan(experiment: &Experiment, source: Option<Source>) -> Result<ExitCode,
             kernel.group
         );
     }
-    if let Some(source) = source {
+    if let Some(architecture) = options.registers {
+        println!("for {architecture}:");
+        for (i, kernel) in log.kernels.iter().enumerate() {
+            let u = spinloom_gpu::cuda::usage(kernel, architecture).map_err(|e| Problems::from(Diagnostic::error(e.to_string())))?;
+            println!("  {:>2}  {:<28} {:>3} registers, {} B spilled, {} B shared", i + 1, kernel.name, u.registers, u.spilled, u.shared);
+        }
+    }
+    if let Some(source) = options.source {
         for (i, kernel) in log.kernels.iter().enumerate() {
             println!("\n// ---- kernel {}: {}", i + 1, kernel.name);
             println!("{}", if source == Source::Cuda { kernel.cuda() } else { kernel.glsl() });

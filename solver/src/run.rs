@@ -21,6 +21,8 @@ pub struct RunOptions {
     pub overwrite: bool,
     /// Whether to continue although program, device or choices that affect rounding differ.
     pub allow_different: bool,
+    /// Whether every term gets a pass of its own: [`Simulation::take_apart`].
+    pub unfused: bool,
     /// Wall-clock time between commits.
     pub commit_every: Duration,
     /// How the record is written; for tests of what a kill leaves behind.
@@ -29,7 +31,14 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { resume: false, overwrite: false, allow_different: false, commit_every: Duration::from_secs(5), record: Options::default() }
+        Self {
+            resume: false,
+            overwrite: false,
+            allow_different: false,
+            unfused: false,
+            commit_every: Duration::from_secs(5),
+            record: Options::default(),
+        }
     }
 }
 
@@ -93,6 +102,9 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         experiment.demag_every,
     )
     .map_err(|e| trouble(&e))?;
+    if options.unfused {
+        sim.take_apart().map_err(|e| trouble(&e))?;
+    }
     let header = header(experiment, &sim);
     let mut record_options = options.record.clone();
     record_options.overwrite = options.overwrite;

@@ -1,6 +1,7 @@
 //! What every stage shares and nothing heavy: physical constants, units with dimensions, diagnostics that name
-//! a place, YAML documents that remember where each value stood, content hashes, and counter-based random numbers.
+//! a place, YAML documents that remember where each value stood, content hashes, a cache on disk, and counter-based random numbers.
 
+pub mod cache;
 pub mod constants;
 pub mod diagnostics;
 pub mod document;

@@ -4,10 +4,9 @@ use crate::{Backend, Found, GpuError, Kernel, Launch, Limits, Memory, Program, R
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, LaunchConfig, PushKernelArg, sys as driver};
 use cudarc::nvrtc::{Ptx, result as nvrtc, sys as nvrtc_sys};
-use spinloom_base::hash;
+use spinloom_base::cache;
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A CUDA device.
@@ -111,20 +110,59 @@ fn describe(index: usize, context: &CudaContext) -> Result<Found, GpuError> {
 /// # Errors
 /// [`GpuError::Missing`] without NVRTC, [`GpuError::Compile`].
 pub fn compile(kernel: &Kernel, architecture: &str) -> Result<Vec<u8>, GpuError> {
+    compile_told(kernel, architecture, &[]).map(|(code, _)| code)
+}
+
+/// What a kernel takes of a multiprocessor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Registers an item.
+    pub registers: u32,
+    /// Bytes an item that do not fit registers: written, and read back.
+    pub spilled: u32,
+    /// Shared memory a group (bytes).
+    pub shared: u32,
+}
+
+/// What a kernel takes of a multiprocessor of an architecture, as its assembler reports it. Needs the compiler, not a device.
+///
+/// # Errors
+/// As [`compile`].
+pub fn usage(kernel: &Kernel, architecture: &str) -> Result<Usage, GpuError> {
+    let (_, log) = compile_told(kernel, architecture, &["--ptxas-options=-v"])?;
+    // "Used 34 registers, …, 512 bytes smem", "0 bytes spill stores, 0 bytes spill loads".
+    let before = |word: &str| {
+        let text = &log[..log.find(word)?];
+        text.rsplit(|c: char| !c.is_ascii_digit()).find(|w| !w.is_empty())?.parse().ok()
+    };
+    let registers = before(" registers").ok_or_else(|| GpuError::Compile {
+        kernel: kernel.name.clone(),
+        why: format!("its assembler does not say what it takes: {log}"),
+    })?;
+    Ok(Usage {
+        registers,
+        spilled: before(" bytes spill stores").unwrap_or(0) + before(" bytes spill loads").unwrap_or(0),
+        shared: before(" bytes smem").unwrap_or(0),
+    })
+}
+
+/// Machine code, and what the compiler said about it.
+fn compile_told(kernel: &Kernel, architecture: &str, more: &[&str]) -> Result<(Vec<u8>, String), GpuError> {
     compiler()?;
     let fail = |why: String| GpuError::Compile { kernel: kernel.name.clone(), why };
     let text = CString::new(kernel.cuda()).map_err(|e| fail(e.to_string()))?;
     let program = nvrtc::create_program(&text, None).map_err(|e| fail(e.to_string()))?;
-    let options = [format!("--gpu-architecture={architecture}"), "--fmad=true".into(), "--std=c++17".into(), "-default-device".into()];
+    let mut options =
+        vec![format!("--gpu-architecture={architecture}"), "--fmad=true".into(), "--std=c++17".into(), "-default-device".into()];
+    options.extend(more.iter().map(|o| o.to_string()));
     // SAFETY: the program lives until it is destroyed below.
     let result = unsafe {
-        match nvrtc::compile_program(program, &options) {
-            Ok(()) => code(program).map_err(|e| fail(e.to_string())),
-            Err(e) => {
-                let log = nvrtc::get_program_log(program).unwrap_or_default();
-                let log: String = log.into_iter().map(|c| c as u8 as char).take_while(|c| *c != '\0').collect();
-                Err(fail(format!("{e}\n{log}")))
-            }
+        let done = nvrtc::compile_program(program, &options);
+        let log = nvrtc::get_program_log(program).unwrap_or_default();
+        let log: String = log.into_iter().map(|c| c as u8 as char).take_while(|c| *c != '\0').collect();
+        match done {
+            Ok(()) => code(program).map(|c| (c, log)).map_err(|e| fail(e.to_string())),
+            Err(e) => Err(fail(format!("{e}\n{log}"))),
         }
     };
     // SAFETY: nothing refers to it any more.
@@ -143,15 +181,6 @@ unsafe fn code(program: nvrtc_sys::nvrtcProgram) -> Result<Vec<u8>, nvrtc::Nvrtc
         nvrtc_sys::nvrtcGetCUBIN(program, bytes.as_mut_ptr().cast()).result()?;
         Ok(bytes)
     }
-}
-
-/// Where compiled kernels are kept: `SPINLOOM_CACHE`, or the user's cache folder.
-fn cache() -> Option<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| !p.as_os_str().is_empty());
-    named("SPINLOOM_CACHE")
-        .or_else(|| named("XDG_CACHE_HOME").map(|p| p.join("spinloom")))
-        .or_else(|| named("HOME").map(|p| p.join(".cache/spinloom")))
-        .map(|p| p.join("kernels"))
 }
 
 impl Cuda {
@@ -183,24 +212,17 @@ impl Cuda {
         self.buffers[memory.0].as_ref().expect("the memory was given back")
     }
 
-    /// Compiled code, from the disk if it is there. A cache that cannot be written is no cache, nothing worse.
+    /// Compiled code, from the disk if it is there.
     fn machine_code(&self, kernel: &Kernel) -> Result<Vec<u8>, GpuError> {
         let (mut major, mut minor) = (0, 0);
         // SAFETY: the library is there, and both places are valid.
         unsafe { nvrtc_sys::nvrtcVersion(&mut major, &mut minor) };
-        let key = hash::of_bytes(format!("{} {major}.{minor}\n{}", self.architecture, kernel.cuda()).as_bytes());
-        let file = cache().map(|folder| folder.join(format!("{key}.cubin")));
-        if let Some(code) = file.as_ref().and_then(|f| std::fs::read(f).ok()).filter(|c| !c.is_empty()) {
+        let description = format!("{} {major}.{minor}\n{}", self.architecture, kernel.cuda());
+        if let Some(code) = cache::read("kernels", &description) {
             return Ok(code);
         }
         let code = compile(kernel, &self.architecture)?;
-        if let Some(file) = file {
-            // Whole or not at all: other processes read it.
-            let part = file.with_extension(format!("{}.part", std::process::id()));
-            let _ = std::fs::create_dir_all(file.parent().unwrap_or(&file))
-                .and_then(|()| std::fs::write(&part, &code))
-                .and_then(|()| std::fs::rename(&part, &file));
-        }
+        cache::write("kernels", &description, &code);
         Ok(code)
     }
 
@@ -294,6 +316,22 @@ type driver_error = cudarc::driver::DriverError;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_kernel_takes_is_reported() {
+        let kernel = Kernel {
+            name: "twice".into(),
+            body: "KERNEL_MAIN { sh[int(LID.x)] = x[int(GID.x)]; BARRIER(); x[int(GID.x)] = REAL(2.0f) * sh[63 - int(LID.x)]; }".into(),
+            bindings: vec![crate::Binding { name: "x", element: crate::Element::Real, writable: true }],
+            shared: vec![("sh".into(), 64)],
+            group: 64,
+            precision: crate::Precision::Single,
+        };
+        match usage(&kernel, "sm_90") {
+            Ok(u) => assert!(u.registers > 4 && u.registers < 40 && u.spilled == 0 && u.shared == 256, "{u:?}"),
+            Err(e) => eprintln!("SKIPPED: {e}"),
+        }
+    }
 
     #[test]
     fn a_machine_without_cuda_is_told_what_is_missing() {

@@ -10,6 +10,7 @@
 
 use crate::mesh::Mesh;
 use rayon::prelude::*;
+use spinloom_base::cache;
 use std::f64::consts::PI;
 use std::sync::{Arc, Mutex};
 
@@ -201,10 +202,36 @@ impl Tensor {
         if let Some((.., tensor)) = kept().iter().find(|(k, m, t)| *k == kernel && m == mesh && t.padded == padded) {
             return tensor.clone();
         }
-        let tensor = Arc::new(match kernel {
-            DemagKernel::Newell => Self::new(mesh, padded),
-            DemagKernel::Sampled { accuracy } => Self::sampled(mesh, padded, accuracy),
-        });
+        let reach = reach(kernel, mesh);
+        let numbers = COMPONENTS * reach.iter().map(|r| *r as usize + 1).product::<usize>();
+        // Everything the numbers depend on; the version, because how they are computed may change.
+        let description = format!("{} {kernel:?} {:?} {:?} {:?}", env!("CARGO_PKG_VERSION"), mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc);
+        let worth = WORTH_A_FILE.contains(&numbers);
+        let kept_on_disk = if worth { cache::read("tensors", &description).filter(|b| b.len() == 8 * numbers) } else { None };
+        let octant: Vec<[f64; COMPONENTS]> = match kept_on_disk {
+            Some(bytes) => {
+                let numbers: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+                numbers.as_chunks::<COMPONENTS>().0.to_vec()
+            }
+            None => {
+                let octant = match kernel {
+                    DemagKernel::Newell => exact(mesh, reach),
+                    DemagKernel::Sampled { accuracy } => sampled(mesh, reach, accuracy),
+                };
+                if worth {
+                    let bytes: Vec<u8> = octant.as_flattened().iter().flat_map(|v| v.to_le_bytes()).collect();
+                    cache::write("tensors", &description, &bytes);
+                }
+                octant
+            }
+        };
+        let weight = match kernel {
+            // On a periodic axis offsets −i and n − i are the same cell, reached with equal images only in the
+            // limit of many; their mean keeps the tensor exactly symmetric.
+            DemagKernel::Newell => 0.5,
+            DemagKernel::Sampled { .. } => 1.0,
+        };
+        let tensor = Arc::new(Self::spread(mesh, padded, reach, &octant, weight));
         if tensor.values.iter().map(Vec::len).sum::<usize>() < LARGEST_KEPT {
             let mut kept = kept();
             kept.push((kernel, *mesh, tensor.clone()));
@@ -213,52 +240,6 @@ impl Tensor {
             }
         }
         tensor
-    }
-
-    /// Fills the tensor on a circular grid; open axes need `padded ≥ 2n − 1`, periodic ones `padded = n`.
-    pub fn new(mesh: &Mesh, padded: [usize; 3]) -> Self {
-        let unit = mesh.cell.iter().copied().fold(0.0, f64::max);
-        let d = mesh.cell.map(|c| c / unit);
-        let rules = Rules::new();
-        let reach: [i64; 3] = std::array::from_fn(|a| mesh.n[a] as i64 - 1);
-        // Distinct offsets 0..=reach by mirror symmetry; an image at k boxes adds the offsets i ± k n.
-        let (wx, wy, wz) = (reach[0] + 1, reach[1] + 1, reach[2] + 1);
-        let octant: Vec<[f64; COMPONENTS]> = (0..wx * wy * wz)
-            .into_par_iter()
-            .map(|index| {
-                let i = [index % wx, (index / wx) % wy, index / (wx * wy)];
-                let mut sum = [0.0; COMPONENTS];
-                let images = mesh.pbc.map(|p| p as i64);
-                for kz in -images[2]..=images[2] {
-                    for ky in -images[1]..=images[1] {
-                        for kx in -images[0]..=images[0] {
-                            let k = [kx, ky, kz];
-                            let r: [f64; 3] = std::array::from_fn(|a| (i[a] + k[a] * mesh.n[a] as i64) as f64 * d[a]);
-                            for (s, v) in sum.iter_mut().zip(rules.pair(r, d)) {
-                                *s += v;
-                            }
-                        }
-                    }
-                }
-                sum
-            })
-            .collect();
-        // On a periodic axis offsets −i and n − i are the same cell, reached with equal images only in the
-        // limit of many; their mean keeps the tensor exactly symmetric.
-        Self::spread(mesh, padded, reach, &octant, 0.5)
-    }
-
-    /// The tensor of [`DemagKernel::Sampled`]. A periodic axis counts the offsets up to its length times its images, each once.
-    fn sampled(mesh: &Mesh, padded: [usize; 3], accuracy: f64) -> Self {
-        // In metres: numbers of points that end in .5 must be rounded as they are elsewhere.
-        let d = mesh.cell;
-        let reach: [i64; 3] = std::array::from_fn(|a| mesh.n[a] as i64 * i64::from(mesh.pbc[a].max(1)) - 1);
-        let (wx, wy, wz) = (reach[0] + 1, reach[1] + 1, reach[2] + 1);
-        let octant: Vec<[f64; COMPONENTS]> = (0..wx * wy * wz)
-            .into_par_iter()
-            .map(|index| sampled_pair([index % wx, (index / wx) % wy, index / (wx * wy)], d, accuracy))
-            .collect();
-        Self::spread(mesh, padded, reach, &octant, 1.0)
     }
 
     /// Mirrors an octant of offsets to all of them, and adds up those that a periodic axis makes one; `weight` is that of offsets other than 0 along such an axis.
@@ -286,6 +267,49 @@ impl Tensor {
     }
 }
 
+/// The largest offset of every axis. A periodic axis of [`DemagKernel::Sampled`] counts the offsets up to its length times its images, each once.
+fn reach(kernel: DemagKernel, mesh: &Mesh) -> [i64; 3] {
+    std::array::from_fn(|a| match kernel {
+        DemagKernel::Newell => mesh.n[a] as i64 - 1,
+        DemagKernel::Sampled { .. } => mesh.n[a] as i64 * i64::from(mesh.pbc[a].max(1)) - 1,
+    })
+}
+
+/// A value for each offset of the octant `0..=reach`, x fastest.
+fn octant_of(reach: [i64; 3], value: impl Fn([i64; 3]) -> [f64; COMPONENTS] + Sync) -> Vec<[f64; COMPONENTS]> {
+    let [wx, wy, wz] = reach.map(|r| r + 1);
+    (0..wx * wy * wz).into_par_iter().map(|i| value([i % wx, (i / wx) % wy, i / (wx * wy)])).collect()
+}
+
+/// The octant of [`DemagKernel::Newell`]: distinct offsets by mirror symmetry; an image at k boxes adds the offsets i ± k n.
+fn exact(mesh: &Mesh, reach: [i64; 3]) -> Vec<[f64; COMPONENTS]> {
+    let unit = mesh.cell.iter().copied().fold(0.0, f64::max);
+    let d = mesh.cell.map(|c| c / unit);
+    let rules = Rules::new();
+    octant_of(reach, |i| {
+        let mut sum = [0.0; COMPONENTS];
+        let images = mesh.pbc.map(|p| p as i64);
+        for kz in -images[2]..=images[2] {
+            for ky in -images[1]..=images[1] {
+                for kx in -images[0]..=images[0] {
+                    let k = [kx, ky, kz];
+                    let r: [f64; 3] = std::array::from_fn(|a| (i[a] + k[a] * mesh.n[a] as i64) as f64 * d[a]);
+                    for (s, v) in sum.iter_mut().zip(rules.pair(r, d)) {
+                        *s += v;
+                    }
+                }
+            }
+        }
+        sum
+    })
+}
+
+/// The octant of [`DemagKernel::Sampled`].
+fn sampled(mesh: &Mesh, reach: [i64; 3], accuracy: f64) -> Vec<[f64; COMPONENTS]> {
+    // In metres: numbers of points that end in .5 must be rounded as they are elsewhere.
+    octant_of(reach, |i| sampled_pair(i, mesh.cell, accuracy))
+}
+
 /// How the tensor is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum DemagKernel {
@@ -302,6 +326,8 @@ pub enum DemagKernel {
 /// Tensors that are kept, and numbers in the largest of them (64 MiB).
 const MOST_KEPT: usize = 4;
 const LARGEST_KEPT: usize = 8 << 20;
+/// Numbers of an octant that is worth a file: fewer are computed in less time than a disk takes, more are a hundred megabytes.
+const WORTH_A_FILE: std::ops::Range<usize> = 200_000..16_000_000;
 
 /// The distances between `m` points spread evenly over a length and `n` points spread over another one at a distance `r`, with their frequencies.
 fn distances(r: f64, length: f64, m: usize, n: usize) -> Vec<(f64, f64)> {
