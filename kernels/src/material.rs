@@ -1,5 +1,6 @@
 //! The one table of material and drive parameters, and their values per region.
 
+use crate::mesh::Mesh;
 use crate::waveform::Waveform;
 use spinloom_base::Dimension;
 use spinloom_base::constants::{GAMMA_LL, MU0};
@@ -203,6 +204,8 @@ pub struct Material {
     pub open_faces: bool,
     /// Whether spins only fall towards their field, −γ m × (m × B), without precession or the damping constant.
     pub damping_only: bool,
+    /// In a stack, the layer that each region lies in; see [`crate::RegionMap::layers`].
+    pub layers: Vec<usize>,
     /// Values per cell.
     pub masks: Vec<Mask>,
     /// Any other time dependence; overrides `regions` and the masks' factors.
@@ -210,6 +213,20 @@ pub struct Material {
 }
 
 impl Material {
+    /// What a cell of a region sees of the mesh: [`Mesh::of_layer`].
+    pub fn mesh_of(&self, mesh: &Mesh, region: usize) -> Mesh {
+        self.layers.get(region).map_or(*mesh, |z| mesh.of_layer(*z))
+    }
+
+    /// The distance d that makes 1/d² the weight of a neighbour along z in a second difference: between layers i and j of a stack that touch,
+    /// d² = tᵢ (tᵢ + tⱼ)/2, the flux through the face between their centres over the cell's own thickness; `None` across a gap.
+    pub fn apart(&self, mesh: &Mesh, own: usize, other: usize) -> Option<f64> {
+        let Some(stack) = mesh.stack else { return Some(mesh.cell[2]) };
+        let (a, b) = (*self.layers.get(own)?, *self.layers.get(other)?);
+        let (ta, tb) = (stack.layer(a).1, stack.layer(b).1);
+        (a == b || stack.touch(a, b)).then(|| (ta * 0.5 * (ta + tb)).sqrt())
+    }
+
     /// The largest gyromagnetic ratio of any region (rad/(T s)).
     pub fn largest_gamma(&self) -> f64 {
         self.regions.iter().map(|v| v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)

@@ -48,6 +48,21 @@ impl RegionMap {
         Self { cells, count, fill: Vec::new() }
     }
 
+    /// The layer that each region lies in, for [`Material::layers`](crate::Material::layers); a region without cells counts as of the lowest.
+    ///
+    /// # Errors
+    /// A region that lies in several layers of a stack: its cells would not be alike.
+    pub fn layers(&self, mesh: &Mesh) -> Result<Vec<usize>, u16> {
+        let mut layers: Vec<Option<usize>> = vec![None; self.count];
+        for (i, region) in self.cells.iter().enumerate().filter(|c| *c.1 != Self::VACUUM) {
+            let z = i / (mesh.n[0] * mesh.n[1]);
+            if *layers[usize::from(*region)].get_or_insert(z) != z {
+                return Err(*region);
+            }
+        }
+        Ok(layers.into_iter().map(|l| l.unwrap_or(0)).collect())
+    }
+
     /// How much of a cell is magnet.
     pub fn filled(&self, cell: usize) -> f64 {
         if self.cells[cell] == Self::VACUUM { 0.0 } else { self.fill.get(cell).copied().unwrap_or(1.0) }

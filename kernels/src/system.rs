@@ -49,6 +49,10 @@ impl System {
             demag: DemagKernel::default(),
             custom: None,
         };
+        if mesh.stack.is_some() {
+            // Regions across several layers are found by [`System::impossible`].
+            system.replicas[0].material.layers = system.regions.layers(&mesh).unwrap_or_default();
+        }
         system.terms = system.terms_in_use();
         system
     }
@@ -82,7 +86,31 @@ impl System {
         let both = self.terms.contains(&Term::InterfacialDmi) && self.terms.contains(&Term::BulkDmi);
         let both =
             both.then(|| "Dind and Dbulk together: the boundary condition of one of them must be chosen; set one to zero".to_string());
-        both.or_else(|| self.unfollowed())
+        both.or_else(|| self.unfollowed()).or_else(|| self.unstackable())
+    }
+
+    /// What a stack cannot hold, in words.
+    fn unstackable(&self) -> Option<String> {
+        let stack = self.mesh.stack?;
+        if stack.count() != self.mesh.n[2] {
+            return Some(format!("the stack has {} layers, the mesh {}", stack.count(), self.mesh.n[2]));
+        }
+        if self.mesh.pbc[2] > 0 {
+            return Some("a stack cannot be periodic along z".into());
+        }
+        if self.demag != DemagKernel::Newell && self.terms.contains(&Term::Demag) {
+            return Some("a stack has the exact demagnetising tensor only".into());
+        }
+        if self.terms.contains(&Term::BulkDmi) {
+            return Some("bulk DMI needs cells of one thickness: use a regular mesh".into());
+        }
+        (0..self.replicas.len()).find_map(|r| match self.regions_of(r).layers(&self.mesh) {
+            Err(region) => Some(format!("region {region} lies in several layers of the stack; give each layer a region of its own")),
+            Ok(layers) if layers != self.replicas[r].material.layers => {
+                Some("the material does not say which layers its regions lie in".into())
+            }
+            Ok(_) => None,
+        })
     }
 
     /// Whether some term looks at the partners of [`crate::region::partners`].

@@ -492,7 +492,7 @@ fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
     if n.iter().product::<usize>() > 1 << 30 {
         problems.push(node.error(format!("{} x {} x {} cells are more than this program takes (2^30)", n[0], n[1], n[2])));
     }
-    Some(Mesh { n, cell, pbc: pbc? })
+    Some(Mesh { pbc: pbc?, ..Mesh::new(n, cell) })
 }
 
 fn positive_vector(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {

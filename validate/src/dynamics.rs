@@ -177,7 +177,7 @@ pub fn wall_sot() -> Report {
             // Periodic across: a chain has no edges for the DMI to act on.
             let n = 600;
             let mut system =
-                System::new(Mesh { n: [n, 1, 1], cell: [1e-9; 3], pbc: [0, 1, 0] }, RegionMap::uniform(n), Material::uniform(v, 1));
+                System::new(Mesh { pbc: [0, 1, 0], ..Mesh::new([n, 1, 1], [1e-9; 3]) }, RegionMap::uniform(n), Material::uniform(v, 1));
             system.terms.retain(|t| *t != Term::Demag);
             let mut sim =
                 Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RKF45, Step::Adaptive { max_err: 1e-5 }).expect("a chain");

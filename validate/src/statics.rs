@@ -90,7 +90,7 @@ pub fn dmi1d() -> Report {
     }
     // The problem counts D with the opposite sign (crystal class Cnv).
     // Periodic across, as in the codes compared with: the problem has one dimension.
-    let mesh = Mesh { n: [100, 1, 1], cell: [1e-9; 3], pbc: [0, 1, 0] };
+    let mesh = Mesh { pbc: [0, 1, 0], ..Mesh::new([100, 1, 1], [1e-9; 3]) };
     let mut system = System::new(mesh, RegionMap::uniform(100), Material::uniform(v, 1));
     system.terms.retain(|t| *t != Term::Demag);
     let mut sim = Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-5 }).expect("an open mesh");

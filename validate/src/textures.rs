@@ -87,7 +87,7 @@ pub fn dmi2d() -> Report {
             v.set_scalar(p, x);
         }
         // Endless along z: at the free faces of a single layer bulk DMI would turn the magnetisation.
-        let mesh = Mesh { n: [50, 50, 1], cell: [2e-9; 3], pbc: [0, 0, 1] };
+        let mesh = Mesh { pbc: [0, 0, 1], ..Mesh::new([50, 50, 1], [2e-9; 3]) };
         let inside = |i: usize| {
             let p = mesh.position(i % 50, i / 50, 0);
             p[0] * p[0] + p[1] * p[1] <= 50e-9f64 * 50e-9

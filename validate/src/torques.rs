@@ -257,7 +257,7 @@ pub fn resonance() -> Report {
     v.set_scalar(P::Msat, ms);
     v.set_scalar(P::Aex, a);
     v.set(P::BExt, [0.0, 0.0, b]);
-    let mesh = Mesh { n: [n, 1, 1], cell: [dx; 3], pbc: [1, 0, 0] };
+    let mesh = Mesh { pbc: [1, 0, 0], ..Mesh::new([n, 1, 1], [dx; 3]) };
     let mut system = System::new(mesh, RegionMap::uniform(n), Material::uniform(v, 1));
     system.terms.retain(|t| *t != Term::Demag);
     let mut sim = Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-8 }).expect("a ring");

@@ -11,6 +11,7 @@ use crate::real::{Real, dot};
 use crate::region::RegionMap;
 use crate::terms::demag::tensor::Tensor;
 use crate::terms::{Extra, Law, MAX_COEFFICIENTS, WithLaw, ghost};
+use std::sync::Arc;
 
 /// Row buffers of one thread.
 pub struct Scratch<T> {
@@ -419,13 +420,11 @@ fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usi
 }
 
 /// B = −μ0 Σ N Ms m, cell by cell, straight from the tensor.
-pub fn direct_sum<T: Real>(mesh: &Mesh, tensor: &Tensor, m: &[T], moment: &Moment<T>, out: &mut [T]) {
+pub fn direct_sum<T: Real>(mesh: &Mesh, tensors: &[Arc<Tensor>], m: &[T], moment: &Moment<T>, out: &mut [T]) {
     let cells = mesh.cells();
-    let [nx, ny, _] = mesh.n;
-    let [px, py, pz] = tensor.padded;
+    let [nx, ny, nz] = mesh.n;
+    let [px, py, pz] = tensors[0].padded;
     let coordinates = |i: usize| [i % nx, i / nx % ny, i / (nx * ny)];
-    let zero = Vec::new();
-    let component = |c: usize| tensor.values.get(c).unwrap_or(&zero);
     let order = [[0, 3, 4], [3, 1, 5], [4, 5, 2]];
     for i in 0..cells {
         let a = coordinates(i);
@@ -441,9 +440,11 @@ pub fn direct_sum<T: Real>(mesh: &Mesh, tensor: &Tensor, m: &[T], moment: &Momen
             }
             let o = coordinates(j);
             let wrap = |axis: usize, p: usize| (a[axis] + p - o[axis]) % p;
-            let at = (wrap(2, pz) * py + wrap(1, py)) * px + wrap(0, px);
+            // In a stack each pair of layers has a tensor of its own.
+            let (tensor, z) = if mesh.stack.is_some() { (&tensors[a[2] * nz + o[2]], 0) } else { (&tensors[0], wrap(2, pz)) };
+            let at = (z * py + wrap(1, py)) * px + wrap(0, px);
             for (b, row) in b.iter_mut().zip(order) {
-                let n: [f64; 3] = row.map(|c| component(c).get(at).copied().unwrap_or(0.0));
+                let n: [f64; 3] = row.map(|c| tensor.values[c].get(at).copied().unwrap_or(0.0));
                 *b -= dot(n, mj);
             }
         }

@@ -4,13 +4,15 @@
 //! adjacent wave numbers, `[panel][component][z][y][16]`. Per panel, in cache: y forward (padded on the fly), z forward,
 //! product with the real symmetric kernel, z backward, y backward, keeping the rows that matter. Then x backward.
 //! The kernel is even or odd in every wave number, so one octant of it is stored. All scale factors lie in the kernel.
+//!
+//! Layers of a stack are not equally far apart: there z is not transformed, and the product sums over the source layers with a kernel for each pair.
 
 use super::fft::{ColumnFft, LANES, Lane, cheapest, smooth};
 use super::isa::Isa;
 use super::parallel::{Shared, each};
 use crate::mesh::Mesh;
 use crate::real::Real;
-use crate::terms::demag::tensor::{DemagKernel, Tensor};
+use crate::terms::demag::tensor::{COMPONENTS, DemagKernel, Tensor};
 use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
@@ -36,6 +38,22 @@ pub struct Convolution<T: Real> {
     y: ColumnFft<T>,
     z: ColumnFft<T>,
     product: unsafe fn(&[Lane<T>], Product<'_, T>),
+    /// Of a stack, `[target · layers + source]`, each as `kernel`.
+    pairs: Vec<Vec<Lane<T>>>,
+    layers: unsafe fn(&[Vec<Lane<T>>], Layers<'_, T>),
+}
+
+/// The spectra of all layers of a stack in one panel, and where its kernels lie.
+struct Layers<'a, T> {
+    /// `[component][layer][ky]`.
+    re: &'a mut [Lane<T>],
+    im: &'a mut [Lane<T>],
+    /// `[component][layer]`
+    sum_re: &'a mut [Lane<T>],
+    sum_im: &'a mut [Lane<T>],
+    /// Start of the kernel's panel, in lanes.
+    start: usize,
+    points: usize,
 }
 
 /// Three components of a column of spectra, real and imaginary parts, and where its kernel lies.
@@ -80,6 +98,7 @@ impl<T: Real> Convolution<T> {
         // transform at all. Real transforms along x want an even length.
         let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
             (true, n) => n,
+            (false, _) if a == 2 && mesh.stack.is_some() => 1,
             (false, 1) if a > 0 => 1,
             (false, n) if a == 0 => 2 * smooth(n),
             (false, n) => cheapest(2 * n - 1),
@@ -93,14 +112,32 @@ impl<T: Real> Convolution<T> {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => product_avx512::<T> as _,
         };
-        let tensor = Tensor::of(kernel_of, mesh, padded);
-        let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
+        let layers = match isa {
+            Isa::Baseline => layers_body::<T> as _,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => layers_avx2::<T> as _,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => layers_avx512::<T> as _,
+        };
+        let (components, whole, pairs) = match &mesh.stack {
+            Some(stack) => {
+                let tensors = Tensor::of_layers(mesh, stack, [padded[0], padded[1]]);
+                (COMPONENTS, Vec::new(), tensors.iter().map(|t| kernel(t, COMPONENTS, isa, true)).collect())
+            }
+            None => {
+                let tensor = Tensor::of(kernel_of, mesh, padded);
+                let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
+                (components, kernel(&tensor, components, isa, false), Vec::new())
+            }
+        };
         Self {
             n,
             padded,
             panels,
             components,
-            kernel: kernel(&tensor, components, isa),
+            kernel: whole,
+            pairs,
+            layers,
             x_forward: planner.plan_fft_forward(padded[0]),
             x_backward: planner.plan_fft_inverse(padded[0]),
             y: ColumnFft::new(padded[1], isa),
@@ -131,8 +168,8 @@ impl<T: Real> Convolution<T> {
             fft: vec![Complex::new(T::ZERO, T::ZERO); self.x_forward.get_scratch_len().max(self.x_backward.get_scratch_len())],
             re: lane(plane),
             im: lane(plane),
-            line_re: lane(3 * self.padded[2]),
-            line_im: lane(3 * self.padded[2]),
+            line_re: lane(3 * self.padded[2].max(self.n[2])),
+            line_im: lane(3 * self.padded[2].max(self.n[2])),
             work_re: lane(longest),
             work_im: lane(longest),
         }
@@ -209,7 +246,11 @@ impl<T: Real> Convolution<T> {
         let (half_y, half_z) = (py / 2 + 1, pz / 2 + 1);
         let start = panel * half_z * half_y * self.components;
         let one = [T::ONE; 3];
-        if pz == 1 {
+        if !self.pairs.is_empty() {
+            let (re, im, sum_re, sum_im) = (&mut c.re[..], &mut c.im[..], &mut c.line_re[..], &mut c.line_im[..]);
+            // SAFETY: the instruction set was detected when the convolution was planned.
+            unsafe { (self.layers)(&self.pairs, Layers { re, im, sum_re, sum_im, start, points: py }) };
+        } else if pz == 1 {
             let product = Product {
                 re: split(&mut c.re, py),
                 im: split(&mut c.im, py),
@@ -321,9 +362,61 @@ unsafe fn product_avx512<T: Real>(kernel: &[Lane<T>], p: Product<'_, T>) {
     unsafe { product_body(kernel, p) }
 }
 
+/// The field's spectrum in every layer: the sum over the source layers. xz and yz are i times a real number.
+#[inline(always)]
+unsafe fn layers_body<T: Real>(pairs: &[Vec<Lane<T>>], p: Layers<'_, T>) {
+    let count = pairs.len().isqrt();
+    let half = p.points / 2 + 1;
+    let place = |c: usize, layer: usize, ky: usize| (c * count + layer) * p.points + ky;
+    for ky in 0..p.points {
+        let (mirrored, odd) = if ky < half { (ky, T::ONE) } else { (p.points - ky, -T::ONE) };
+        let at = p.start + mirrored * COMPONENTS;
+        for target in 0..count {
+            let mut b = [[T::ZERO; LANES]; 6];
+            for source in 0..count {
+                let k: &[Lane<T>; COMPONENTS] = pairs[target * count + source][at..].first_chunk().expect("a panel's lanes");
+                let [xr, yr, zr] = [0, 1, 2].map(|c| &p.re[place(c, source, ky)]);
+                let [xi, yi, zi] = [0, 1, 2].map(|c| &p.im[place(c, source, ky)]);
+                for l in 0..LANES {
+                    let (xy, xz, yz) = (odd * k[3][l], k[4][l], odd * k[5][l]);
+                    b[0][l] += k[0][l] * xr[l] + xy * yr[l] - xz * zi[l];
+                    b[1][l] += xy * xr[l] + k[1][l] * yr[l] - yz * zi[l];
+                    b[2][l] += k[2][l] * zr[l] - xz * xi[l] - yz * yi[l];
+                    b[3][l] += k[0][l] * xi[l] + xy * yi[l] + xz * zr[l];
+                    b[4][l] += xy * xi[l] + k[1][l] * yi[l] + yz * zr[l];
+                    b[5][l] += k[2][l] * zi[l] + xz * xr[l] + yz * yr[l];
+                }
+            }
+            for c in 0..3 {
+                (p.sum_re[c * count + target], p.sum_im[c * count + target]) = (b[c], b[3 + c]);
+            }
+        }
+        for c in 0..3 {
+            for layer in 0..count {
+                let to = place(c, layer, ky);
+                (p.re[to], p.im[to]) = (p.sum_re[c * count + layer], p.sum_im[c * count + layer]);
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn layers_avx2<T: Real>(pairs: &[Vec<Lane<T>>], p: Layers<'_, T>) {
+    // SAFETY: as for the caller.
+    unsafe { layers_body(pairs, p) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+unsafe fn layers_avx512<T: Real>(pairs: &[Vec<Lane<T>>], p: Layers<'_, T>) {
+    // SAFETY: as for the caller.
+    unsafe { layers_body(pairs, p) }
+}
+
 /// The same octant as a plain array, `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`.
-pub fn octant(tensor: &Tensor, components: usize, isa: Isa) -> Vec<f64> {
-    let lanes = kernel::<f64>(tensor, components, isa);
+pub fn octant(tensor: &Tensor, components: usize, isa: Isa, odd: bool) -> Vec<f64> {
+    let lanes = kernel::<f64>(tensor, components, isa, odd);
     let half = tensor.padded.map(|p| p / 2 + 1);
     let mut plain = Vec::with_capacity(components * half.iter().product::<usize>());
     for component in 0..components {
@@ -336,8 +429,9 @@ pub fn octant(tensor: &Tensor, components: usize, isa: Isa) -> Vec<f64> {
     plain
 }
 
-/// The spectrum of −N / (number of points), real by symmetry, one octant of it.
-fn kernel<T: Real>(tensor: &Tensor, components: usize, isa: Isa) -> Vec<Lane<T>> {
+/// The spectrum of −N / (number of points), real by symmetry, one octant of it. Between two layers xz and yz are `odd` in the plane: of them the
+/// imaginary part is all there is.
+fn kernel<T: Real>(tensor: &Tensor, components: usize, isa: Isa, odd: bool) -> Vec<Lane<T>> {
     let [px, py, pz] = tensor.padded;
     let wave_numbers = px / 2 + 1;
     let panels = wave_numbers.div_ceil(LANES);
@@ -353,6 +447,9 @@ fn kernel<T: Real>(tensor: &Tensor, components: usize, isa: Isa) -> Vec<Lane<T>>
     let (mut zr, mut zi) = (lane(pz), lane(pz));
     for component in 0..components {
         let mut input = tensor.values[component].clone();
+        if input.is_empty() {
+            continue;
+        }
         for (row, spectrum) in input.chunks_mut(px).zip(&mut rows) {
             x.process(row, spectrum).expect("lengths are the planned ones");
         }
@@ -373,7 +470,8 @@ fn kernel<T: Real>(tensor: &Tensor, components: usize, isa: Isa) -> Vec<Lane<T>>
                 z.forward(&mut zr, &mut zi, &mut wr[..pz], &mut wi[..pz]);
                 for kz in 0..half_z {
                     let at = ((panel * half_z + kz) * half_y + ky) * components + component;
-                    out[at] = std::array::from_fn(|l| T::of(scale * zr[kz][l]));
+                    let part = if odd && component > 3 { &zi } else { &zr };
+                    out[at] = std::array::from_fn(|l| T::of(scale * part[kz][l]));
                 }
             }
         }

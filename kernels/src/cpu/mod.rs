@@ -36,7 +36,7 @@ const WORTH_SHARING: usize = 20_000;
 enum Convolver<T: Real> {
     None,
     Transform(Convolution<T>),
-    Direct(Arc<Tensor>),
+    Direct(Vec<Arc<Tensor>>),
 }
 
 /// A buffer and its slot.
@@ -180,11 +180,13 @@ impl<T: Real> Cpu<T> {
         let across = system.replicas.len() >= threads || mesh.cells() < WORTH_SHARING;
         let convolver = match system.terms.contains(&Term::Demag) {
             false => Convolver::None,
-            true if reference => Convolver::Direct(Tensor::of(
-                system.demag,
-                &mesh,
-                std::array::from_fn(|a| if mesh.pbc[a] > 0 { mesh.n[a] } else { 2 * mesh.n[a] }),
-            )),
+            true if reference => {
+                let padded: [usize; 3] = std::array::from_fn(|a| if mesh.pbc[a] > 0 { mesh.n[a] } else { 2 * mesh.n[a] });
+                Convolver::Direct(match &mesh.stack {
+                    Some(stack) => Tensor::of_layers(&mesh, stack, [padded[0], padded[1]]),
+                    None => vec![Tensor::of(system.demag, &mesh, padded)],
+                })
+            }
             true => Convolver::Transform(Convolution::new(&mesh, system.demag, isa)),
         };
         let partnered = system.partnered();
@@ -450,7 +452,7 @@ impl<T: Real> Cpu<T> {
                 let spectrum = scratch.spectrum.as_mut().expect("made with the convolution");
                 c.run(&member.buffers[rb][rs], &member.moment, &mut out, spectrum, &mut scratch.columns);
             }
-            Convolver::Direct(tensor) => cells::direct_sum(&self.mesh, tensor, &member.buffers[rb][rs], &member.moment, &mut out),
+            Convolver::Direct(tensors) => cells::direct_sum(&self.mesh, tensors, &member.buffers[rb][rs], &member.moment, &mut out),
             Convolver::None => out.fill(T::ZERO),
         }
         member.buffers[wb][ws] = out;

@@ -65,7 +65,7 @@ impl<T: Real> Column<T> {
     }
 }
 
-/// Link coefficients of one axis: a symmetric table over pairs of regions.
+/// Link coefficients of one axis: a table over pairs of regions.
 pub struct Links<T> {
     /// `[own][other]`.
     pub table: Vec<T>,
@@ -148,7 +148,11 @@ impl<T: Real> Tables<T> {
                 let Make(mesh, material, regions, _) = self;
                 let rows: Vec<[f64; MAX_COEFFICIENTS]> = regions
                     .iter()
-                    .map(|v| if v.scalar(ParameterId::Msat) > 0.0 { L::coefficients(v, mesh) } else { [0.0; MAX_COEFFICIENTS] })
+                    .enumerate()
+                    .map(|(r, v)| {
+                        let magnet = v.scalar(ParameterId::Msat) > 0.0;
+                        if magnet { L::coefficients(v, &material.mesh_of(mesh, r)) } else { [0.0; MAX_COEFFICIENTS] }
+                    })
                     .collect();
                 let coefficients = (0..L::COEFFICIENTS)
                     .map(|k| {
@@ -165,7 +169,12 @@ impl<T: Real> Tables<T> {
                     let links = material.joined(L::PAIRED, regions.len(), |a, b| L::link(&regions[a], &regions[b]));
                     let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
                     (0..3)
-                        .map(|axis| Links::new(regions.len(), ghosts, |a, b| links[a * regions.len() + b] * L::link_scale(mesh.cell[axis])))
+                        .map(|axis| {
+                            Links::new(regions.len(), ghosts, |a, b| {
+                                let distance = if axis == 2 { material.apart(mesh, a, b) } else { Some(mesh.cell[axis]) };
+                                distance.map_or(0.0, |d| links[a * regions.len() + b] * L::link_scale(d))
+                            })
+                        })
                         .collect()
                 } else {
                     let n = regions.len();
@@ -174,7 +183,8 @@ impl<T: Real> Tables<T> {
                             Links::new(n, false, |a, b| {
                                 let joins =
                                     |c: &&Coupling| [(a, b), (b, a)].contains(&(usize::from(c.regions.0), usize::from(c.regions.1)));
-                                material.couplings.iter().filter(joins).map(|c| L::coupling(c, k)).sum::<f64>() / mesh.cell[2]
+                                material.couplings.iter().filter(joins).map(|c| L::coupling(c, k)).sum::<f64>()
+                                    / material.mesh_of(mesh, a).cell[2]
                             })
                         })
                         .collect()
@@ -229,11 +239,11 @@ pub struct Added<T> {
 /// The parts of all masks. A coefficient is linear in a masked parameter: what one unit of the factor adds is its value with the mask less its
 /// value without.
 pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, regions: &[Values], map: &RegionMap) -> Vec<Added<T>> {
-    struct Of<'a>(&'a Mesh, &'a Values);
+    struct Of<'a>(Mesh, &'a Values);
     impl WithLaw for Of<'_> {
         type Output = [f64; MAX_COEFFICIENTS];
         fn with<L: Law>(self) -> Self::Output {
-            L::coefficients(self.1, self.0)
+            L::coefficients(self.1, &self.0)
         }
     }
     let mut list = Vec::new();
@@ -244,10 +254,11 @@ pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, regions:
                 let Some(own) = regions.get(usize::from(*region)).filter(|v| v.scalar(ParameterId::Msat) > 0.0) else { continue };
                 let mut v = own.clone();
                 v.set(*parameter, [0.0; 3]);
-                let without = law.with(Of(mesh, &v));
+                let own_mesh = material.mesh_of(mesh, usize::from(*region));
+                let without = law.with(Of(own_mesh, &v));
                 let components = parameter.info().components;
                 v.set(*parameter, std::array::from_fn(|c| if c < components { values[c * mesh.cells() + i] } else { 0.0 }));
-                let with = law.with(Of(mesh, &v));
+                let with = law.with(Of(own_mesh, &v));
                 for (part, (a, b)) in parts.iter_mut().zip(with.iter().zip(without)) {
                     part[i] = T::of(a - b);
                 }

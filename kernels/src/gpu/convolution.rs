@@ -10,7 +10,7 @@ use super::text::Names;
 use crate::cpu::convolution::octant;
 use crate::cpu::isa::Isa;
 use crate::mesh::Mesh;
-use crate::terms::demag::tensor::{DemagKernel, Tensor};
+use crate::terms::demag::tensor::{COMPONENTS, DemagKernel, Tensor};
 use spinloom_gpu::{Binding, Element, Kernel, Limits, Precision};
 use std::fmt::Write;
 
@@ -62,10 +62,12 @@ impl Axis {
 /// A planned convolution.
 pub struct Convolution {
     n: [usize; 3],
+    /// Whether its layers are those of a stack: then z is not transformed, and the product sums over them.
+    stacked: bool,
     precision: Precision,
     axes: [Axis; 3],
     components: usize,
-    /// `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`, then the twiddles.
+    /// `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`, of a stack one for each target layer and source layer, then the twiddles.
     pub table: Vec<f64>,
 }
 
@@ -115,6 +117,7 @@ impl Convolution {
         let n = mesh.n;
         let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
             (true, n) => n,
+            (false, _) if a == 2 && mesh.stack.is_some() => 1,
             (false, 1) => 1,
             (false, n) => crate::cpu::fft::smooth(2 * n - 1),
         });
@@ -123,14 +126,22 @@ impl Convolution {
             let planned = Axis::plan(n[axis], points, axis > 0, limits, precision);
             axes.push(planned.map_err(|e| format!("along {}: {e}", ["x", "y", "z"][axis]))?);
         }
-        let tensor = Tensor::of(kernel, mesh, padded);
-        let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
-        let mut table = octant(&tensor, components, Isa::Baseline);
+        let (components, mut table) = match &mesh.stack {
+            Some(stack) => {
+                let pairs = Tensor::of_layers(mesh, stack, [padded[0], padded[1]]);
+                (COMPONENTS, pairs.iter().flat_map(|t| octant(t, COMPONENTS, Isa::Baseline, true)).collect())
+            }
+            None => {
+                let tensor = Tensor::of(kernel, mesh, padded);
+                let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
+                (components, octant(&tensor, components, Isa::Baseline, false))
+            }
+        };
         for (a, axis) in axes.iter_mut().enumerate() {
             let whole = axis.inner.is_none();
             axis.stored = match a {
                 0 if whole => axis.points / 2 + 1,
-                1 if whole && n[2] == 1 => axis.cells,
+                1 if whole && n[2] == 1 && mesh.stack.is_none() => axis.cells,
                 2 if whole => axis.cells,
                 _ => axis.points,
             };
@@ -139,7 +150,14 @@ impl Convolution {
                 table.extend(twiddles(points));
             }
         }
-        Ok(Self { n, precision, axes: axes.try_into().unwrap_or_else(|_| unreachable!("three axes")), components, table })
+        Ok(Self {
+            n,
+            stacked: mesh.stack.is_some(),
+            precision,
+            axes: axes.try_into().unwrap_or_else(|_| unreachable!("three axes")),
+            components,
+            table,
+        })
     }
 
     /// Sizes of the circular grid.
@@ -407,7 +425,7 @@ impl Convolution {
                 },
             ));
         };
-        let last = if nz > 1 { 2 } else { 1 };
+        let last = if nz > 1 || self.stacked { 2 } else { 1 };
         if last == 2 && self.axes[1].points > 1 {
             column(&mut list, "y forward", 1, false, Way::Forward);
             if self.axes[1].inner.is_some() {
@@ -417,7 +435,7 @@ impl Convolution {
         if self.axes[last].inner.is_some() {
             column(&mut list, if last == 2 { "z forward" } else { "y forward" }, last, false, Way::Forward);
         }
-        list.push(self.product(names, on, last, imaginary));
+        list.push(if self.stacked { self.layers(names, on, imaginary) } else { self.product(names, on, last, imaginary) });
         if self.axes[last].inner.is_some() {
             column(&mut list, if last == 2 { "z backward" } else { "y backward" }, last, false, Way::Backward);
         }
@@ -461,6 +479,84 @@ impl Convolution {
         list
     }
 
+    /// The product of a stack: an item takes one wave number of the plane in all layers.
+    fn layers(&self, names: &Names, on: &str, imaginary: usize) -> (Kernel, u32) {
+        const GROUP: u32 = 64;
+        let nz = self.n[2];
+        let [sx, sy, _] = self.axes.each_ref().map(|a| a.stored);
+        let [px, py, _] = self.padded();
+        let (hx, hy, block) = (px / 2 + 1, py / 2 + 1, self.block());
+        let mut body = names.defines();
+        let _ = write!(
+            body,
+            "KERNEL_MAIN {{\n    int r = int(WG.y);\n    bool on = {on};\n    int column = int(GID.x);\n    if (!on || column >= {}) {{ return; }}\n",
+            sx * sy
+        );
+        Self::fold(&mut body, "x", &self.axes[0].frequency(&format!("(column % {sx})")), px);
+        Self::fold(&mut body, "y", &self.axes[1].frequency(&format!("(column / {sx})")), py);
+        let _ = writeln!(body, "    int k = ym * {hx} + xm;\n    REAL both = xs * ys;");
+        let at = |c: usize, layer: usize| format!("(r * 3 + {c}) * {block} + {} + column", layer * sy * sx);
+        for layer in 0..nz {
+            for c in 0..3 {
+                let at = at(c, layer);
+                let _ = writeln!(body, "    REAL m{layer}c{c}r = spec[{at}];\n    REAL m{layer}c{c}i = spec[{imaginary} + {at}];");
+            }
+        }
+        for target in 0..nz {
+            for c in 0..3 {
+                let _ = writeln!(body, "    REAL b{target}c{c}r = REAL(0.0f);\n    REAL b{target}c{c}i = REAL(0.0f);");
+            }
+            for source in 0..nz {
+                let tag = format!("n{target}s{source}");
+                let sign = ["", "", "", "both * ", "xs * ", "ys * "];
+                for (component, name) in ["xx", "yy", "zz", "xy", "xz", "yz"].into_iter().enumerate() {
+                    let start = ((target * nz + source) * COMPONENTS + component) * hx * hy;
+                    let _ = writeln!(body, "    REAL {tag}{name} = {}tw[{start} + k];", sign[component]);
+                }
+                let m = |c: usize, part: char| format!("m{source}c{c}{part}");
+                // What is imaginary turns the parts: i K (re + i im).
+                for (c, row) in [["xx", "xy", "xz"], ["xy", "yy", "yz"], ["xz", "yz", "zz"]].into_iter().enumerate() {
+                    for part in ['r', 'i'] {
+                        let mut sum = format!("b{target}c{c}{part}");
+                        for (d, name) in row.into_iter().enumerate() {
+                            let turned = name == "xz" || name == "yz";
+                            let (sign, from) = match (turned, part) {
+                                (false, _) => ('+', m(d, part)),
+                                (true, 'r') => ('-', m(d, 'i')),
+                                (true, _) => ('+', m(d, 'r')),
+                            };
+                            let _ = write!(sum, " {sign} {tag}{name} * {from}");
+                        }
+                        let _ = writeln!(body, "    b{target}c{c}{part} = {sum};");
+                    }
+                }
+            }
+            for c in 0..3 {
+                let at = at(c, target);
+                let _ = writeln!(body, "    spec[{at}] = b{target}c{c}r;\n    spec[{imaginary} + {at}] = b{target}c{c}i;");
+            }
+        }
+        body.push_str("}\n");
+        let kernel = Kernel {
+            name: "demag layers".into(),
+            body,
+            bindings: vec![real("spec", true), real("tw", false), uint("state")],
+            shared: vec![],
+            group: GROUP,
+            precision: self.precision,
+        };
+        (kernel, ((sx * sy) as u32).div_ceil(GROUP))
+    }
+
+    /// Wave number, mirrored into the octant, and the sign of what is odd in it.
+    fn fold(out: &mut String, name: &str, text: &str, points: usize) {
+        let half = points / 2 + 1;
+        let _ = writeln!(
+            out,
+            "    int {name}k = {text};\n    bool {name}b = {name}k >= {half};\n    int {name}m = {name}b ? {points} - {name}k : {name}k;\n    REAL {name}s = {name}b ? REAL(-1.0f) : REAL(1.0f);"
+        );
+    }
+
     /// The last axis: three components forward, product, and back; of a parted axis the inner lines.
     fn product(&self, names: &Names, on: &str, last: usize, imaginary: usize) -> (Kernel, u32) {
         let axis = &self.axes[last];
@@ -488,24 +584,16 @@ impl Convolution {
         }
         let [hx, hy, hz] = [px, py, pz].map(|p| p / 2 + 1);
         let block = hz * hy * hx;
-        // Wave number, mirrored into the octant, and the sign of what is odd in it.
-        let fold = |out: &mut String, name: &str, text: &str, points: usize| {
-            let half = points / 2 + 1;
-            let _ = writeln!(
-                out,
-                "    int {name}k = {text};\n    bool {name}b = {name}k >= {half};\n    int {name}m = {name}b ? {points} - {name}k : {name}k;\n    REAL {name}s = {name}b ? REAL(-1.0f) : REAL(1.0f);"
-            );
-        };
-        fold(&mut body, "x", &self.axes[0].frequency(&format!("(column % {sx})")), px);
+        Self::fold(&mut body, "x", &self.axes[0].frequency(&format!("(column % {sx})")), px);
         if last == 2 {
-            fold(&mut body, "y", &self.axes[1].frequency(&format!("(column / {sx})")), py);
+            Self::fold(&mut body, "y", &self.axes[1].frequency(&format!("(column / {sx})")), py);
         }
         let mut backward: Vec<Registers> = vec![Vec::new(); 3];
         let mut product = String::new();
         line.ends(Way::Forward, |i, j, _, position| {
             let t = format!("p{i}e{j}");
             let frequency = if axis.inner.is_some() { format!("apart + {n1} * {position}") } else { position };
-            fold(&mut product, &t, &frequency, axis.points);
+            Self::fold(&mut product, &t, &frequency, axis.points);
             let at = if last == 2 { format!("({t}m * {hy} + ym) * {hx} + xm") } else { format!("{t}m * {hx} + xm") };
             let _ = writeln!(product, "    int {t}o = {at};");
             let component = |index: usize| format!("tw[{} + {t}o]", index * block);

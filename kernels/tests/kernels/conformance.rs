@@ -8,6 +8,7 @@ use spinloom_gpu::{Kernel, Limits, Precision, cuda};
 use spinloom_kernels::cpu::{self, isa::Isa};
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
+use spinloom_kernels::mesh::Stack;
 use spinloom_kernels::plan::{Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::terms::custom::CustomField;
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
@@ -68,7 +69,7 @@ fn systems() -> Vec<(String, System)> {
         ([300, 2, 1], [0; 3], false),
     ] {
         for (regions, holes) in [(1, false), (2, false), (2, true)] {
-            let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
+            let mesh = Mesh { pbc, ..Mesh::new(n, [2e-9, 3e-9, 1.5e-9]) };
             let cells = (0..mesh.cells())
                 .map(|_| if holes && stream.below(4) == 0 { RegionMap::VACUUM } else { stream.below(regions) as u16 })
                 .collect();
@@ -84,7 +85,29 @@ fn systems() -> Vec<(String, System)> {
             list.push((format!("{n:?} pbc {pbc:?} regions {regions} holes {holes}"), system));
         }
     }
+    list.extend([(2, [0; 3]), (3, [1, 0, 0]), (4, [0; 3])].map(|(layers, pbc)| stack(layers, pbc, &mut stream)));
     list
+}
+
+/// Layers of their own thickness, the first two in touch, the others across spacers; two regions a layer, and holes.
+fn stack(layers: usize, pbc: [u32; 3], stream: &mut Stream) -> (String, System) {
+    let all = [(0.0, 2.6e-9), (2.6e-9, 1.1e-9), (4.5e-9, 5.2e-9), (11e-9, 0.6e-9)];
+    let mesh = Mesh { pbc, ..Mesh::stacked([6, 5], [2e-9, 3e-9], Stack::new(&all[..layers]).unwrap()) };
+    let cells = (0..mesh.cells())
+        .map(|i| if stream.below(5) == 0 { RegionMap::VACUUM } else { (2 * (i / 30)) as u16 + stream.below(2) as u16 })
+        .collect();
+    let values = (0..2 * layers).map(|r| material(1.0 - 0.1 * r as f64, false)).collect();
+    let mut system = System::new(mesh, RegionMap::new(cells, 2 * layers), Material { regions: values, ..Material::default() });
+    for (a, b) in [(0, 2), (2, 4), (3, 5), (4, 6)] {
+        if usize::from(b) < 2 * layers {
+            let coupling = Coupling { regions: (a, b), j1: -2e-3, j2: 7e-4, d: [1e-4, -3e-4, 2e-4] };
+            system.replicas[0].material.couplings.push(coupling);
+        }
+    }
+    system.seed = 5;
+    system.terms = system.terms_in_use();
+    assert_eq!(system.impossible(), None);
+    (format!("stack of {layers}, pbc {pbc:?}"), system)
 }
 
 /// Random unit vectors, smooth or not; zero in vacuum.
@@ -191,7 +214,8 @@ fn energy(system: &System, m: &[f64], term: Term) -> f64 {
             if region == RegionMap::VACUUM {
                 0.0
             } else {
-                -m[i] * b[i] * system.replicas[0].material.regions[usize::from(region)].scalar(P::Msat) / degree
+                let ms = system.replicas[0].material.regions[usize::from(region)].scalar(P::Msat);
+                -m[i] * b[i] * ms * system.mesh.weight(i % cells) / degree
             }
         })
         .sum::<f64>()
@@ -201,7 +225,7 @@ fn energy(system: &System, m: &[f64], term: Term) -> f64 {
 #[test]
 fn every_field_is_minus_the_gradient_of_its_energy() {
     // Periodic in all axes, because at a free face the DMI ghost makes the field a boundary condition rather than a gradient.
-    let mesh = Mesh { n: [4, 5, 3], cell: [2e-9, 3e-9, 1.5e-9], pbc: [1, 1, 1] };
+    let mesh = Mesh { pbc: [1; 3], ..Mesh::new([4, 5, 3], [2e-9, 3e-9, 1.5e-9]) };
     let cells: Vec<u16> = (0..mesh.cells()).map(|i| ((i + i / 20) % 2) as u16).collect();
     for bulk in [false, true] {
         let regions = vec![material(1.0, bulk), material(0.7, bulk)];
@@ -213,13 +237,23 @@ fn every_field_is_minus_the_gradient_of_its_energy() {
     }
 }
 
+/// Couplings between layers, and exchange between unequal ones that touch.
+#[test]
+fn fields_in_a_stack_are_minus_the_gradients_of_their_energies() {
+    let (_, mut system) = stack(4, [1, 1, 0], &mut Stream::new(8, 0));
+    // Without holes, for the reason above.
+    system.regions.cells = (0..120).map(|i| (2 * (i / 30) + i % 2) as u16).collect();
+    check_gradients(&system);
+}
+
 fn check_gradients(system: &System) {
     let (mesh, m) = (system.mesh, state(system, false));
-    let volume = mesh.cell_volume();
     for term in system.terms.iter().copied().filter(|t| t.has_energy()) {
         let b = evaluate(cpu::reference(system).unwrap().as_mut(), system, &m, &[term], None);
-        for i in [0, 17, 60 + 23, 120 + 31] {
-            let ms = system.replicas[0].material.regions[usize::from(system.regions.cells[i % 60])].scalar(P::Msat);
+        let cells = mesh.cells();
+        for i in [0, 17, cells + 23, 2 * cells + 31] {
+            let ms = system.replicas[0].material.regions[usize::from(system.regions.cells[i % cells])].scalar(P::Msat);
+            let volume = mesh.cell_volume() * mesh.weight(i % cells);
             let h = 1e-4;
             let at = |d: f64| {
                 let mut m = m.clone();
@@ -249,7 +283,7 @@ fn on_vulkan(system: &System, precision: Precision) -> Option<Gpu> {
 #[test]
 fn graphics_devices_compute_every_term_as_the_reference_does() {
     // One to three dimensions, odd sizes, holes, periodic axes, one region and two; every kernel costs a software device a tenth of a second.
-    for (name, system) in [1, 2, 5, 8, 10, 14, 17].map(|i| systems().remove(i)) {
+    for (name, system) in [1, 2, 5, 8, 10, 14, 17, 22].map(|i| systems().remove(i)) {
         for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
             for smooth in [false, true] {
                 let m = state(&system, smooth);
@@ -439,7 +473,7 @@ fn every_kernel_compiles_for_cuda() {
 #[test]
 fn the_cuda_text_computes_every_term_as_the_reference_does() {
     // A mesh of two dimensions with holes, and one of three with periodic axes: every kind of kernel is compiled by the processor's compiler and run.
-    for (name, system) in [2, 14].map(|i| systems().remove(i)) {
+    for (name, system) in [2, 14, 23].map(|i| systems().remove(i)) {
         if Host::new(Limits::LEAST).is_none() {
             eprintln!("SKIPPED: no C++ compiler here");
             return;
@@ -541,7 +575,7 @@ fn long_lines_are_parted() {
     }
     let small = Limits { shared: 64, ..Limits::LEAST };
     for (n, pbc) in [([20, 12, 1], [0; 3]), ([12, 10, 9], [0; 3]), ([18, 3, 12], [1, 0, 1])] {
-        let mesh = Mesh { n, cell: [2e-9, 3e-9, 1.5e-9], pbc };
+        let mesh = Mesh { pbc, ..Mesh::new(n, [2e-9, 3e-9, 1.5e-9]) };
         let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0, false), 1));
         let m = state(&system, false);
         let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &[Term::Demag], None);
@@ -598,7 +632,7 @@ fn the_cuda_text_steps_as_the_processor_does() {
 
 #[test]
 fn every_kernel_compiles_for_vulkan() {
-    for (_, system) in [0, 8, 14].map(|i| systems().remove(i)) {
+    for (_, system) in [0, 8, 14, 21].map(|i| systems().remove(i)) {
         for terms in subsets(system.terms.len()) {
             for precision in [Precision::Single, Precision::Double] {
                 for kernel in kernels_of(&system, &terms, precision, Limits::LEAST) {

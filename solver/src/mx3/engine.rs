@@ -336,7 +336,7 @@ impl Engine {
 
     fn new_mesh(&mut self) -> Result<(), Fault> {
         let (Some(n), Some(cell)) = (self.grid, self.cell) else { return Ok(()) };
-        let mesh = Mesh { n, cell, pbc: self.pbc };
+        let mesh = Mesh { pbc: self.pbc, ..Mesh::new(n, cell) };
         let cells = n.iter().map(|n| *n as f64).product::<f64>();
         // State, stages, fields, and a spectrum of twice the length along every axis that has more than one cell.
         let numbers = cells * (3.0 * 14.0 + 6.0 * 2f64.powi(n[1..].iter().filter(|n| **n > 1).count() as i32));

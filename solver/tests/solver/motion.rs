@@ -47,7 +47,7 @@ fn the_energy_is_constant_without_damping() {
     }
     v.set(P::BExt, [0.1, 0.0, 0.2]);
     // Periodic in plane: at a free edge the DMI ghost is a boundary condition, not a gradient.
-    let mesh = Mesh { n: [12, 8, 1], cell: [4e-9, 4e-9, 2e-9], pbc: [1, 1, 0] };
+    let mesh = Mesh { pbc: [1, 1, 0], ..Mesh::new([12, 8, 1], [4e-9, 4e-9, 2e-9]) };
     let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(v, 1));
     let mut sim = Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-8 }).unwrap();
     let cells = mesh.cells();

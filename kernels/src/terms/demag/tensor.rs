@@ -8,7 +8,7 @@
 //!
 //! a smooth integral with a positive weight: Gauss rules for the triangle converge like (d/2R)^2n without any cancellation.
 
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Stack};
 use rayon::prelude::*;
 use spinloom_base::cache;
 use std::f64::consts::PI;
@@ -92,6 +92,31 @@ fn near(r: [f64; 3], d: [f64; 3]) -> [f64; COMPONENTS] {
     ]
 }
 
+/// Between cells of two layers: along z the differences between the faces of either, (upper − lower) + (lower − upper) − (upper − upper) −
+/// (lower − lower), which for equal layers are the second differences of [`newell`].
+fn near_layers([x, y]: [f64; 2], [dx, dy]: [f64; 2], target: (f64, f64), source: (f64, f64)) -> [f64; COMPONENTS] {
+    let (a, b, c, d) = (target.0, target.0 + target.1, source.0, source.0 + source.1);
+    let sum = |function: &dyn Fn(f64, f64, f64) -> f64| {
+        let mut sum = 0.0;
+        for (i, wi) in [(-1.0, 1.0), (0.0, -2.0), (1.0, 1.0)] {
+            for (j, wj) in [(-1.0, 1.0), (0.0, -2.0), (1.0, 1.0)] {
+                for (z, wz) in [(b - c, 1.0), (a - d, 1.0), (b - d, -1.0), (a - c, -1.0)] {
+                    sum += wi * wj * wz * function(x + i * dx, y + j * dy, z);
+                }
+            }
+        }
+        -sum / (4.0 * PI * dx * dy * target.1)
+    };
+    [
+        sum(&newell_f),
+        sum(&|x, y, z| newell_f(y, x, z)),
+        sum(&|x, y, z| newell_f(z, y, x)),
+        sum(&newell_g),
+        sum(&|x, y, z| newell_g(x, z, y)),
+        sum(&|x, y, z| newell_g(y, z, x)),
+    ]
+}
+
 /// Gauss–Legendre nodes and weights on (0, 1) by Newton's method on P_n.
 fn gauss(n: usize) -> Vec<(f64, f64)> {
     (0..n)
@@ -125,30 +150,33 @@ impl Rules {
 
     /// Points and weights of the triangle (1 − |u|/d)/d on |u| < d seen from distance `r`, to about 1e-12.
     fn triangle(&self, d: f64, r: f64) -> Vec<(f64, f64)> {
-        // Pieces no longer than r/4; each half of the triangle is a polynomial of degree 1, so the rule stays a Gauss rule.
+        // Each half of the triangle is a polynomial of degree 1, so the rule stays a Gauss rule.
+        let half = self.segment(d, r).into_iter().map(|(u, w)| (u, w * (1.0 - u / d)));
+        half.flat_map(|(u, w)| [(u, w), (-u, w)]).collect()
+    }
+
+    /// Points and weights of the mean over 0 < u < d seen from distance `r`, to about 1e-12.
+    fn segment(&self, d: f64, r: f64) -> Vec<(f64, f64)> {
+        // Pieces no longer than r/4.
         let pieces = (4.0 * d / r).ceil().max(1.0);
         let ratio = d / pieces / (2.0 * r);
         let n = ((-12.0 / (2.0 * ratio.log10())).ceil() as usize + 1).clamp(2, 8);
-        let length = d / pieces;
-        let mut points = Vec::new();
-        for p in 0..pieces as usize {
-            for &(t, w) in &self.0[n] {
-                let u = (p as f64 + t) * length;
-                let weight = w * length * (1.0 - u / d) / d;
-                points.push((u, weight));
-                points.push((-u, weight));
-            }
-        }
-        points
+        let piece = |p: usize| self.0[n].iter().map(move |(t, w)| ((p as f64 + t) * d / pieces, w / pieces));
+        (0..pieces as usize).flat_map(piece).collect()
     }
 
     fn far(&self, r: [f64; 3], d: [f64; 3]) -> [f64; COMPONENTS] {
         let distance = (r[0] * r[0] + r[1] * r[1] + r[2] * r[2]).sqrt();
         let [px, py, pz] = d.map(|d| self.triangle(d, distance));
+        Self::dipoles(r, [&px, &py, &pz]).map(|s| d[0] * d[1] * d[2] * s)
+    }
+
+    /// The weighted sum of a dipole's tensor, per volume of the source, over points about `r`.
+    fn dipoles(r: [f64; 3], [px, py, pz]: [&[(f64, f64)]; 3]) -> [f64; COMPONENTS] {
         let mut sum = [0.0; COMPONENTS];
-        for &(ux, wx) in &px {
-            for &(uy, wy) in &py {
-                for &(uz, wz) in &pz {
+        for &(ux, wx) in px {
+            for &(uy, wy) in py {
+                for &(uz, wz) in pz {
                     let (x, y, z) = (r[0] + ux, r[1] + uy, r[2] + uz);
                     let s = 1.0 / (x * x + y * y + z * z);
                     let w = wx * wy * wz * s * s.sqrt();
@@ -162,8 +190,26 @@ impl Rules {
                 }
             }
         }
-        let scale = -d[0] * d[1] * d[2] / (4.0 * PI);
-        sum.map(|s| scale * s)
+        sum.map(|s| -s / (4.0 * PI))
+    }
+
+    /// Between cells of two layers of a stack: `x`, `y` from the source's centre to the target's, edges `dx`, `dy` of both, and the layers' lower
+    /// faces and thicknesses.
+    fn layers(&self, [x, y]: [f64; 2], [dx, dy]: [f64; 2], target: (f64, f64), source: (f64, f64)) -> [f64; COMPONENTS] {
+        let z = target.0 + 0.5 * target.1 - source.0 - 0.5 * source.1;
+        let r2 = x * x + y * y + z * z;
+        let longest = dx.max(dy).max(target.1).max(source.1);
+        // As for equal cells.
+        let overlap = x.abs() < 2.0 * dx && y.abs() < 2.0 * dy && z.abs() < target.1 + source.1;
+        if overlap || r2 * r2 * r2 < 1e5 * dx * dx * dy * dy * target.1 * source.1 || r2 < longest * longest {
+            near_layers([x, y], [dx, dy], target, source)
+        } else {
+            let (px, py) = (self.triangle(dx, r2.sqrt()), self.triangle(dy, r2.sqrt()));
+            let (to, from) = (self.segment(target.1, r2.sqrt()), self.segment(source.1, r2.sqrt()));
+            let pz: Vec<(f64, f64)> =
+                to.iter().flat_map(|(a, wa)| from.iter().map(move |(b, wb)| (target.0 + a - source.0 - b, wa * wb))).collect();
+            Self::dipoles([x, y, 0.0], [&px, &py, &pz]).map(|s| dx * dy * source.1 * s)
+        }
     }
 
     fn pair(&self, r: [f64; 3], d: [f64; 3]) -> [f64; COMPONENTS] {
@@ -231,7 +277,8 @@ impl Tensor {
             DemagKernel::Newell => 0.5,
             DemagKernel::Sampled { .. } => 1.0,
         };
-        let tensor = Arc::new(Self::spread(mesh, padded, reach, &octant, weight));
+        let held = if mesh.n[2] == 1 && mesh.pbc[2] == 0 { 4 } else { COMPONENTS };
+        let tensor = Arc::new(Self::spread(mesh, padded, reach, &octant, weight, held));
         if tensor.values.iter().map(Vec::len).sum::<usize>() < LARGEST_KEPT {
             let mut kept = kept();
             kept.push((kernel, *mesh, tensor.clone()));
@@ -242,11 +289,43 @@ impl Tensor {
         tensor
     }
 
-    /// Mirrors an octant of offsets to all of them, and adds up those that a periodic axis makes one; `weight` is that of offsets other than 0 along such an axis.
-    fn spread(mesh: &Mesh, padded: [usize; 3], reach: [i64; 3], octant: &[[f64; COMPONENTS]], weight: f64) -> Self {
+    /// The tensors of every layer of a stack (first, the target) with every layer (the source), `[target · layers + source]`, each over the offsets in
+    /// the plane. xz is odd along x and yz along y, so that their spectra are imaginary.
+    pub fn of_layers(mesh: &Mesh, stack: &Stack, padded: [usize; 2]) -> Vec<Arc<Self>> {
+        let d = [mesh.cell[0], mesh.cell[1]];
+        let unit = d[0].max(d[1]);
+        let layer = |z: usize| {
+            let (bottom, thickness) = stack.layer(z);
+            (bottom / unit, thickness / unit)
+        };
+        let rules = Rules::new();
+        let reach = [mesh.n[0] as i64 - 1, mesh.n[1] as i64 - 1, 0];
+        let images = [0, 1].map(|a| mesh.pbc[a] as i64);
+        let one = |target: usize, source: usize| {
+            let octant = octant_of(reach, |i| {
+                let mut sum = [0.0; COMPONENTS];
+                for ky in -images[1]..=images[1] {
+                    for kx in -images[0]..=images[0] {
+                        let k = [kx, ky];
+                        let r = [0, 1].map(|a| (i[a] + k[a] * mesh.n[a] as i64) as f64 * d[a] / unit);
+                        let part = rules.layers(r, d.map(|d| d / unit), layer(target), layer(source));
+                        sum.iter_mut().zip(part).for_each(|(s, v)| *s += v);
+                    }
+                }
+                sum
+            });
+            let held = if target == source { 4 } else { COMPONENTS };
+            Arc::new(Self::spread(mesh, [padded[0], padded[1], 1], reach, &octant, 0.5, held))
+        };
+        let count = stack.count();
+        (0..count * count).map(|p| one(p / count, p % count)).collect()
+    }
+
+    /// Mirrors an octant of offsets to all of them, and adds up those that a periodic axis makes one; `weight` is that of offsets other than 0 along such an axis, and
+    /// `held` the number of components that do not vanish.
+    fn spread(mesh: &Mesh, padded: [usize; 3], reach: [i64; 3], octant: &[[f64; COMPONENTS]], weight: f64, held: usize) -> Self {
         let (wx, wy) = (reach[0] + 1, reach[1] + 1);
         let len = padded.iter().product();
-        let held = if mesh.n[2] == 1 && mesh.pbc[2] == 0 { 4 } else { COMPONENTS };
         let mut values: Vec<Vec<f64>> = (0..COMPONENTS).map(|c| if c < held { vec![0.0; len] } else { Vec::new() }).collect();
         let at = |i: i64, p: usize| i.rem_euclid(p as i64) as usize;
         for oz in -reach[2]..=reach[2] {
@@ -408,6 +487,29 @@ mod tests {
             // Closer than a spacing to a charged face the convergence is slow.
             assert!(off(6.0) < 6e-3 && off(24.0) < off(6.0).max(1e-8), "{i:?}: {:e}, {:e}", off(6.0), off(24.0));
         }
+    }
+
+    #[test]
+    fn layers_of_one_thickness_are_cells_and_unequal_ones_obey_reciprocity() {
+        let rules = Rules::new();
+        for (r, z) in [([0.0, 0.0], 0.5), ([2.0, 1.0], 1.5), ([9.0, 4.0], 2.5), ([40.0, 3.0], 0.5)] {
+            let equal = rules.pair([r[0], r[1], z], [1.0, 0.8, 0.5]);
+            let found = rules.layers(r, [1.0, 0.8], (z, 0.5), (0.0, 0.5));
+            let scale = equal.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            assert!((0..COMPONENTS).all(|c| (equal[c] - found[c]).abs() < 1e-9 * scale), "{r:?} {equal:?} {found:?}");
+            // V N is the energy of two magnets on each other: the same seen from either.
+            let (up, down) =
+                (rules.layers(r, [1.0, 0.8], (z, 0.3), (-1.0, 0.9)), rules.layers(r.map(|c| -c), [1.0, 0.8], (-1.0, 0.9), (z, 0.3)));
+            let scale = up.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            assert!((0..COMPONENTS).all(|c| (0.3 * up[c] - 0.9 * down[c]).abs() < 1e-9 * scale), "{r:?} {up:?} {down:?}");
+            // A layer in two parts acts as the sum of both, and feels their mean.
+            let parts = [rules.layers(r, [1.0, 0.8], (z, 0.3), (-1.0, 0.4)), rules.layers(r, [1.0, 0.8], (z, 0.3), (-0.6, 0.5))];
+            assert!((0..COMPONENTS).all(|c| (up[c] - parts[0][c] - parts[1][c]).abs() < 1e-9 * scale));
+        }
+        // Where both forms hold.
+        let (a, b) =
+            (near_layers([5.0, 1.0], [1.0, 1.0], (2.0, 0.4), (0.0, 1.1)), rules.layers([5.0, 1.0], [1.0, 1.0], (2.0, 0.4), (0.0, 1.1)));
+        assert!((0..COMPONENTS).all(|c| (a[c] - b[c]).abs() < 1e-9 * a[0].abs()), "{a:?} {b:?}");
     }
 
     #[test]
