@@ -41,13 +41,17 @@
 
 pub mod barrier;
 pub mod devices;
+pub mod exchange_bias;
 pub mod experiment;
+pub mod heat;
 pub mod mx3;
+pub mod oersted;
 pub mod quantities;
 pub mod readout;
 pub mod run;
 pub mod shapes;
 pub mod simulation;
+pub mod surroundings;
 pub mod tableau;
 
 pub use devices::DeviceChoice;
