@@ -258,6 +258,7 @@ fn settle_row(
 ) -> Result<(), Problems> {
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
+    around.show(sim, r);
     let (values, x) = row(experiment, sim, around, cursor, r);
     still_whole(sim)?;
     cursor.last_wall = Some((t, x));

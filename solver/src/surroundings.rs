@@ -368,6 +368,13 @@ impl Around {
         sim.apply(replica);
     }
 
+    /// Sets the parameters to those of this very moment, where they move: for what is looked at between two intervals.
+    pub fn show(&mut self, sim: &mut Simulation, replica: usize) {
+        if self.moves() && self.about.acts() {
+            self.apply(sim, replica, sim.control(replica).t);
+        }
+    }
+
     /// Advances to the replica's time.
     pub fn end(&mut self, sim: &mut Simulation, replica: usize) {
         let t = sim.control(replica).t;
