@@ -275,7 +275,10 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
         first.surroundings.extend(other.surroundings);
     }
     let demag = first.system.terms.contains(&Term::Demag);
-    first.system.terms = first.system.terms_in_use();
+    // What a phase switches on later must be there from the start.
+    let set = |p: ParameterId| first.protocol.iter().flatten().flat_map(|phase| &phase.set).any(|(_, id, v, _)| *id == p && *v != [0.0; 3]);
+    let now = first.system.terms_in_use();
+    first.system.terms = Term::ALL.iter().copied().filter(|t| now.contains(t) || t.info().switch.is_some_and(set)).collect();
     if !demag {
         first.system.terms.retain(|t| *t != Term::Demag);
     }
@@ -427,6 +430,10 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let context = Context { regions: &names, columns: &columns, logs: &logs, surroundings: &surroundings };
     let mut phases = Vec::new();
     read_phases(protocol_node?, &context, &[], &mut phases, problems)?;
+    let warms = |phase: &Phase| phase.set.iter().any(|(_, id, v, _)| *id == ParameterId::Temp && v[0] > 0.0);
+    if phases.iter().any(warms) && matches!(step, Step::Adaptive { .. }) {
+        problems.push(protocol_node?.error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
+    }
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
 
     let mut system = System { terms: Vec::new(), seed: seed? as u64, ..System::new(mesh, map, material) };

@@ -105,6 +105,9 @@ pub struct Junction {
     pub below: bool,
     /// Whether its current flows on through the magnet along z, as [`spinloom_kernels::ParameterId::J`] of the spin-transfer torque.
     pub torque: bool,
+    /// Thickness of the oxide (m), whose field V along z then is that of voltage-controlled anisotropy, [`spinloom_kernels::ParameterId::Ez`]; 0 if that stays
+    /// away.
+    pub oxide: f64,
 }
 
 /// What feeds a junction.
@@ -228,7 +231,7 @@ impl Probe {
         }
     }
 
-    /// Reads `{name: …, shape: …, hall: {amplitude: …}}` or `{…, junction: {RA:, TMR: (or P: [P1, P2]), Vh:, reference:, barrier:, torque:, voltage: (or
+    /// Reads `{name: …, shape: …, hall: {amplitude: …}}` or `{…, junction: {RA:, TMR: (or P: [P1, P2]), Vh:, reference:, barrier:, torque:, oxide:, voltage: (or
     /// current:)}}`, with what feeds it.
     pub fn parse(node: &Node, problems: &mut Problems) -> Option<(Self, Option<Feed>)> {
         let mut f = Fields::of(node, "a probe", problems)?;
@@ -251,6 +254,7 @@ impl Probe {
                 let reference_node = f.required("reference", problems);
                 let below = f.optional("barrier").map_or(Some(false), |n| n.choice(&["above", "below"], problems).map(|i| i == 1));
                 let torque = f.optional("torque").map_or(Some(false), |n| n.bool(problems));
+                let oxide = f.optional("oxide").map_or(Some(0.0), |n| n.positive(Dimension::LENGTH, problems));
                 let (voltage, current) = (f.optional("voltage"), f.optional("current"));
                 f.finish(problems);
                 let tmr = match (tmr, p) {
@@ -287,7 +291,8 @@ impl Probe {
                         None
                     }
                 };
-                let junction = Junction { ra: ra?, tmr: tmr?, half: half?, reference: reference?, below: below?, torque: torque? };
+                let junction =
+                    Junction { ra: ra?, tmr: tmr?, half: half?, reference: reference?, below: below?, torque: torque?, oxide: oxide? };
                 (ProbeKind::Junction(junction), feed)
             }
             _ => {
@@ -347,7 +352,7 @@ mod tests {
 
     fn junction(half: f64) -> Probe {
         let reference = [0.0, 0.0, 1.0];
-        let kind = ProbeKind::Junction(Junction { ra: 1e-11, tmr: 1.0, half, reference, below: false, torque: false });
+        let kind = ProbeKind::Junction(Junction { ra: 1e-11, tmr: 1.0, half, reference, below: false, torque: false, oxide: 0.0 });
         Probe { name: "a".into(), shape: Shape::All, kind }
     }
 

@@ -150,7 +150,7 @@ impl Surroundings {
 
     /// Whether parameters of the magnet follow what moves here.
     fn acts(&self) -> bool {
-        let torque = |p: &Probe| matches!(p.kind, ProbeKind::Junction(j) if j.torque);
+        let torque = |p: &Probe| matches!(p.kind, ProbeKind::Junction(j) if j.torque || j.oxide > 0.0);
         !self.heat.is_empty()
             || !self.bias.is_empty()
             || !self.conductors.is_empty()
@@ -570,9 +570,9 @@ impl Around {
         let m = self.m.as_deref().unwrap_or_default();
         for (i, probe) in self.about.probes.iter().enumerate() {
             let ProbeKind::Junction(junction) = probe.kind else { continue };
+            let v = readings[i].v;
             if junction.torque {
                 let mut j = vec![0.0; 3 * cells];
-                let v = readings[i].v;
                 let plane = self.mesh.n[0] * self.mesh.n[1];
                 for &cell in &self.seen[i] {
                     let density = v * junction.conductance(junction.cos(m, cell), v) + NEXT_TO_NOTHING;
@@ -580,6 +580,11 @@ impl Around {
                     (0..self.mesh.n[2]).for_each(|z| j[2 * cells + z * plane + cell % plane] = density);
                 }
                 material.masks.push(Mask { parameter: ParameterId::J, values: Arc::new(j), factor: 1.0 });
+            }
+            if junction.oxide > 0.0 {
+                let mut e = vec![0.0; cells];
+                self.seen[i].iter().for_each(|cell| e[*cell] = 1.0 / junction.oxide);
+                material.masks.push(Mask { parameter: ParameterId::Ez, values: Arc::new(e), factor: v });
             }
         }
         material

@@ -14,7 +14,6 @@ fn still(rest: &str) -> String {
     )
 }
 
-const AREA: f64 = 1.6e-15;
 const VOLUME: f64 = 3.2e-24;
 
 fn record(text: &str) -> (Record, tempfile::TempDir) {
@@ -164,7 +163,7 @@ exchange_bias:
 fn bias_holds_the_magnet_and_field_cooling_turns_it() {
     // Set along +x: B = J/(Msat t) = 0.1 T on every cell. A field of 0.1 T along y turns m to 45°.
     let text = format!(
-        "{BIASED}protocol:\n  - {{phase: across, for: 2 ns, set: {{B_ext: [0, 0.1 T, 0], Temp: 0 K}}}}\n  \
+        "{BIASED}protocol:\n  - {{phase: across, for: 2 ns, set: {{B_ext: [0, 0.1 T, 0]}}}}\n  \
          - {{phase: saturate, for: 1 ns, set: {{B_ext: [-1 T, 0.1 T, 0]}}}}\n  \
          - {{phase: cooled, for: 2 ns, age: {{for: 1 s, from: 680 K, to: 300 K}}, set: {{B_ext: [0, 0.1 T, 0]}}}}\n\
          table: {{every: 1 ns}}\npictures: 5 ns\n"
@@ -185,10 +184,9 @@ fn bias_holds_the_magnet_and_field_cooling_turns_it() {
 #[test]
 fn devices_of_an_ensemble_differ_by_their_grains() {
     // Warm, against m, for as long as turns half of the grains of each.
-    let text = format!(
-        "{BIASED}copies: 6\nprotocol:\n  - {{phase: warm, for: 2 ps, age: {{for: 0.1 s, at: 450 K}}, set: {{Temp: 0 K}}}}\ntable: {{every: 1 ps}}\n"
-    )
-    .replace("uniform: [1, 0, 0]", "uniform: [-1, 0, 0]");
+    let text =
+        format!("{BIASED}copies: 6\nprotocol:\n  - {{phase: warm, for: 2 ps, age: {{for: 0.1 s, at: 450 K}}}}\ntable: {{every: 1 ps}}\n")
+            .replace("uniform: [1, 0, 0]", "uniform: [-1, 0, 0]");
     let e = experiment(&text);
     let dir = tempfile::tempdir().unwrap();
     let record = uninterrupted(&e, dir.path());
@@ -219,6 +217,19 @@ fn the_current_of_a_junction_turns_the_magnet_as_the_same_current_density_does()
         assert!((a - b).abs() < 1e-4, "{by_voltage:?} {by_density:?}");
     }
     assert!((by_voltage[1] - ends("mtj.V: 0 V")[1]).abs() > 1e-3, "{by_voltage:?}");
+    // The field in the oxide: −0.5 V over 1 nm, and 200 fJ/(V m) of anisotropy lost per field.
+    let (junction, torque) = (junction.replace("torque: true", "oxide: 1 nm"), "Pol: 0.5,");
+    let ends = |set: &str| {
+        let common = common.replace(torque, "xi_VCMA: 200 fJ/(V m),");
+        let text = format!("{common}{junction}protocol:\n  - {{phase: push, for: 100 ps, set: {{{set}}}}}\ntable: {{every: 50 ps}}\n");
+        let (record, _dir) = record(&text);
+        columns(&record, ["mx", "my"]).map(|c| c[2])
+    };
+    let (by_voltage, by_field) = (ends("mtj.V: -0.5 V"), ends("E_z: -0.5 V/nm"));
+    for (a, b) in by_voltage.iter().zip(&by_field) {
+        assert!((a - b).abs() < 1e-4, "{by_voltage:?} {by_field:?}");
+    }
+    assert!((by_voltage[0] - ends("mtj.V: 0 V")[0]).abs() > 1e-3, "{by_voltage:?}");
 }
 
 /// Everything at once, with noise: a junction that heats itself and its antiferromagnet, an Oersted field of its current.
@@ -298,7 +309,7 @@ fn every_slip_around_the_magnet_is_told_at_its_place() {
         ("ambient: 300 K, sources", "ambient: 300 K, source", "e.yaml:13:", "did you mean `sources`?"),
         ("ambient: 300 K,", "ambient: 300 K, regions: [top],", "e.yaml:13:", "`top` is not known here"),
         ("[{junction: mtj}]}\ntemp", "[{conductor: pillar}]}\ntemp", "e.yaml:13:", "from a `conductor` with its `resistance`"),
-        ("Tc: 1100 K, at", "Tc: 1100 K, Ms: 1, at", "e.yaml:14:", "a temperature law has no key `Ms`; did you mean `Msat`?"),
+        ("Tc: 1100 K, at", "Tc: 1100 K, Kul: 3, at", "e.yaml:14:", "a temperature law has no key `Kul`; did you mean `Ku1`?"),
         ("Tc: 1100 K", "Tc: 250 K", "e.yaml:14:", "do not lead to a Curie point"),
         ("grain: 10 nm", "grain: 5 nm", "e.yaml:16:", "grains of 5.0 nm are not resolved by cells of 4.0 nm"),
         ("T_N: 650 K,", "", "e.yaml:16:", "an exchange bias needs the key `T_N`"),
