@@ -95,14 +95,11 @@ struct Cursor {
 pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome, Problems> {
     let clock = Instant::now();
     let trouble = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::error(e.to_string()));
-    let mut sim = Simulation::with_demag_every(
-        experiment.system.clone(),
-        experiment.device,
-        experiment.tableau,
-        experiment.step,
-        experiment.demag_every,
-    )
-    .map_err(|e| trouble(&e))?;
+    let mut arounds: Vec<Around> = experiment.surroundings.iter().enumerate().map(|(r, s)| Around::new(s, &experiment.system, r)).collect();
+    let mut system = experiment.system.clone();
+    arounds.iter().enumerate().for_each(|(r, around)| around.make_room(&mut system, r));
+    let mut sim = Simulation::with_demag_every(system, experiment.device, experiment.tableau, experiment.step, experiment.demag_every)
+        .map_err(|e| trouble(&e))?;
     if options.unfused {
         sim.take_apart().map_err(|e| trouble(&e))?;
     }
@@ -147,7 +144,6 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         (Writer::create(dir, header, record_options)?, None)
     };
     let (mut writer, checkpoint) = begun;
-    let mut arounds: Vec<Around> = experiment.surroundings.iter().enumerate().map(|(r, s)| Around::new(s, &experiment.system, r)).collect();
     match checkpoint {
         Some(checkpoint) => restore(experiment, &mut sim, &mut arounds, &mut cursors, &checkpoint)?,
         None => {

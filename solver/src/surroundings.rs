@@ -5,6 +5,37 @@
 //! exact solution of its own law or a stable method, and the parameters are set anew (Lie splitting: first order in the interval, `split` in the file).
 //! Currents that move in time are held at their value in the middle of an interval, powers are averaged over its ends. Devices see nothing but changed
 //! parameters, so that all of them can do this, and hear from the host only at pauses.
+//!
+//! A file with all of it. Phases set `NAME.I` of a conductor, `NAME.V` or `NAME.I` of a junction and `NAME.T0` of a body, each a number or a wave:
+//!
+//! ```
+//! let text = "
+//! name: a synapse that heats itself
+//! mesh: {size: [40 nm, 24 nm, 2 nm], cell: [4 nm, 4 nm, 2 nm]}
+//! material: {Msat: 1e6 A/m, Aex: 10 pJ/m, alpha: 0.1, Pol: 0.4, FixedLayer: [1, 0, 0]}
+//! initial: {uniform: [1, 0, 0]}
+//! solver: {stepper: heun, dt: 100 fs}
+//! probes:                       # columns G_mtj, R_mtj, V_mtj, I_mtj, W_mtj (what the source has given)
+//!   - {name: mtj, shape: all, junction: {RA: 8 Ohm um^2, TMR: 1.2, Vh: 0.5 V, reference: [1, 0, 0], torque: true}}
+//! oersted:                      # column I_pillar; also wire: {along: x, radius: …} and strip: {along: x, width: …, thickness: …}
+//!   - {name: pillar, via: {size: [40 nm, 24 nm], length: 60 nm}, at: [0, 0, 0], current: {junction: mtj}}
+//! heat:                         # column T_free; or diffusion: {kappa: …, c: …, bath: …}, columns T_free and T_free_max
+//!   - {name: free, rc: {C: 0.5 fJ/K, R_th: 1 K/uW}, ambient: 300 K, sources: [{junction: mtj}]}
+//! temperature_laws: {Tc: 1100 K, a: 1.5, b: 0.5, at: 300 K, Ku1: 3, Aex: 1.7}
+//! exchange_bias:                # columns B_irmn, order_irmn, flips_irmn
+//!   - {name: irmn, grain: 8 nm, thickness: 6 nm, sigma: 0.3, K_AF: 1.3e6 J/m^3, T_N: 690 K, J_ex: 0.2 mJ/m^2, axis: [1, 0, 0], spread: 5 deg}
+//! split: 2 ps
+//! protocol:
+//!   - {phase: cooled, for: 10 ps, age: {for: 1 s, from: 680 K, to: 300 K}}
+//!   - {phase: pulse, for: 500 ps, set: {mtj.V: 0.5 V}}
+//!   - {phase: rest, for: 500 ps, set: {mtj.V: 0 V}}
+//! table: {every: 10 ps}
+//! ";
+//! let document = spinloom_base::Document::parse("synapse.yaml", text)?;
+//! let experiment = spinloom_solver::Experiment::read(&document)?;
+//! assert!(experiment.columns.iter().any(|c| c.name == "T_free"));
+//! # Ok::<(), spinloom_base::Problems>(())
+//! ```
 
 use crate::exchange_bias::{ExchangeBias, Grain, Memory};
 use crate::experiment::{Phase, read_waveform};
@@ -13,7 +44,7 @@ use crate::oersted::{Conductor, Current};
 use crate::readout::{Feed, Probe, ProbeKind, ProbePart, Reading};
 use crate::simulation::Simulation;
 use spinloom_base::{Dimension, Fields, Node, Problems, Value};
-use spinloom_kernels::material::Mask;
+use spinloom_kernels::material::{Coupling, Mask};
 use spinloom_kernels::{Material, Mesh, ParameterId, RegionMap, System, Waveform};
 use std::sync::Arc;
 
@@ -232,6 +263,10 @@ pub struct Around {
     /// Field of one ampere.
     fields: Vec<Arc<Vec<f64>>>,
     diffusion: Vec<Option<Diffusion>>,
+    /// Regions whose cells have temperatures of their own that parameters follow.
+    parted: Vec<usize>,
+    /// The regions as the device has them, parted by temperature.
+    parts: RegionMap,
     grains: Vec<Vec<Grain>>,
     temperatures: Vec<Vec<f64>>,
     memories: Vec<Memory>,
@@ -245,6 +280,10 @@ pub struct Around {
     taken: Vec<f64>,
     given: Vec<Vec<f64>>,
 }
+
+/// Parts into which a region with a temperature per cell is divided, of equal steps between its coldest and its hottest cell: each cell has the parameters of
+/// the mean of its part, off by at most 1/32 of that difference.
+const PARTS: usize = 16;
 
 /// A mask that is zero in one member and not in another would lay out their tables differently: it never quite is.
 const NEXT_TO_NOTHING: f64 = 1e-20;
@@ -268,6 +307,13 @@ impl Around {
                 .iter()
                 .map(|h| matches!(h.body, Body::Mesh { .. }).then(|| Diffusion::new(&mesh, regions, &h.regions)))
                 .collect(),
+            parted: (0..system.replicas[replica].material.regions.len())
+                .filter(|r| {
+                    let heat = about.body_of(*r).map(|i| &about.heat[i]).filter(|h| matches!(h.body, Body::Mesh { .. }));
+                    heat.is_some_and(|h| h.thermal_field || about.laws.get(*r).is_some_and(Option::is_some))
+                })
+                .collect(),
+            parts: regions.clone(),
             temperatures: about.heat.iter().map(|h| vec![h.ambient.at(0.0); h.body.len(&mesh)]).collect(),
             memories: about
                 .bias
@@ -364,8 +410,28 @@ impl Around {
         } else {
             self.base.clone()
         };
-        sim.system.replicas[replica].material = material;
+        let own = &mut sim.system.replicas[replica];
+        own.material = material;
+        if !self.parted.is_empty() {
+            own.regions = Some(self.parts.clone());
+        }
         sim.apply(replica);
+    }
+
+    /// Makes room in a system that is not realised yet for regions parted by temperature.
+    pub fn make_room(&self, system: &mut System, replica: usize) {
+        if !self.parted.is_empty() {
+            let own = &mut system.replicas[replica];
+            let last = own.material.regions.last().cloned().unwrap_or_default();
+            own.material.regions.resize(self.base.regions.len() + self.parted.len() * (PARTS - 1), last);
+            let count = own.material.regions.len();
+            own.regions = Some(RegionMap { count, ..self.regions.clone() });
+        }
+    }
+
+    /// The number of part `k` of the `i`-th parted region, which has number `region`: the first keeps the region's own.
+    fn part(&self, region: usize, i: usize, k: usize) -> usize {
+        if k == 0 { region } else { self.base.regions.len() + i * (PARTS - 1) + k - 1 }
     }
 
     /// Sets the parameters to those of this very moment, where they move: for what is looked at between two intervals.
@@ -541,16 +607,50 @@ impl Around {
     }
 
     /// The parameters at a time (s).
-    fn material(&self, readings: &[Reading], t: f64) -> Material {
+    fn material(&mut self, readings: &[Reading], t: f64) -> Material {
         let mut material = self.base.clone();
-        for (region, values) in material.regions.iter_mut().enumerate() {
-            let temperature = self.region_temperature(region, t);
-            if self.about.body_of(region).is_some_and(|i| self.about.heat[i].thermal_field) {
-                values.set_scalar(ParameterId::Temp, temperature);
+        // Every region with its temperature, and every part of one.
+        let mut all: Vec<(usize, f64)> = (0..self.base.regions.len()).map(|r| (r, self.region_temperature(r, t))).collect();
+        self.parts = self.regions.clone();
+        for (i, &region) in self.parted.iter().enumerate() {
+            let inside: Vec<usize> = (0..self.mesh.cells()).filter(|c| usize::from(self.regions.cells[*c]) == region).collect();
+            let own: Vec<f64> = inside.iter().map(|c| self.temperature(*c, t)).collect();
+            let (low, high) = own.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, t| (a.0.min(*t), a.1.max(*t)));
+            // Differences that rounding makes are none.
+            let of =
+                |t: f64| if high - low > 1e-9 * high { (((t - low) / (high - low) * PARTS as f64) as usize).min(PARTS - 1) } else { 0 };
+            for k in 0..PARTS {
+                let members = own.iter().filter(|t| of(**t) == k);
+                let temperature = if members.clone().next().is_some() { mean(members.copied()) } else { low };
+                if k == 0 { all[region].1 = temperature } else { all.push((region, temperature)) }
             }
-            if let Some(Some(law)) = self.about.laws.get(region) {
-                law.apply(values, temperature);
+            for (cell, t) in inside.iter().zip(&own) {
+                self.parts.cells[*cell] = self.part(region, i, of(*t)) as u16;
             }
+        }
+        material.regions = all
+            .iter()
+            .map(|&(region, temperature)| {
+                let mut values = self.base.regions[region].clone();
+                if self.about.body_of(region).is_some_and(|i| self.about.heat[i].thermal_field) {
+                    values.set_scalar(ParameterId::Temp, temperature);
+                }
+                if let Some(Some(law)) = self.about.laws.get(region) {
+                    law.apply(&mut values, temperature);
+                }
+                values
+            })
+            .collect();
+        self.parts.count = all.len();
+        if !self.parted.is_empty() {
+            let numbers = |r: u16| all.iter().enumerate().filter(move |(_, p)| p.0 == usize::from(r)).map(|(i, _)| i as u16);
+            let joined = |c: &Coupling| -> Vec<Coupling> {
+                numbers(c.regions.0)
+                    .flat_map(|a| numbers(c.regions.1).map(move |b| (a, b)))
+                    .map(|regions| Coupling { regions, ..*c })
+                    .collect()
+            };
+            material.couplings = self.base.couplings.iter().flat_map(joined).collect();
         }
         for (i, field) in self.fields.iter().enumerate() {
             let factor = self.current(i, readings, t, false);
@@ -560,7 +660,7 @@ impl Around {
         if !self.grains.is_empty() {
             let mut field = vec![NEXT_TO_NOTHING; 3 * cells];
             let ms: Vec<f64> = material.regions.iter().map(|v| v.scalar(ParameterId::Msat)).collect();
-            let msat = |i: usize| ms.get(usize::from(self.regions.cells[i])).copied().unwrap_or(0.0);
+            let msat = |i: usize| ms.get(usize::from(self.parts.cells[i])).copied().unwrap_or(0.0);
             for (i, grains) in self.grains.iter().enumerate() {
                 let temperatures = self.grain_temperatures(i, t);
                 self.about.bias[i].field(grains, &self.memories[i].signs, msat, self.mesh.cell[2], &temperatures, &mut field);
@@ -638,7 +738,7 @@ impl Around {
                 for (g, (s, temperature)) in self.grains[i].iter().zip(self.memories[i].signs.iter().zip(self.grain_temperatures(i, t))) {
                     count += g.cells.len();
                     if temperature < bias.neel {
-                        let moments = g.cells.iter().map(|c| ms[usize::from(self.regions.cells[*c])]).filter(|ms| *ms > 0.0);
+                        let moments = g.cells.iter().map(|c| ms[usize::from(self.parts.cells[*c])]).filter(|ms| *ms > 0.0);
                         sum += moments.map(|ms| bias.coupling * s * towards(g) / (ms * self.mesh.cell[2])).sum::<f64>();
                     }
                 }

@@ -147,7 +147,31 @@ fn heat_spreads_over_the_mesh_and_none_is_lost() {
     close(top[5], mean[5], 1e-12);
 }
 
-/// A film of 20 × 20 nm² grains on an antiferromagnet; nothing else holds m.
+#[test]
+fn every_cell_has_the_parameters_of_its_own_temperature() {
+    // Heat from a contact at one end, held by a bath: a profile. The moment of m along z in a field is the sum over cells of Msat(T), and that of a law
+    // that is straight in T (a = b = 1) is Msat(mean T); the anisotropy, cubic in m, tells the spread of temperatures.
+    let text = still(
+        "initial: {uniform: [0, 0, 1]}\npictures: 100 ps\n\
+         probes:\n  - {name: mtj, shape: {box: {x: [-20 nm, -8 nm]}}, junction: {RA: 1 Ohm um^2, TMR: 1, reference: [0, 0, 1], voltage: 0.3 V}}\n\
+         heat:\n  - {name: film, diffusion: {kappa: 20 W/(m K), c: 3.5e6 J/(m^3 K), bath: 0.2e9 W/(m^2 K)}, ambient: 300 K, sources: [{junction: mtj}], thermal_field: false}\n\
+         temperature_laws: {Tc: 1000 K, a: 1, b: 1}\n\
+         protocol:\n  - {phase: pulse, for: 100 ps, set: {B_ext: [0, 0, 0.1 T], Ku1: 1e5 J/m^3}}\n\
+         split: 1 ps\ntable: {every: 100 ps, columns: [E_ext, E_anis]}",
+    );
+    let (record, _dir) = record(&text);
+    let [hot, top, ext, anis] = columns(&record, ["T_film", "T_film_max", "E_ext", "E_anis"]);
+    assert!(top[1] > hot[1] + 30.0 && top[1] < 900.0, "{top:?} {hot:?}");
+    close(ext[1], -1e6 * 0.1 * VOLUME * (1.0 - hot[1] / 1000.0), 1e-9);
+    let last = record.frame("T_film", 1).unwrap().data;
+    let exact = last.iter().map(|t| (1.0 - t / 1000.0).powi(3)).sum::<f64>() / 100.0;
+    let of_mean = (1.0 - hot[1] / 1000.0).powi(3);
+    // Sixteen parts leave less than a hundredth of what the spread does.
+    assert!((exact / of_mean - 1.0) > 1e-3, "{exact} {of_mean}");
+    assert!((anis[1] / (-1e5 * VOLUME) - exact).abs() < 0.01 * (exact - of_mean), "{} {exact} {of_mean}", anis[1] / (-1e5 * VOLUME));
+}
+
+/// A film of grains on an antiferromagnet; nothing else holds m.
 const BIASED: &str = "\
 name: a biased film
 precision: f64
