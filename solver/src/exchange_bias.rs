@@ -14,6 +14,7 @@
 //! On the magnet acts B = J s a/(Msat h) in cells of height h at the interface, the gradient of the same energy; nothing acts above T_N. J does not
 //! depend on temperature here. Grains do not couple to each other, and turn as a whole.
 
+use crate::experiment::read_unit_vector;
 use crate::shapes::Shape;
 use spinloom_base::constants::KB;
 use spinloom_base::random::{Stream, open_unit, philox4x32};
@@ -230,25 +231,16 @@ impl ExchangeBias {
         let coupling = f.required("J_ex", problems).and_then(|n| n.quantity(Dimension::SURFACE_ENERGY, problems));
         let spread = f.optional("spread");
         let axis_node = f.required("axis", problems);
-        let direction = |n: &Node, problems: &mut Problems| {
-            let v = n.vector::<3>(Dimension::NONE, problems)?;
-            let norm = v.iter().map(|c| c * c).sum::<f64>().sqrt();
-            if norm == 0.0 {
-                problems.push(n.error("a direction of length zero"));
-                return None;
-            }
-            Some(v.map(|c| c / norm))
-        };
         let axis = axis_node.and_then(|n| match &n.value {
             Value::Text(_) => n.choice(&["plane", "space"], problems).map(|i| [Axis::Plane, Axis::Space][i]),
             _ => {
                 let angle = spread.map_or(Some(0.0), |n| n.quantity(Dimension::NONE, problems))?;
-                direction(n, problems).map(|a| Axis::About(a, angle))
+                read_unit_vector(n, problems).map(|a| Axis::About(a, angle))
             }
         });
         let set = f.optional("set").map_or(Some(None), |n| match &n.value {
             Value::Text(_) => n.choice(&["random"], problems).map(|_| None),
-            _ => direction(n, problems).map(Some),
+            _ => read_unit_vector(n, problems).map(Some),
         });
         f.finish(problems);
         if let (Some(s), Some(Axis::Plane | Axis::Space)) = (spread, axis) {
@@ -369,6 +361,18 @@ mod tests {
         // The larger the grain, the larger its volume.
         let (small, large) = (grains.iter().min_by_key(|g| g.cells.len()).unwrap(), grains.iter().max_by_key(|g| g.cells.len()).unwrap());
         assert!(small.volume < large.volume);
+        // On a stack it touches the lowest cells, or the highest ones that there are.
+        let mesh = Mesh::new([8, 8, 3], [4e-9; 3]);
+        let mut map = RegionMap::uniform(192);
+        map.cells[128 + 9] = RegionMap::VACUUM;
+        let touched = |above: bool| {
+            let mut cells: Vec<usize> =
+                ExchangeBias { above, ..bias.clone() }.grains(&mesh, &map, 7, 0, 0).into_iter().flat_map(|g| g.cells).collect();
+            cells.sort_unstable();
+            cells
+        };
+        assert_eq!(touched(false), (0..64).collect::<Vec<_>>());
+        assert_eq!(touched(true), [64 + 9].into_iter().chain((128..192).filter(|i| *i != 137)).collect::<Vec<_>>());
         // Another member has other grains; the same one the same.
         assert!(film(&bias, 60, 1) != grains && film(&bias, 60, 0) == grains);
         let scattered = film(&ExchangeBias { axis: Axis::About([0.0, 0.0, 1.0], 0.1), ..bias.clone() }, 60, 0);

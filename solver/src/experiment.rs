@@ -823,6 +823,23 @@ fn check_material(root: &Node, node: &Node, material: &Material, problems: &mut 
     }
 }
 
+/// A vector that is not zero, as written.
+fn read_direction(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
+    let v = node.vector::<3>(Dimension::NONE, problems)?;
+    if v == [0.0; 3] {
+        problems.push(node.error("a direction of length zero"));
+        return None;
+    }
+    Some(v)
+}
+
+/// The same, made of length 1.
+pub(crate) fn read_unit_vector(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
+    let v = read_direction(node, problems)?;
+    let norm = v.iter().map(|c| c * c).sum::<f64>().sqrt();
+    Some(v.map(|c| c / norm))
+}
+
 fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
     if let Value::Text(_) = node.value {
         return node.choice(&["random"], problems).map(|_| Initial::Random);
@@ -830,19 +847,12 @@ fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
     let mut f = Fields::of(node, "the initial state", problems)?;
     let (uniform, wall) = (f.optional("uniform"), f.optional("wall"));
     f.finish(problems);
-    let direction = |n: &Node, problems: &mut Problems| {
-        let v = n.vector::<3>(Dimension::NONE, problems)?;
-        if v == [0.0; 3] {
-            problems.push(n.error("a direction of length zero"));
-            return None;
-        }
-        Some(v)
-    };
     match (uniform, wall) {
-        (Some(n), None) => direction(n, problems).map(Initial::Uniform),
+        (Some(n), None) => read_direction(n, problems).map(Initial::Uniform),
         (None, Some(n)) => {
             let mut f = Fields::of(n, "a wall", problems)?;
-            let [left, right, centre] = ["left", "right", "centre"].map(|k| f.required(k, problems).and_then(|n| direction(n, problems)));
+            let [left, right, centre] =
+                ["left", "right", "centre"].map(|k| f.required(k, problems).and_then(|n| read_direction(n, problems)));
             let at = f.required("at", problems).and_then(|n| n.quantity(Dimension::LENGTH, problems));
             let width = f.required("width", problems).and_then(|n| n.positive(Dimension::LENGTH, problems));
             f.finish(problems);

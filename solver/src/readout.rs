@@ -1,5 +1,6 @@
 //! What an experimenter reads from a magnetisation: walls, Hall crosses, tunnel junctions. Host functions of a field read back.
 
+use crate::experiment::read_unit_vector;
 use crate::shapes::Shape;
 use crate::surroundings::Level;
 use spinloom_base::{Dimension, Fields, Node, Problems};
@@ -110,7 +111,7 @@ pub struct Junction {
     pub oxide: f64,
 }
 
-/// What feeds a junction.
+/// What feeds a junction. Positive currents flow along +z.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feed {
     /// A voltage (V), whatever the resistance.
@@ -273,15 +274,7 @@ impl Probe {
                         None
                     }
                 };
-                let reference = reference_node.and_then(|n| {
-                    let v = n.vector::<3>(Dimension::NONE, problems)?;
-                    let norm = v.iter().map(|c| c * c).sum::<f64>().sqrt();
-                    if norm == 0.0 {
-                        problems.push(n.error("a direction of length zero"));
-                        return None;
-                    }
-                    Some(v.map(|c| c / norm))
-                });
+                let reference = reference_node.and_then(|n| read_unit_vector(n, problems));
                 let feed = match (voltage, current) {
                     (Some(n), None) => Some(Feed::Voltage(Level::read(n, Dimension::VOLTAGE, problems)?)),
                     (None, Some(n)) => Some(Feed::Current(Level::read(n, Dimension::CURRENT, problems)?)),

@@ -463,7 +463,7 @@ impl Around {
                     }
                     (body, Some(diffusion)) => {
                         let power: Vec<f64> = before.iter().zip(after).map(|(a, b)| 0.5 * (a + b)).collect();
-                        diffusion.advance(own, body, ambient, &power, self.mesh.size()[2], dt);
+                        diffusion.advance(own, body, ambient, &power, dt);
                     }
                     _ => {}
                 }

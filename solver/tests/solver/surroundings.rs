@@ -256,6 +256,39 @@ fn the_current_of_a_junction_turns_the_magnet_as_the_same_current_density_does()
     assert!((by_voltage[0] - ends("mtj.V: 0 V")[0]).abs() > 1e-3, "{by_voltage:?}");
 }
 
+#[test]
+fn a_bath_makes_the_same_noise_as_the_parameter() {
+    let common = "name: a block\nmesh: {size: [16 nm, 16 nm, 2 nm], cell: [4 nm, 4 nm, 2 nm]}\ninitial: {uniform: [0, 0, 1]}\n\
+        solver: {stepper: heun, dt: 100 fs}\nprotocol:\n  - {phase: warm, for: 20 ps}\ntable: {every: 5 ps}\n";
+    let material = "material: {Msat: 1e6 A/m, Aex: 10 pJ/m, alpha: 0.1}\n";
+    let heat = |body: &str| format!("{common}{material}heat:\n  - {{name: film, ambient: 300 K, {body}}}\n");
+    let ends = |text: &str| columns(&record(text).0, ["mx", "mz"]);
+    let plain = ends(&format!("{common}{}", material.replace("alpha", "Temp: 300 K, alpha")));
+    assert!(plain[0][4].abs() > 1e-4, "{plain:?}");
+    assert_eq!(plain, ends(&heat("rc: {C: 1 fJ/K, R_th: 1 K/uW}")));
+    assert_eq!(plain, ends(&heat("diffusion: {kappa: 5 W/(m K), c: 3.5e6 J/(m^3 K)}")));
+}
+
+#[test]
+fn a_wave_held_over_intervals_converges_to_second_order() {
+    // A macrospin driven by the field of an alternating current.
+    let end = |split: &str| {
+        let text = format!(
+            "name: a spin\nprecision: f64\nmesh: {{size: [4 nm, 4 nm, 2 nm], cell: [4 nm, 4 nm, 2 nm]}}\ndemag: false\n\
+             material: {{Msat: 1e6 A/m, alpha: 0.02, B_ext: [0, 0, 0.1 T]}}\ninitial: {{uniform: [0.1, 0, 1]}}\n\
+             solver: {{stepper: rk45, max_err: 1e-8}}\n\
+             oersted:\n  - {{name: line, strip: {{along: x, width: 100 nm, thickness: 5 nm}}, at: [0, 0, -10 nm], \
+             current: {{value: 10 mA, wave: {{sine: {{frequency: 4 GHz}}}}}}}}\n\
+             protocol:\n  - {{phase: drive, for: 320 ps}}\ntable: {{every: 320 ps}}\nsplit: {split}\n"
+        );
+        columns(&record(&text).0, ["mx"])[0][1]
+    };
+    let (a, b, c) = (end("16 ps"), end("8 ps"), end("4 ps"));
+    let ratio = (a - b) / (b - c);
+    println!("differences shrink {ratio:.2} times");
+    assert!((ratio - 4.0).abs() < 0.6, "{a} {b} {c}");
+}
+
 /// Everything at once, with noise: a junction that heats itself and its antiferromagnet, an Oersted field of its current.
 const ALL: &str = "\
 name: a synapse
@@ -291,6 +324,7 @@ fn cut_off_anywhere_it_ends_with_the_same_bits() {
             "thermal_field: false, diffusion: {kappa: 50 W/(m K), c: 3.5e6 J/(m^3 K), bath: 1e9 W/(m^2 K)}",
         )
         .replace("solver: {stepper: heun, dt: 100 fs}\n", "solver: {stepper: rk45, max_err: 1e-4}\n")
+        .replace("for: 12 ps,", "for: 12 ps, age: {for: 1 us, from: 600 K, to: 300 K},")
         .replace("mtj.V: $V", "mtj.V: {value: $V, wave: {steps: [[0 s, 1], [7 ps, 0.5], [13 ps, 1]]}}"),
         12,
     );
@@ -302,17 +336,22 @@ fn so_it_does_on_a_graphics_device_and_agrees_with_the_processor() {
         return;
     }
     every_cut_of(&ALL.replace("sweep:", "device: vulkan\nsweep:"), 40);
-    // Without noise the same path on both.
-    let quiet = ALL.replace("R_th: 1 K/uW}", "R_th: 1 K/uW}, thermal_field: false");
-    let ends = |device: &str| {
-        let (record, _dir) = record(&quiet.replace("sweep:", &format!("device: {device}\nsweep:")));
-        columns(&record, ["mx", "my", "T_free", "I_mtj", "B_irmn"])
-    };
-    let (a, b) = (ends("cpu"), ends("vulkan"));
-    for (k, bound) in [1e-5, 1e-5, 1e-2, 1e-8, 1e-6].into_iter().enumerate() {
-        for (x, y) in a[k].iter().zip(&b[k]) {
-            assert!((x - y).abs() < bound, "column {k}: {:?} {:?}", a[k], b[k]);
+    // Without noise the same path on both, with one temperature and with one per cell.
+    let lumped = ALL.replace("R_th: 1 K/uW}", "R_th: 1 K/uW}, thermal_field: false");
+    let spread =
+        lumped.replace("rc: {C: 0.05 fJ/K, R_th: 1 K/uW}", "diffusion: {kappa: 5 W/(m K), c: 3.5e6 J/(m^3 K), bath: 1e9 W/(m^2 K)}");
+    for quiet in [lumped, spread] {
+        let ends = |device: &str| {
+            let (record, _dir) = record(&quiet.replace("sweep:", &format!("device: {device}\nsweep:")));
+            columns(&record, ["mx", "my", "T_free", "I_mtj", "B_irmn"])
+        };
+        let (a, b) = (ends("cpu"), ends("vulkan"));
+        for (k, bound) in [1e-5, 1e-5, 1e-2, 1e-8, 1e-6].into_iter().enumerate() {
+            for (x, y) in a[k].iter().zip(&b[k]) {
+                assert!((x - y).abs() < bound, "column {k}: {:?} {:?}", a[k], b[k]);
+            }
         }
+        assert!(a[2].iter().any(|t| *t > 305.0), "{:?}", a[2]);
     }
 }
 
