@@ -1,10 +1,14 @@
 //! An experiment in YAML: what is simulated, what is done to it, what is written down. Read and checked whole before anything is computed.
 
 use crate::devices::DeviceChoice;
+use crate::exchange_bias::ExchangeBias;
+use crate::heat::{Heat, Law};
+use crate::oersted::Conductor;
 use crate::quantities::{self, Quantity};
 use crate::readout::{Probe, ProbeKind};
 use crate::shapes::Shape;
 use crate::simulation::{DemagEvery, Step};
+use crate::surroundings::{Age, Level, SPLIT, Surroundings, Target};
 use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
@@ -45,8 +49,8 @@ pub struct Experiment {
     pub every: f64,
     /// Time between stored pictures of m (s), if any.
     pub pictures: Option<f64>,
-    /// Hall crosses and junctions.
-    pub probes: Vec<Probe>,
+    /// What surrounds each replica's magnet.
+    pub surroundings: Vec<Surroundings>,
 }
 
 /// A swept variable.
@@ -102,6 +106,10 @@ pub struct Phase {
     pub duration: f64,
     /// Parameters that change at its start: region (all if `None`), parameter, value (SI), waveform.
     pub set: Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>,
+    /// Currents, voltages and bath temperatures that change at its start.
+    pub levels: Vec<(Target, Level)>,
+    /// How grains of an antiferromagnet age before its clock starts.
+    pub age: Option<Age>,
     /// Values written into the table while it lasts, by position in the log columns.
     pub log: Vec<(usize, f64)>,
     /// Conditions that end it, and the position of the phase to go on with (usually the next).
@@ -264,9 +272,13 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
         first.system.replicas.push(replica);
         first.initial.extend(other.initial);
         first.protocol.extend(other.protocol);
+        first.surroundings.extend(other.surroundings);
     }
     let demag = first.system.terms.contains(&Term::Demag);
-    first.system.terms = first.system.terms_in_use();
+    // What a phase switches on later must be there from the start.
+    let set = |p: ParameterId| first.protocol.iter().flatten().flat_map(|phase| &phase.set).any(|(_, id, v, _)| *id == p && *v != [0.0; 3]);
+    let now = first.system.terms_in_use();
+    first.system.terms = Term::ALL.iter().copied().filter(|t| now.contains(t) || t.info().switch.is_some_and(set)).collect();
     if !demag {
         first.system.terms.retain(|t| *t != Term::Demag);
     }
@@ -307,7 +319,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         n.choice(&["no", "relax", "minimise"], problems).map(|i| [Settle::No, Settle::Relax, Settle::Minimise][i])
     });
     let solver_node = f.optional("solver");
-    let probes = f.optional("probes").map_or(Some(Vec::new()), |n| n.list(problems)?.iter().map(|n| read_probe(n, problems)).collect());
+    let surrounding_nodes = ["probes", "oersted", "heat", "temperature_laws", "exchange_bias", "split"].map(|k| f.optional(k));
     let table_node = f.required("table", problems);
     let protocol_node = f.required("protocol", problems);
     let abort_node = f.optional("abort");
@@ -341,6 +353,16 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             material.couplings.extend(read_coupling(n, &names, problems));
         }
     }
+    let surroundings = read_surroundings(surrounding_nodes, root, &names, &mesh, &map, problems)?;
+    for (i, heat) in surroundings.heat.iter().enumerate().filter(|(_, h)| h.thermal_field) {
+        if material.waveforms.iter().any(|(p, _)| *p == ParameterId::Temp) {
+            let node = material_node.and_then(|n| n.get("Temp")).unwrap_or(root);
+            problems.push(node.error(format!("the temperature is that of `{}`", heat.name)).hint("let `ambient` be the wave"));
+        }
+        for region in surroundings.heat[i].regions.iter() {
+            material.regions[*region].set_scalar(ParameterId::Temp, heat.ambient.at(0.0));
+        }
+    }
     check_material(root, material_node.unwrap_or(root), &material, problems);
     let thermal = material.uses(ParameterId::Temp);
     let (tableau, step, demag_every) = read_solver(solver_node, thermal, problems)?;
@@ -369,12 +391,6 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
 
     let mut table = Fields::of(table_node?, "the table", problems)?;
     let every = table.required("every", problems).and_then(|n| n.positive(Dimension::TIME, problems));
-    let probes: Vec<Probe> = probes?;
-    for p in &probes {
-        if p.shape.cells(&mesh).is_empty() {
-            problems.push(root.get("probes").unwrap_or(root).error(format!("probe `{}` lies outside the mesh", p.name)));
-        }
-    }
     let logs = log_names(protocol_node?);
     let mut columns: Vec<Quantity> = logs.iter().enumerate().map(|(i, (n, unit))| Quantity::log(i, n, unit)).collect();
     columns.extend(quantities::always());
@@ -396,10 +412,28 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         }
     }
     table.finish(problems);
-    columns.extend(probes.iter().enumerate().map(|(i, p)| Quantity::probe(i, p)));
-    let context = Context { regions: &names, columns: &columns, logs: &logs };
+    let fed: Vec<bool> = surroundings
+        .probes
+        .iter()
+        .zip(&surroundings.feeds)
+        .map(|(p, feed)| feed.is_some() || is_set(protocol_node, &[format!("{}.V", p.name), format!("{}.I", p.name)]))
+        .collect();
+    for (name, unit, part) in surroundings.columns(&fed) {
+        if columns.iter().any(|c| c.name == name) {
+            problems.push(
+                root.error(format!("two columns of the table would be called `{name}`"))
+                    .hint("give probes, conductors and bodies names of their own"),
+            );
+        }
+        columns.push(Quantity::surrounding(part, &name, unit));
+    }
+    let context = Context { regions: &names, columns: &columns, logs: &logs, surroundings: &surroundings };
     let mut phases = Vec::new();
     read_phases(protocol_node?, &context, &[], &mut phases, problems)?;
+    let warms = |phase: &Phase| phase.set.iter().any(|(_, id, v, _)| *id == ParameterId::Temp && v[0] > 0.0);
+    if phases.iter().any(warms) && matches!(step, Step::Adaptive { .. }) {
+        problems.push(protocol_node?.error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
+    }
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
 
     let mut system = System { terms: Vec::new(), seed: seed? as u64, ..System::new(mesh, map, material) };
@@ -425,8 +459,117 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             Some(p) => Some(p?),
             None => None,
         },
-        probes,
+        surroundings: vec![surroundings],
     })
+}
+
+/// Whether any phase sets one of these.
+fn is_set(node: Option<&Node>, keys: &[String]) -> bool {
+    let Some(Value::List(list)) = node.map(|n| &n.value) else { return false };
+    list.iter().any(|phase| {
+        is_set(phase.get("phases"), keys)
+            || matches!(phase.get("set").map(|n| &n.value), Some(Value::Map(entries)) if entries.iter().any(|(k, _, _)| keys.contains(k)))
+    })
+}
+
+/// Probes, conductors, bodies with a temperature, laws of temperature and antiferromagnets.
+fn read_surroundings(
+    [probes, oersted, heat, laws, bias, split]: [Option<&Node>; 6],
+    root: &Node,
+    regions: &[(String, Option<Node>)],
+    mesh: &Mesh,
+    map: &RegionMap,
+    problems: &mut Problems,
+) -> Option<Surroundings> {
+    let region_names: Vec<&str> = regions.iter().map(|(n, _)| n.as_str()).collect();
+    // Reads on after a bad entry, so that all are told of.
+    fn all<T>(node: Option<&Node>, problems: &mut Problems, mut read: impl FnMut(&Node, &mut Problems) -> Option<T>) -> Option<Vec<T>> {
+        let list: Vec<Option<T>> = node.map_or(Some(&[][..]), |n| n.list(problems))?.iter().map(|n| read(n, problems)).collect();
+        list.into_iter().collect()
+    }
+    let probed = all(probes, problems, Probe::parse);
+    let split = split.map_or(Some(SPLIT), |n| n.positive(Dimension::TIME, problems));
+    let (list, feeds): (Vec<Probe>, Vec<_>) = probed?.into_iter().unzip();
+    for p in &list {
+        if p.cells(mesh, map).is_empty() {
+            problems.push(probes.unwrap_or(root).error(format!("probe `{}` lies outside the mesh", p.name)));
+        }
+    }
+    let junctions: Vec<(usize, &str)> =
+        list.iter().enumerate().filter(|(_, p)| matches!(p.kind, ProbeKind::Junction(_))).map(|(i, p)| (i, p.name.as_str())).collect();
+    let conductors = all(oersted, problems, |n, problems| Conductor::read(n, &junctions, problems))?;
+    let conductor_names: Vec<&str> = conductors.iter().map(|c| c.name.as_str()).collect();
+    let bodies = all(heat, problems, |n, problems| Heat::read(n, &region_names, &junctions, &conductor_names, problems));
+    let bias_list = all(bias, problems, ExchangeBias::read);
+    let mut by_region = vec![None; regions.len() + 1];
+    if let Some(node) = laws {
+        if node.get("Tc").is_some() {
+            by_region.fill(Some(Law::read(node, problems)?));
+        } else {
+            for (name, place, n) in node.entries(problems)? {
+                match region_names.iter().position(|r| r == name) {
+                    Some(i) => by_region[i + 1] = Law::read(n, problems),
+                    None => {
+                        let hint = match nearest(name, region_names.iter().copied()) {
+                            Some(k) => format!("did you mean `{k}`?"),
+                            None => "a law has a Curie temperature `Tc`, or stands under the name of a region".into(),
+                        };
+                        problems.push(Diagnostic::error(format!("there is no region `{name}`")).at(place.clone()).hint(hint));
+                    }
+                }
+            }
+        }
+    }
+    let (bodies, bias_list) = (bodies?, bias_list?);
+    for region in 0..=regions.len() {
+        let owners: Vec<&str> = bodies.iter().filter(|h| h.regions.contains(&region)).map(|h| h.name.as_str()).collect();
+        if let [a, b, ..] = owners[..] {
+            problems.push(
+                heat.unwrap_or(root)
+                    .error(format!("`{a}` and `{b}` both give a region its temperature"))
+                    .hint("tell them apart by `regions`"),
+            );
+        }
+    }
+    for h in bodies.iter().filter(|h| matches!(h.body, crate::heat::Body::Mesh { .. })) {
+        if mesh.pbc != [0; 3] {
+            problems.push(
+                heat.unwrap_or(root).error(format!("heat does not cross the periodic border of the mesh that `{}` would need", h.name)),
+            );
+        }
+    }
+    for b in &bias_list {
+        if b.shape.cells(mesh).iter().all(|i| map.cells[*i] == RegionMap::VACUUM) {
+            problems.push(bias.unwrap_or(root).error(format!("`{}` touches no cell of the magnet", b.name)));
+        }
+        if b.grain < 2.0 * mesh.cell[0].max(mesh.cell[1]) {
+            problems.push(
+                bias.unwrap_or(root)
+                    .error(format!(
+                        "grains of {:.1} nm are not resolved by cells of {:.1} nm",
+                        1e9 * b.grain,
+                        1e9 * mesh.cell[0].max(mesh.cell[1])
+                    ))
+                    .hint("cells of at most half a grain"),
+            );
+        }
+    }
+    let mut names: Vec<&str> = region_names.clone();
+    for (name, node) in list
+        .iter()
+        .map(|p| (p.name.as_str(), probes))
+        .chain(conductors.iter().map(|c| (c.name.as_str(), oersted)))
+        .chain(bodies.iter().map(|h| (h.name.as_str(), heat)))
+        .chain(bias_list.iter().map(|b| (b.name.as_str(), bias)))
+    {
+        if names.contains(&name) {
+            problems.push(
+                node.unwrap_or(root).error(format!("`{name}` is the name of two things")).hint("phases and columns call them by name"),
+            );
+        }
+        names.push(name);
+    }
+    Some(Surroundings { probes: list, feeds, conductors, heat: bodies, laws: by_region, bias: bias_list, split: split? })
 }
 
 /// `{between: [lower, upper], J1: -1 mJ/m^2, J2: …, D: […]}`: regions by name, strengths per area.
@@ -464,9 +607,9 @@ fn read_coupling(node: &Node, names: &[(String, Option<Node>)], problems: &mut P
 fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
     let mut f = Fields::of(node, "the mesh", problems)?;
     let size_node = f.required("size", problems);
-    let size = size_node.and_then(|n| positive_vector(n, problems));
+    let size = size_node.and_then(|n| positive_vector::<3>(n, problems));
     let cell_node = f.required("cell", problems);
-    let cell = cell_node.and_then(|n| positive_vector(n, problems));
+    let cell = cell_node.and_then(|n| positive_vector::<3>(n, problems));
     let pbc = f.optional("pbc").map_or(Some([0; 3]), |n| {
         let list = n.list(problems)?;
         if list.len() != 3 {
@@ -495,8 +638,8 @@ fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
     Some(Mesh { pbc: pbc?, ..Mesh::new(n, cell) })
 }
 
-fn positive_vector(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
-    let v = node.vector::<3>(Dimension::LENGTH, problems)?;
+pub(crate) fn positive_vector<const N: usize>(node: &Node, problems: &mut Problems) -> Option<[f64; N]> {
+    let v = node.vector::<N>(Dimension::LENGTH, problems)?;
     if v.iter().all(|x| *x > 0.0) {
         return Some(v);
     }
@@ -598,7 +741,7 @@ fn read_parameters(node: &Node, problems: &mut Problems) -> Option<Vec<(Paramete
     list.into_iter().collect()
 }
 
-fn read_waveform(node: &Node, problems: &mut Problems) -> Option<Waveform> {
+pub(crate) fn read_waveform(node: &Node, problems: &mut Problems) -> Option<Waveform> {
     let mut f = Fields::of(node, "a waveform", problems)?;
     let (sine, linear, steps) = (f.optional("sine"), f.optional("linear"), f.optional("steps"));
     f.finish(problems);
@@ -680,6 +823,23 @@ fn check_material(root: &Node, node: &Node, material: &Material, problems: &mut 
     }
 }
 
+/// A vector that is not zero, as written.
+fn read_direction(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
+    let v = node.vector::<3>(Dimension::NONE, problems)?;
+    if v == [0.0; 3] {
+        problems.push(node.error("a direction of length zero"));
+        return None;
+    }
+    Some(v)
+}
+
+/// The same, made of length 1.
+pub(crate) fn read_unit_vector(node: &Node, problems: &mut Problems) -> Option<[f64; 3]> {
+    let v = read_direction(node, problems)?;
+    let norm = v.iter().map(|c| c * c).sum::<f64>().sqrt();
+    Some(v.map(|c| c / norm))
+}
+
 fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
     if let Value::Text(_) = node.value {
         return node.choice(&["random"], problems).map(|_| Initial::Random);
@@ -687,19 +847,12 @@ fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
     let mut f = Fields::of(node, "the initial state", problems)?;
     let (uniform, wall) = (f.optional("uniform"), f.optional("wall"));
     f.finish(problems);
-    let direction = |n: &Node, problems: &mut Problems| {
-        let v = n.vector::<3>(Dimension::NONE, problems)?;
-        if v == [0.0; 3] {
-            problems.push(n.error("a direction of length zero"));
-            return None;
-        }
-        Some(v)
-    };
     match (uniform, wall) {
-        (Some(n), None) => direction(n, problems).map(Initial::Uniform),
+        (Some(n), None) => read_direction(n, problems).map(Initial::Uniform),
         (None, Some(n)) => {
             let mut f = Fields::of(n, "a wall", problems)?;
-            let [left, right, centre] = ["left", "right", "centre"].map(|k| f.required(k, problems).and_then(|n| direction(n, problems)));
+            let [left, right, centre] =
+                ["left", "right", "centre"].map(|k| f.required(k, problems).and_then(|n| read_direction(n, problems)));
             let at = f.required("at", problems).and_then(|n| n.quantity(Dimension::LENGTH, problems));
             let width = f.required("width", problems).and_then(|n| n.positive(Dimension::LENGTH, problems));
             f.finish(problems);
@@ -770,41 +923,11 @@ fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> O
     Some((method?, step?, every?))
 }
 
-fn read_probe(node: &Node, problems: &mut Problems) -> Option<Probe> {
-    let mut f = Fields::of(node, "a probe", problems)?;
-    let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
-    let shape = f.required("shape", problems).and_then(|n| Shape::read(n, problems));
-    let (hall, junction) = (f.optional("hall"), f.optional("junction"));
-    f.finish(problems);
-    let kind = match (hall, junction) {
-        (Some(n), None) => {
-            let mut f = Fields::of(n, "a Hall cross", problems)?;
-            let amplitude = f.required("amplitude", problems).and_then(|n| n.quantity(Dimension::VOLTAGE, problems));
-            f.finish(problems);
-            ProbeKind::Hall { amplitude: amplitude? }
-        }
-        (None, Some(n)) => {
-            let mut f = Fields::of(n, "a junction", problems)?;
-            let ra = f.required("RA", problems).and_then(|n| n.positive(Dimension::RESISTANCE_AREA, problems));
-            let tmr = f.required("TMR", problems).and_then(|n| n.positive(Dimension::NONE, problems));
-            let reference = f.required("reference", problems).and_then(|n| n.vector::<3>(Dimension::NONE, problems));
-            f.finish(problems);
-            let reference = reference?;
-            let norm = reference.iter().map(|c| c * c).sum::<f64>().sqrt();
-            ProbeKind::Junction { ra: ra?, tmr: tmr?, reference: reference.map(|c| c / norm) }
-        }
-        _ => {
-            problems.push(node.error("a probe is exactly one of `hall` and `junction`"));
-            return None;
-        }
-    };
-    Some(Probe { name: name?, shape: shape?, kind })
-}
-
 struct Context<'a> {
     regions: &'a [(String, Option<Node>)],
     columns: &'a [Quantity],
     logs: &'a [(String, String)],
+    surroundings: &'a Surroundings,
 }
 
 /// Names and units of everything any phase logs, in the order met.
@@ -905,7 +1028,8 @@ fn read_phases(
         }
         let name = f.required("phase", problems).and_then(|n| n.text(problems)).map(str::to_string);
         let duration = f.required("for", problems).and_then(|n| n.positive(Dimension::TIME, problems));
-        let set = f.optional("set").map_or(Some(Vec::new()), |n| read_settings(n, context, problems));
+        let set = f.optional("set").map_or(Some(Default::default()), |n| read_settings(n, context, problems));
+        let age = f.optional("age").map_or(Some(None), |n| read_age(n, context, problems).map(Some));
         let mut log = Vec::new();
         if let Some(n) = f.optional("log") {
             for (name, _, n) in n.entries(problems)? {
@@ -918,34 +1042,92 @@ fn read_phases(
         f.finish(problems);
         let next = phases.len() + 1;
         let exits = outer.iter().cloned().chain(until?.into_iter().map(|c| (c, next))).collect();
-        phases.push(Phase { name: name?, duration: duration?, set: set?, log, exits });
+        let (set, levels) = set?;
+        phases.push(Phase { name: name?, duration: duration?, set, levels, age: age?, log, exits });
     }
     Some(())
 }
 
-/// `{J: […], roi.B_ext: […]}`.
-fn read_settings(
-    node: &Node,
-    context: &Context<'_>,
-    problems: &mut Problems,
-) -> Option<Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>> {
-    let mut list = Vec::new();
+/// Parameters by region, and what else is set by name.
+type Settings = (Vec<(Option<usize>, ParameterId, [f64; 3], Waveform)>, Vec<(Target, Level)>);
+
+/// `{J: […], roi.B_ext: […], line.I: 1 mA, mtj.V: {value: …, wave: …}, film.T0: 350 K}`.
+fn read_settings(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Settings> {
+    let (mut list, mut levels) = (Vec::new(), Vec::new());
+    let around = context.surroundings;
     for (key, place, value) in node.entries(problems)? {
         let (region, parameter) = match key.split_once('.') {
-            Some((region, parameter)) => match context.regions.iter().position(|(n, _)| n == region) {
+            Some((owner, parameter)) => match context.regions.iter().position(|(n, _)| n == owner) {
                 Some(i) => (Some(i + 1), parameter),
                 None => {
-                    let names = context.regions.iter().map(|(n, _)| n.as_str());
-                    let hint = nearest(region, names.clone())
-                        .map_or_else(|| format!("the regions are {}", one_of(names)), |k| format!("did you mean `{k}`?"));
-                    problems.push(Diagnostic::error(format!("there is no region `{region}`")).at(place.clone()).hint(hint));
+                    let conductor = around.conductors.iter().position(|c| c.name == owner);
+                    let junction = around.probes.iter().position(|p| p.name == owner && matches!(p.kind, ProbeKind::Junction(_)));
+                    let body = around.heat.iter().position(|h| h.name == owner);
+                    let known: &[(&str, Target, Dimension)] = match (conductor, junction, body) {
+                        (Some(i), ..) => &[("I", Target::Current(i), Dimension::CURRENT)],
+                        (_, Some(i), _) => &[("V", Target::Voltage(i), Dimension::VOLTAGE), ("I", Target::Through(i), Dimension::CURRENT)],
+                        (.., Some(i)) => &[("T0", Target::Ambient(i), Dimension::TEMPERATURE)],
+                        _ => {
+                            let names: Vec<&str> = context
+                                .regions
+                                .iter()
+                                .map(|(n, _)| n.as_str())
+                                .chain(around.conductors.iter().map(|c| c.name.as_str()))
+                                .chain(around.probes.iter().map(|p| p.name.as_str()))
+                                .chain(around.heat.iter().map(|h| h.name.as_str()))
+                                .collect();
+                            let hint = nearest(owner, names.iter().copied()).map_or_else(
+                                || {
+                                    if names.is_empty() {
+                                        "nothing here has a name".into()
+                                    } else {
+                                        format!("there are {}", one_of(names.iter().copied()))
+                                    }
+                                },
+                                |k| format!("did you mean `{k}`?"),
+                            );
+                            problems.push(Diagnostic::error(format!("there is no region `{owner}`")).at(place.clone()).hint(hint));
+                            continue;
+                        }
+                    };
+                    match known.iter().find(|k| k.0 == parameter) {
+                        Some((_, target, dimension)) => levels.push((*target, Level::read(value, *dimension, problems)?)),
+                        None => {
+                            let hint = format!("it can be {}", one_of(known.iter().map(|k| k.0)));
+                            problems.push(Diagnostic::error(format!("`{owner}` has no `{parameter}` to set")).at(place.clone()).hint(hint));
+                        }
+                    }
                     continue;
                 }
             },
             None => (None, key.as_str()),
         };
         let (id, v, wave) = read_parameter(parameter, place, value, problems)?;
+        let heated = around.heat.iter().find(|h| h.thermal_field && region.is_none_or(|r| h.regions.contains(&r)));
+        if let (ParameterId::Temp, Some(heat)) = (id, heated) {
+            let hint = format!("set `{}.T0`, the temperature of its bath", heat.name);
+            problems.push(Diagnostic::error(format!("the temperature is that of `{}`", heat.name)).at(place.clone()).hint(hint));
+        }
         list.push((region, id, v, wave));
     }
-    Some(list)
+    Some((list, levels))
+}
+
+/// `{for: 10 s, at: 450 K}` or `{for: 1 s, from: 600 K, to: 300 K}`.
+fn read_age(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Age> {
+    let mut f = Fields::of(node, "ageing", problems)?;
+    let time = f.required("for", problems).and_then(|n| n.positive(Dimension::TIME, problems));
+    let [at, from, to] = ["at", "from", "to"].map(|k| f.optional(k).map(|n| n.positive(Dimension::TEMPERATURE, problems)));
+    f.finish(problems);
+    if context.surroundings.bias.is_empty() {
+        problems.push(node.error("nothing ages here").hint("grains of an `exchange_bias` do"));
+    }
+    match (at, from, to) {
+        (Some(t), None, None) => Some(Age { time: time?, temperature: [t?; 2] }),
+        (None, Some(from), Some(to)) => Some(Age { time: time?, temperature: [from?, to?] }),
+        _ => {
+            problems.push(node.error("ageing is `at` a temperature, or `from` one `to` another"));
+            None
+        }
+    }
 }

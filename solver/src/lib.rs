@@ -16,6 +16,11 @@
 //! | interlayer coupling: bilinear, biquadratic, DMI, across spacers | `terms/interlayer` | `layers`, `mx3/interlayer` |
 //! | voltage-controlled anisotropy | `terms/vcma` | `mx3/vcma`, gradient and device tests |
 //! | magneto-elastic field of a strain | `terms/magneto_elastic` | `mx3/energies` |
+//! | Oersted field of a wire, a line, a via, of a current of its own or a junction's | `oersted` | Ampère's law, closed forms, sums of filaments; `surroundings` tests |
+//! | tunnel junctions: RA, TMR and its fall with voltage; fed with V or I; torque and oxide field of what flows | `readout`, `surroundings` | hand values; against `J` and `E_z` as parameters |
+//! | Joule heat: RC element, diffusion on the mesh | `heat` | closed forms, conservation, order 2 |
+//! | Msat, Ku1, Aex … by temperature | `heat::Law` | hand values, `parameters_follow_the_temperature` |
+//! | exchange bias with state: grains, field cooling, blocking, retention | `exchange_bias` | master equation, distribution of volumes, `bias_holds_the_magnet…` |
 //! | thermal field | `terms/thermal` | `fokker-planck`, `langevin`, `mx3/energies` |
 //! | the user's fields and energies | `terms/custom`, `mx3::field` | `mx3/custom` |
 //! | Landau-Lifshitz-Gilbert, with and without precession | `plan::Motion` | `macrospin`, `mx3/running` |
@@ -37,17 +42,32 @@
 //! | tables, autosave, log, bibliography | `mx3::output` | `a_script_leaves_the_files_people_know` |
 //! | the script language, 317 names | `mx3` | `every_name_of_the_language_is_known`, `every_name_stands_in_some_script` |
 //!
-//! Not there yet: layers of different thickness without common cells, exchange bias with state, Joule heating, Oersted fields, two sublattices, per-cell values of parameters other than field, current and strain.
+//! Not there yet: layers of different thickness without common cells, per-cell values of parameters other than field, current and strain (cells of one
+//! region differ in temperature in sixteen steps), and two sublattices.
+//!
+//! # Two sublattices
+//!
+//! Two antiferromagnetically coupled sublattices in one cell do not fit the present design cleanly, and are not there. What fits: a second magnetisation is one
+//! more entry of the state with a material of its own, and the homogeneous coupling on a site is what `terms/interlayer` does between partners. What does
+//! not: every law sees *one* m and its neighbours, while the inhomogeneous exchange between sublattices (A12 ∇m2 in the field on m1) looks at the
+//! neighbours of the other; the demagnetising field comes from Ms1 m1 + Ms2 m2 at the same place, where a pass convolves one field; and an angular
+//! momentum γ1 ≠ γ2 makes every coefficient of the motion a pair. Each is a change of the pass over cells, on all devices, not a term beside the others. Antiferromagnets
+//! made of layers (synthetic ones, with layers on cells of their own) need none of this and are there; so is an antiferromagnet that only biases, grain by
+//! grain.
 
 pub mod barrier;
 pub mod devices;
+pub mod exchange_bias;
 pub mod experiment;
+pub mod heat;
 pub mod mx3;
+pub mod oersted;
 pub mod quantities;
 pub mod readout;
 pub mod run;
 pub mod shapes;
 pub mod simulation;
+pub mod surroundings;
 pub mod tableau;
 
 pub use devices::DeviceChoice;

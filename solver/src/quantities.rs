@@ -1,6 +1,7 @@
 //! The one list of quantities that tables hold and conditions compare.
 
-use crate::readout::{Probe, Wall};
+use crate::readout::Wall;
+use crate::surroundings::Part;
 use spinloom_kernels::Term;
 
 /// Anything with a symbol and a unit that can stand in a table.
@@ -31,8 +32,8 @@ pub enum Source {
     MaxTorque,
     /// Size of the next step (s).
     Step,
-    /// A probe, by position.
-    Probe(usize),
+    /// What surrounds the magnet: probes, currents, temperatures, grains.
+    Surrounding(Part),
 }
 
 /// Properties of a wall; see [`Wall`].
@@ -108,9 +109,8 @@ impl Quantity {
         Self { name: name.into(), unit: unit.into(), source: Source::Log(position) }
     }
 
-    /// A probe's reading.
-    pub fn probe(position: usize, probe: &Probe) -> Self {
-        let (name, unit) = probe.column();
-        Self { name, unit: unit.into(), source: Source::Probe(position) }
+    /// A column of the surroundings.
+    pub fn surrounding(part: Part, name: &str, unit: &str) -> Self {
+        Self { name: name.into(), unit: unit.into(), source: Source::Surrounding(part) }
     }
 }

@@ -1,6 +1,9 @@
 //! What an experimenter reads from a magnetisation: walls, Hall crosses, tunnel junctions. Host functions of a field read back.
 
+use crate::experiment::read_unit_vector;
 use crate::shapes::Shape;
+use crate::surroundings::Level;
+use spinloom_base::{Dimension, Fields, Node, Problems};
 use spinloom_kernels::{Mesh, RegionMap};
 
 /// Domain walls of a track along x between domains along ±z.
@@ -63,10 +66,10 @@ pub fn wall(mesh: &Mesh, regions: &RegionMap, m: &[f64]) -> Wall {
     Wall { count: walls.len(), x: place(first as f64 + s), tilt, phi: mix(1).atan2(mix(0)) }
 }
 
-/// A named place where a voltage or a conductance is measured.
+/// A named place where something electrical is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// Its name; the column is `V_<name>` or `G_<name>`.
+    /// Its name; the columns are `V_<name>`, `G_<name>` and so on, see [`Probe::columns`].
     pub name: String,
     /// Where.
     pub shape: Shape,
@@ -82,45 +85,215 @@ pub enum ProbeKind {
         /// Voltage at mean mz = 1 (V).
         amplitude: f64,
     },
-    /// Conductance of a tunnel junction, cells in parallel: G = (A/RA) Σ [1 + P² m·p]/[1 + P²] with TMR = 2P²/(1 − P²)
-    /// (Julliere, Phys. Lett. A 54, 225 (1975); Slonczewski, PRB 39, 6995 (1989), eq. 4.1). RA is that of the parallel state.
-    Junction {
-        /// Resistance–area product of the parallel state (Ω m²).
-        ra: f64,
-        /// (R_AP − R_P)/R_P.
-        tmr: f64,
-        /// Magnetisation of the reference layer, a unit vector.
-        reference: [f64; 3],
-    },
+    /// A tunnel junction.
+    Junction(Junction),
+}
+
+/// A tunnel junction over the cells of a probe, all in parallel: G = (A/RA) Σ [1 + p m·r]/[1 + p] with TMR = 2p/(1 − p), p = P1 P2
+/// (Julliere, Phys. Lett. A 54, 225 (1975); Slonczewski, PRB 39, 6995 (1989), eq. 4.1). RA is that of the parallel state and does not depend on voltage; TMR
+/// falls as TMR0/(1 + (V/Vh)²) (Zhang et al., IEEE Trans. Electron Devices 59, 819 (2012)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Junction {
+    /// Resistance–area product of the parallel state (Ω m²).
+    pub ra: f64,
+    /// (R_AP − R_P)/R_P at no voltage.
+    pub tmr: f64,
+    /// Voltage at which TMR has fallen to a half (V); infinity if it does not.
+    pub half: f64,
+    /// Magnetisation r of the reference layer, a unit vector.
+    pub reference: [f64; 3],
+    /// Whether the barrier lies below the magnet rather than above it: which cell of a column faces it.
+    pub below: bool,
+    /// Whether its current flows on through the magnet along z, as [`spinloom_kernels::ParameterId::J`] of the spin-transfer torque.
+    pub torque: bool,
+    /// Thickness of the oxide (m), whose field V along z then is that of voltage-controlled anisotropy, [`spinloom_kernels::ParameterId::Ez`]; 0 if that stays
+    /// away.
+    pub oxide: f64,
+}
+
+/// What feeds a junction. Positive currents flow along +z.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Feed {
+    /// A voltage (V), whatever the resistance.
+    Voltage(Level),
+    /// A current (A), whatever the resistance.
+    Current(Level),
+}
+
+/// State of a fed junction.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Reading {
+    /// Conductance at its voltage (S).
+    pub g: f64,
+    /// Voltage across it (V).
+    pub v: f64,
+    /// Current through it (A).
+    pub i: f64,
+}
+
+/// One of the columns of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbePart {
+    /// Hall voltage (V).
+    Hall,
+    /// Conductance (S).
+    G,
+    /// Resistance (Ω).
+    R,
+    /// Voltage (V).
+    V,
+    /// Current (A).
+    I,
+    /// What the source has given since the start (J).
+    Work,
+}
+
+impl Junction {
+    /// p = P1 P2 at a voltage.
+    fn polarisation(&self, v: f64) -> f64 {
+        let tmr = self.tmr / (1.0 + (v / self.half).powi(2));
+        tmr / (2.0 + tmr)
+    }
+
+    /// Conductance per area (S/m²) at a voltage, with m·r.
+    pub fn conductance(&self, cos: f64, v: f64) -> f64 {
+        let p = self.polarisation(v);
+        (1.0 + p * cos) / ((1.0 + p) * self.ra)
+    }
+
+    /// The cosine to the reference layer in a cell. `m` is `[component][z][y][x]`.
+    pub fn cos(&self, m: &[f64], cell: usize) -> f64 {
+        let cells = m.len() / 3;
+        (0..3).map(|c| m[c * cells + cell] * self.reference[c]).sum()
+    }
+
+    /// The state of a junction over `area` (m²) with the mean cosine `cos`, fed with so many volts or amperes.
+    pub fn fed(&self, area: f64, cos: f64, feed: f64, is_voltage: bool) -> Reading {
+        let g = |v: f64| area * self.conductance(cos, v);
+        let v = if is_voltage {
+            feed
+        } else {
+            // G grows with V, for p falls: V lies below I/G(0), and V G(V) grows, so halving the interval finds it.
+            let (mut low, mut high) = (0.0, feed.abs() / g(0.0));
+            for _ in 0..200 {
+                let middle = 0.5 * (low + high);
+                if middle * g(middle) < feed.abs() { low = middle } else { high = middle }
+            }
+            high.copysign(feed)
+        };
+        Reading { g: g(v), v, i: v * g(v) }
+    }
 }
 
 impl Probe {
-    /// The column's name and unit.
-    pub fn column(&self) -> (String, &'static str) {
+    /// Its columns: name, unit, part. A junction that nothing feeds has no voltage.
+    pub fn columns(&self, fed: bool) -> Vec<(String, &'static str, ProbePart)> {
+        let list: &[(&str, &str, ProbePart)] = match self.kind {
+            ProbeKind::Hall { .. } => &[("V", "V", ProbePart::Hall)],
+            ProbeKind::Junction(_) => &[
+                ("G", "S", ProbePart::G),
+                ("R", "Ohm", ProbePart::R),
+                ("V", "V", ProbePart::V),
+                ("I", "A", ProbePart::I),
+                ("W", "J", ProbePart::Work),
+            ],
+        };
+        let shown = list.iter().filter(|c| fed || matches!(c.2, ProbePart::Hall | ProbePart::G | ProbePart::R));
+        shown.map(|(symbol, unit, part)| (format!("{symbol}_{}", self.name), *unit, *part)).collect()
+    }
+
+    /// The cells it sees: all of its shape, or for a junction in each column the one that faces the barrier.
+    pub fn cells(&self, mesh: &Mesh, regions: &RegionMap) -> Vec<usize> {
+        let solid = self.shape.cells(mesh).into_iter().filter(|i| regions.cells[*i] != RegionMap::VACUUM);
+        let ProbeKind::Junction(junction) = self.kind else { return solid.collect() };
+        let plane = mesh.n[0] * mesh.n[1];
+        let mut facing: Vec<Option<usize>> = vec![None; plane];
+        // Cells come from the lowest up.
+        for i in solid {
+            let place = &mut facing[i % plane];
+            if place.is_none() || !junction.below {
+                *place = Some(i);
+            }
+        }
+        facing.into_iter().flatten().collect()
+    }
+
+    /// What is fed with so much, over its cells (see [`Probe::cells`]). A Hall cross shows its voltage.
+    pub fn read(&self, mesh: &Mesh, cells: &[usize], m: &[f64], feed: f64, is_voltage: bool) -> Reading {
+        let n = cells.len().max(1) as f64;
         match self.kind {
-            ProbeKind::Hall { .. } => (format!("V_{}", self.name), "V"),
-            ProbeKind::Junction { .. } => (format!("G_{}", self.name), "S"),
+            ProbeKind::Hall { amplitude } => {
+                Reading { v: amplitude * cells.iter().map(|i| m[2 * (m.len() / 3) + i]).sum::<f64>() / n, ..Reading::default() }
+            }
+            ProbeKind::Junction(junction) => {
+                let cos = cells.iter().map(|i| junction.cos(m, *i)).sum::<f64>() / n;
+                junction.fed(mesh.cell[0] * mesh.cell[1] * cells.len() as f64, cos, feed, is_voltage)
+            }
         }
     }
 
-    /// The reading, over the cells of the probe (see [`Shape::cells`]).
-    pub fn read(&self, mesh: &Mesh, regions: &RegionMap, cells: &[usize], m: &[f64]) -> f64 {
-        let all = mesh.cells();
-        let solid: Vec<usize> = cells.iter().copied().filter(|i| regions.cells[*i] != RegionMap::VACUUM).collect();
-        match self.kind {
-            ProbeKind::Hall { amplitude } => amplitude * solid.iter().map(|i| m[2 * all + i]).sum::<f64>() / solid.len().max(1) as f64,
-            ProbeKind::Junction { ra, tmr, reference } => {
-                let p2 = tmr / (2.0 + tmr);
-                let area = mesh.cell[0] * mesh.cell[1];
-                solid
-                    .iter()
-                    .map(|i| {
-                        let cos: f64 = (0..3).map(|c| m[c * all + i] * reference[c]).sum();
-                        area / ra * (1.0 + p2 * cos) / (1.0 + p2)
-                    })
-                    .sum()
+    /// Reads `{name: …, shape: …, hall: {amplitude: …}}` or `{…, junction: {RA:, TMR: (or P: [P1, P2]), Vh:, reference:, barrier:, torque:, oxide:, voltage: (or
+    /// current:)}}`, with what feeds it.
+    pub fn parse(node: &Node, problems: &mut Problems) -> Option<(Self, Option<Feed>)> {
+        let mut f = Fields::of(node, "a probe", problems)?;
+        let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
+        let shape = f.required("shape", problems).and_then(|n| Shape::read(n, problems));
+        let (hall, junction) = (f.optional("hall"), f.optional("junction"));
+        f.finish(problems);
+        let (kind, feed) = match (hall, junction) {
+            (Some(n), None) => {
+                let mut f = Fields::of(n, "a Hall cross", problems)?;
+                let amplitude = f.required("amplitude", problems).and_then(|n| n.quantity(Dimension::VOLTAGE, problems));
+                f.finish(problems);
+                (ProbeKind::Hall { amplitude: amplitude? }, None)
             }
-        }
+            (None, Some(n)) => {
+                let mut f = Fields::of(n, "a junction", problems)?;
+                let ra = f.required("RA", problems).and_then(|n| n.positive(Dimension::RESISTANCE_AREA, problems));
+                let (tmr, p) = (f.optional("TMR"), f.optional("P"));
+                let half = f.optional("Vh").map_or(Some(f64::INFINITY), |n| n.positive(Dimension::VOLTAGE, problems));
+                let reference_node = f.required("reference", problems);
+                let below = f.optional("barrier").map_or(Some(false), |n| n.choice(&["above", "below"], problems).map(|i| i == 1));
+                let torque = f.optional("torque").map_or(Some(false), |n| n.bool(problems));
+                let oxide = f.optional("oxide").map_or(Some(0.0), |n| n.positive(Dimension::LENGTH, problems));
+                let (voltage, current) = (f.optional("voltage"), f.optional("current"));
+                f.finish(problems);
+                let tmr = match (tmr, p) {
+                    (Some(n), None) => n.positive(Dimension::NONE, problems),
+                    (None, Some(n)) => n.vector::<2>(Dimension::NONE, problems).and_then(|[a, b]| {
+                        let p = a * b;
+                        if p <= 0.0 || p >= 1.0 {
+                            problems
+                                .push(n.error(format!("P1 P2 = {p} gives no TMR = 2 P1 P2/(1 - P1 P2)")).hint("both are between 0 and 1"));
+                            return None;
+                        }
+                        Some(2.0 * p / (1.0 - p))
+                    }),
+                    _ => {
+                        problems.push(n.error("a junction has either `TMR` or both polarisations `P: [P1, P2]`"));
+                        None
+                    }
+                };
+                let reference = reference_node.and_then(|n| read_unit_vector(n, problems));
+                let feed = match (voltage, current) {
+                    (Some(n), None) => Some(Feed::Voltage(Level::read(n, Dimension::VOLTAGE, problems)?)),
+                    (None, Some(n)) => Some(Feed::Current(Level::read(n, Dimension::CURRENT, problems)?)),
+                    (None, None) => None,
+                    (Some(_), Some(n)) => {
+                        problems.push(n.error("a junction is fed with either a `voltage` or a `current`"));
+                        None
+                    }
+                };
+                let junction =
+                    Junction { ra: ra?, tmr: tmr?, half: half?, reference: reference?, below: below?, torque: torque?, oxide: oxide? };
+                (ProbeKind::Junction(junction), feed)
+            }
+            _ => {
+                problems.push(node.error("a probe is exactly one of `hall` and `junction`"));
+                return None;
+            }
+        };
+        Some((Probe { name: name?, shape: shape?, kind }, feed))
     }
 }
 
@@ -163,17 +336,64 @@ mod tests {
     }
 
     #[test]
-    fn probes_read_hand_values() {
-        let (mesh, regions, mut m) = track(400e-9, 0.0);
-        let cells = Shape::All.cells(&mesh);
+    fn a_hall_cross_reads_its_hand_value() {
+        let (mesh, regions, m) = track(400e-9, 0.0);
         let hall = Probe { name: "a".into(), shape: Shape::All, kind: ProbeKind::Hall { amplitude: 2e-6 } };
-        assert!((hall.read(&mesh, &regions, &cells, &m) + 2e-6).abs() < 1e-12);
-        let junction =
-            Probe { name: "a".into(), shape: Shape::All, kind: ProbeKind::Junction { ra: 1e-11, tmr: 1.0, reference: [0.0, 0.0, 1.0] } };
+        let cells = hall.cells(&mesh, &regions);
+        assert!((hall.read(&mesh, &cells, &m, 0.0, true).v + 2e-6).abs() < 1e-12);
+    }
+
+    fn junction(half: f64) -> Probe {
+        let reference = [0.0, 0.0, 1.0];
+        let kind = ProbeKind::Junction(Junction { ra: 1e-11, tmr: 1.0, half, reference, below: false, torque: false, oxide: 0.0 });
+        Probe { name: "a".into(), shape: Shape::All, kind }
+    }
+
+    #[test]
+    fn a_junction_reads_its_hand_values() {
+        let (mesh, regions, mut m) = track(400e-9, 0.0);
+        let probe = junction(f64::INFINITY);
+        let cells = probe.cells(&mesh, &regions);
         let area = 200e-9 * 40e-9;
-        // All antiparallel: G = A/RA/(1 + TMR); all parallel: A/RA.
-        assert!((junction.read(&mesh, &regions, &cells, &m) / (area / 1e-11) - 0.5).abs() < 1e-6);
+        let g = |m: &[f64]| probe.read(&mesh, &cells, m, 0.0, true).g / (area / 1e-11);
+        // All antiparallel: G = A/RA/(1 + TMR); all parallel: A/RA; across: the mean of both.
+        assert!((g(&m) - 0.5).abs() < 1e-6);
         m.iter_mut().for_each(|v| *v = -*v);
-        assert!((junction.read(&mesh, &regions, &cells, &m) / (area / 1e-11) - 1.0).abs() < 1e-6);
+        assert!((g(&m) - 1.0).abs() < 1e-6);
+        assert!((g(&vec![0.0; m.len()]) - 0.75).abs() < 1e-12);
+        // One domain of each: conductances add up.
+        let (_, _, half) = track(0.0, 0.0);
+        assert!((g(&half) - 0.75).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tmr_falls_with_voltage_and_either_feed_finds_the_same_state() {
+        let ProbeKind::Junction(j) = junction(0.5).kind else { unreachable!() };
+        let area = 1e-14;
+        // At Vh the antiparallel resistance is R_P (1 + TMR/2), the parallel one as before.
+        let at_half = j.fed(area, -1.0, 0.5, true);
+        assert!((1.0 / at_half.g - 1.5 * 1000.0).abs() < 1e-9 && (at_half.i - 0.5 / 1500.0).abs() < 1e-15);
+        assert!((1.0 / j.fed(area, 1.0, 0.5, true).g - 1000.0).abs() < 1e-9);
+        for cos in [-1.0, -0.3, 0.8] {
+            for v in [-0.7, -0.1, 0.0, 0.05, 0.4, 2.0] {
+                let by_voltage = j.fed(area, cos, v, true);
+                let by_current = j.fed(area, cos, by_voltage.i, false);
+                assert!((by_current.v - v).abs() < 1e-12, "{cos} {v}: {by_current:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_cells_at_the_barrier_count() {
+        let mesh = Mesh::new([2, 1, 3], [1e-9; 3]);
+        let mut regions = RegionMap::uniform(6);
+        // The top cell of the second column is empty.
+        regions.cells[5] = RegionMap::VACUUM;
+        let mut probe = junction(f64::INFINITY);
+        assert_eq!(probe.cells(&mesh, &regions), [4, 3]);
+        if let ProbeKind::Junction(j) = &mut probe.kind {
+            j.below = true;
+        }
+        assert_eq!(probe.cells(&mesh, &regions), [0, 1]);
     }
 }

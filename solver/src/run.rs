@@ -4,8 +4,9 @@ use crate::experiment::{Experiment, Settle};
 use crate::quantities::Source;
 use crate::readout::{Wall, wall};
 use crate::simulation::{Simulation, Step};
+use crate::surroundings::{Around, Surroundings};
 use spinloom_base::{Diagnostic, Problems};
-use spinloom_kernels::{Control, PARAMETERS, ParameterId, Status, Term, Waveform};
+use spinloom_kernels::{Control, PARAMETERS, ParameterId, Status, Term};
 use spinloom_record::{
     Checkpoint, Choice, Column, Coordinate, Event, Header, Mesh, Options, Parameter, Precision, Replica, Resumed, Volatile, Writer,
 };
@@ -94,14 +95,11 @@ struct Cursor {
 pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome, Problems> {
     let clock = Instant::now();
     let trouble = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::error(e.to_string()));
-    let mut sim = Simulation::with_demag_every(
-        experiment.system.clone(),
-        experiment.device,
-        experiment.tableau,
-        experiment.step,
-        experiment.demag_every,
-    )
-    .map_err(|e| trouble(&e))?;
+    let mut arounds: Vec<Around> = experiment.surroundings.iter().enumerate().map(|(r, s)| Around::new(s, &experiment.system, r)).collect();
+    let mut system = experiment.system.clone();
+    arounds.iter().enumerate().for_each(|(r, around)| around.make_room(&mut system, r));
+    let mut sim = Simulation::with_demag_every(system, experiment.device, experiment.tableau, experiment.step, experiment.demag_every)
+        .map_err(|e| trouble(&e))?;
     if options.unfused {
         sim.take_apart().map_err(|e| trouble(&e))?;
     }
@@ -146,12 +144,12 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         (Writer::create(dir, header, record_options)?, None)
     };
     let (mut writer, checkpoint) = begun;
-    let places: Vec<Vec<usize>> = experiment.probes.iter().map(|p| p.shape.cells(&experiment.system.mesh)).collect();
     match checkpoint {
-        Some(checkpoint) => restore(experiment, &mut sim, &mut cursors, &checkpoint)?,
+        Some(checkpoint) => restore(experiment, &mut sim, &mut arounds, &mut cursors, &checkpoint)?,
         None => {
-            for r in 0..sim.replicas() {
+            for (r, around) in arounds.iter_mut().enumerate() {
                 sim.set_m(r, &experiment.start(r));
+                around.apply(&mut sim, r, 0.0);
             }
             match experiment.settle {
                 Settle::No => {}
@@ -166,14 +164,14 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             }
             still_whole(&sim)?;
             for r in 0..sim.replicas() {
-                enter(experiment, &mut sim, &mut cursors[r], r, 0, &mut writer)?;
-                let (row, x) = row(experiment, &mut sim, &cursors[r], r, &places);
+                enter(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, 0, &mut writer)?;
+                let (row, x) = row(experiment, &mut sim, &mut arounds[r], &cursors[r], r);
                 cursors[r].last_wall = Some((0.0, x));
                 write_row(&mut writer, r, 0.0, 0, row)?;
-                picture(experiment, &sim, &mut cursors[r], r, 0.0, &mut writer)?;
+                picture(experiment, &sim, &arounds[r], &mut cursors[r], r, 0.0, &mut writer)?;
             }
             still_whole(&sim)?;
-            writer.commit(&save(&sim, &cursors))?;
+            writer.commit(&save(&sim, &arounds, &cursors))?;
         }
     }
 
@@ -182,7 +180,9 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     while cursors.iter().any(|c| !c.done) {
         for (r, c) in cursors.iter().enumerate().filter(|(_, c)| !c.done) {
             let phase = &experiment.protocol[r][c.phase];
-            sim.run_to(r, next_row(experiment, c, phase.duration));
+            let pause = arounds[r].pause(sim.control(r).t, c.phase_start).min(next_row(experiment, c, phase.duration));
+            arounds[r].begin(&mut sim, r, pause);
+            sim.run_to(r, pause);
         }
         sim.advance();
         still_whole(&sim)?;
@@ -194,12 +194,23 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             if control.status == Status::NotANumber {
                 return Err(not_a_number(experiment, &sim, r));
             }
+            let was_beyond = arounds[r].beyond().is_some();
+            arounds[r].end(&mut sim, r);
+            if let (false, Some(detail)) = (was_beyond, arounds[r].beyond()) {
+                writer.event(Event {
+                    replica: r,
+                    t: control.t,
+                    kind: "beyond Curie point".into(),
+                    value: cursors[r].phase as f64,
+                    detail,
+                })?;
+            }
             let phase = &experiment.protocol[r][cursors[r].phase];
             if control.t < next_row(experiment, &cursors[r], phase.duration) {
-                // A waveform jumped on the way.
+                // A waveform jumped on the way, or the surroundings took a step.
                 continue;
             }
-            settle_row(experiment, &mut sim, &mut cursors[r], r, &places, &mut writer)?;
+            settle_row(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, &mut writer)?;
         }
         if told.elapsed() > Duration::from_millis(300) {
             monitor(&progress(&sim, &cursors, "running"));
@@ -207,7 +218,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         }
         if committed.elapsed() > options.commit_every {
             still_whole(&sim)?;
-            writer.commit(&save(&sim, &cursors))?;
+            writer.commit(&save(&sim, &arounds, &cursors))?;
             committed = Instant::now();
         }
     }
@@ -236,19 +247,20 @@ fn next_row(experiment: &Experiment, cursor: &Cursor, duration: f64) -> f64 {
 fn settle_row(
     experiment: &Experiment,
     sim: &mut Simulation,
+    around: &mut Around,
     cursor: &mut Cursor,
     r: usize,
-    places: &[Vec<usize>],
     writer: &mut Writer,
 ) -> Result<(), Problems> {
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
-    let (values, x) = row(experiment, sim, cursor, r, places);
+    around.show(sim, r);
+    let (values, x) = row(experiment, sim, around, cursor, r);
     still_whole(sim)?;
     cursor.last_wall = Some((t, x));
     cursor.rows += 1;
     write_row(writer, r, t, cursor.phase, values.clone())?;
-    picture(experiment, sim, cursor, r, t, writer)?;
+    picture(experiment, sim, around, cursor, r, t, writer)?;
     if let Some(condition) = experiment.abort.iter().find(|c| c.met(&values)) {
         cursor.done = true;
         return writer.event(Event { replica: r, t, kind: "abort".into(), value: cursor.phase as f64, detail: condition.words() });
@@ -262,7 +274,7 @@ fn settle_row(
     };
     writer.event(Event { replica: r, t, kind: "end".into(), value: cursor.phase as f64, detail: format!("{} {why}", phase.name) })?;
     if next < experiment.protocol[r].len() {
-        enter(experiment, sim, cursor, r, next, writer)?;
+        enter(experiment, sim, around, cursor, r, next, writer)?;
     } else {
         cursor.done = true;
     }
@@ -273,6 +285,7 @@ fn settle_row(
 fn enter(
     experiment: &Experiment,
     sim: &mut Simulation,
+    around: &mut Around,
     cursor: &mut Cursor,
     r: usize,
     phase: usize,
@@ -281,27 +294,19 @@ fn enter(
     let t = sim.control(r).t;
     (cursor.phase, cursor.phase_start, cursor.rows) = (phase, t, 0);
     cursor.visited.push(phase as u64);
-    set_parameters(experiment, sim, r, phase);
-    sim.apply(r);
+    around.set(&experiment.protocol[r][phase]);
+    if let Some(age) = &experiment.protocol[r][phase].age {
+        around.age(sim, r, age);
+        let [from, to] = age.temperature;
+        writer.event(Event { replica: r, t, kind: "age".into(), value: age.time, detail: format!("{from} K to {to} K") })?;
+    }
+    around.apply(sim, r, t);
     let name = experiment.protocol[r][phase].name.clone();
     writer.event(Event { replica: r, t, kind: "start".into(), value: phase as f64, detail: name })
 }
 
-fn set_parameters(experiment: &Experiment, sim: &mut Simulation, r: usize, phase: usize) {
-    let material = &mut sim.system.replicas[r].material;
-    for (region, id, value, wave) in &experiment.protocol[r][phase].set {
-        match region {
-            Some(region) => material.regions[*region].set(*id, *value),
-            None => material.set_everywhere(*id, *value),
-        }
-        if *wave != Waveform::Constant || material.waveforms.iter().any(|(p, _)| p == id) {
-            material.set_waveform(*id, wave.clone());
-        }
-    }
-}
-
 /// The values of all columns after `t` and `phase`, and the position of the wall (m).
-fn row(experiment: &Experiment, sim: &mut Simulation, cursor: &Cursor, r: usize, places: &[Vec<usize>]) -> (Vec<f64>, f64) {
+fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, cursor: &Cursor, r: usize) -> (Vec<f64>, f64) {
     let m = sim.m(r);
     let mesh = experiment.system.mesh;
     let regions = experiment.system.regions_of(r);
@@ -324,7 +329,7 @@ fn row(experiment: &Experiment, sim: &mut Simulation, cursor: &Cursor, r: usize,
             }
             Source::MaxTorque => control.torque / sim.system.replicas[r].material.regions[0].scalar(ParameterId::GammaLl),
             Source::Step => control.dt,
-            Source::Probe(i) => experiment.probes[*i].read(&mesh, regions, &places[*i], &m),
+            Source::Surrounding(part) => around.column(*part, sim, r),
         })
         .collect();
     (values, wall.x)
@@ -337,7 +342,15 @@ fn write_row(writer: &mut Writer, r: usize, t: f64, phase: usize, values: Vec<f6
 }
 
 /// Stores m if its time has come. The record wants components innermost.
-fn picture(experiment: &Experiment, sim: &Simulation, cursor: &mut Cursor, r: usize, t: f64, writer: &mut Writer) -> Result<(), Problems> {
+fn picture(
+    experiment: &Experiment,
+    sim: &Simulation,
+    around: &Around,
+    cursor: &mut Cursor,
+    r: usize,
+    t: f64,
+    writer: &mut Writer,
+) -> Result<(), Problems> {
     let Some(every) = experiment.pictures else { return Ok(()) };
     if t < cursor.pictures as f64 * every * (1.0 - 1e-9) {
         return Ok(());
@@ -346,11 +359,15 @@ fn picture(experiment: &Experiment, sim: &Simulation, cursor: &mut Cursor, r: us
     let m = sim.m(r);
     let cells = m.len() / 3;
     let interleaved: Vec<f64> = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
-    writer.frame("m", "", r, t, 3, &interleaved)
+    writer.frame("m", "", r, t, 3, &interleaved)?;
+    for (name, unit, components, values) in around.pictures() {
+        writer.frame(&name, unit, r, t, components, &values)?;
+    }
+    Ok(())
 }
 
 /// Everything a run continues from.
-fn save(sim: &Simulation, cursors: &[Cursor]) -> Checkpoint {
+fn save(sim: &Simulation, arounds: &[Around], cursors: &[Cursor]) -> Checkpoint {
     let mut c = Checkpoint::default();
     let controls: Vec<Control> = (0..sim.replicas()).map(|r| sim.control(r)).collect();
     for entry in sim.state() {
@@ -374,12 +391,24 @@ fn save(sim: &Simulation, cursors: &[Cursor]) -> Checkpoint {
         "cursor".into(),
         cursors.iter().flat_map(|c| [c.phase as u64, c.rows, c.pictures, u64::from(c.done), u64::from(c.last_wall.is_some())]).collect(),
     );
+    // Replicas have as many grains as they have: how long their parts are stands beside them.
+    for (k, (name, _)) in arounds.first().map(Around::state).unwrap_or_default().into_iter().enumerate() {
+        let parts: Vec<Vec<f64>> = arounds.iter().map(|a| a.state().swap_remove(k).1).collect();
+        c.integers.insert(name.clone(), parts.iter().map(|p| p.len() as u64).collect());
+        c.arrays.insert(name, parts.concat());
+    }
     c.integers.insert("visits".into(), cursors.iter().map(|c| c.visited.len() as u64).collect());
     c.integers.insert("visited".into(), cursors.iter().flat_map(|c| c.visited.iter().copied()).collect());
     c
 }
 
-fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor], c: &Checkpoint) -> Result<(), Problems> {
+fn restore(
+    experiment: &Experiment,
+    sim: &mut Simulation,
+    arounds: &mut [Around],
+    cursors: &mut [Cursor],
+    c: &Checkpoint,
+) -> Result<(), Problems> {
     let n = sim.replicas();
     let len = 3 * sim.system.mesh.cells();
     let none_f: Vec<f64> = Vec::new();
@@ -398,9 +427,13 @@ fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor]
         && integer("visits").len() == n
         && integer("visited").len() as u64 == visits
         && integer("visited").iter().all(|p| (*p as usize) < experiment.protocol[0].len());
+    let foreign =
+        || Problems::from(Diagnostic::error("the checkpoint does not belong to this experiment").hint("run it anew into another folder"));
     if !fits {
-        return Err(Diagnostic::error("the checkpoint does not belong to this experiment").hint("run it anew into another folder").into());
+        return Err(foreign());
     }
+    let names: Vec<String> = arounds.first().map(Around::state).unwrap_or_default().into_iter().map(|e| e.0).collect();
+    let mut from = vec![0; names.len()];
     let mut visited = integer("visited").iter();
     for (r, cursor) in cursors.iter_mut().enumerate() {
         let (f, u) = (&array("control")[5 * r..], &integer("control")[3 * r..]);
@@ -422,9 +455,22 @@ fn restore(experiment: &Experiment, sim: &mut Simulation, cursors: &mut [Cursor]
             visited: visited.by_ref().take(integer("visits")[r] as usize).copied().collect(),
         };
         for phase in &cursor.visited {
-            set_parameters(experiment, sim, r, *phase as usize);
+            arounds[r].set(&experiment.protocol[r][*phase as usize]);
         }
-        sim.apply(r);
+        let entries: Option<Vec<Vec<f64>>> = names
+            .iter()
+            .zip(&mut from)
+            .map(|(name, from)| {
+                let begin = *from;
+                *from += *integer(name).get(r)? as usize;
+                array(name).get(begin..*from).map(<[f64]>::to_vec)
+            })
+            .collect();
+        if !entries.is_some_and(|e| arounds[r].restore(&e)) {
+            return Err(foreign());
+        }
+        let t = sim.control(r).t;
+        arounds[r].apply(sim, r, t);
         // The samples of the demagnetising field came back with the state; applying the parameters has forgotten that they hold.
         let (f, u) = (&array("sampling")[4 * r..], &integer("sampling")[3 * r..]);
         let mut control = sim.control(r);
@@ -494,6 +540,9 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     if let Some(words) = experiment.demag_every.words() {
         choices.push(Choice { key: "demagnetising field".into(), value: words });
     }
+    if experiment.surroundings.iter().any(Surroundings::moves) {
+        choices.push(Choice { key: "split".into(), value: format!("{:e} s", experiment.surroundings[0].split) });
+    }
     let names: Vec<&str> = system.terms.iter().map(|t| t.info().name).collect();
     choices.push(Choice { key: "terms".into(), value: names.join(" ") });
     // One entry per parameter and region where it differs from the first region; replicas that differ show it in their coordinates.
@@ -510,6 +559,12 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
                 parameters.push(Parameter { name, value, unit: info.unit.into() });
             }
         }
+    }
+    let around: Vec<Vec<_>> = experiment.surroundings.iter().map(|s| s.numbers()).collect();
+    for (k, (name, value, unit)) in around[0].iter().enumerate() {
+        let varies = around.iter().any(|other| other.get(k).is_none_or(|o| o.1 != *value));
+        let value = if varies { "differs between replicas".into() } else { value.clone() };
+        parameters.push(Parameter { name: name.clone(), value, unit: (*unit).into() });
     }
     let mut columns = vec![Column { name: "t".into(), unit: "s".into() }, Column { name: "phase".into(), unit: "1".into() }];
     columns.extend(experiment.columns.iter().map(|q| Column { name: q.name.clone(), unit: q.unit.clone() }));

@@ -65,6 +65,16 @@ dimensions! {
     RESISTIVITY = [3, 1, -3, -2, 0], "a resistivity", "20 uOhm cm";
     /// Ohm square metres.
     RESISTANCE_AREA = [4, 1, -3, -2, 0], "a resistance-area product", "10 Ohm um^2";
+    /// Joules per kelvin.
+    HEAT_CAPACITY = [2, 1, -2, 0, -1], "a heat capacity", "1 fJ/K";
+    /// Kelvin per watt.
+    THERMAL_RESISTANCE = [-2, -1, 3, 0, 1], "a thermal resistance", "1 K/uW";
+    /// Watts per metre and kelvin.
+    THERMAL_CONDUCTIVITY = [1, 1, -3, 0, -1], "a thermal conductivity", "90 W/(m K)";
+    /// Watts per square metre and kelvin.
+    THERMAL_CONDUCTANCE = [0, 1, -3, 0, -1], "a thermal conductance per area", "100 MW/(m^2 K)";
+    /// Joules per cubic metre and kelvin.
+    VOLUMETRIC_HEAT = [-1, 1, -2, 0, -1], "a heat capacity per volume", "3.7e6 J/(m^3 K)";
     /// Radians per tesla second.
     GYROMAGNETIC = [0, -1, 1, 1, 0], "a gyromagnetic ratio", "1.7595e11 rad/(T s)";
 }

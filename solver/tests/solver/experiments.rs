@@ -7,11 +7,11 @@ use spinloom_solver::{Experiment, RunOptions, run};
 use std::path::Path;
 use std::time::Duration;
 
-fn experiment(text: &str) -> Experiment {
+pub fn experiment(text: &str) -> Experiment {
     Experiment::read(&Document::parse("e.yaml", text).unwrap()).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn uninterrupted(e: &Experiment, dir: &Path) -> Record {
+pub fn uninterrupted(e: &Experiment, dir: &Path) -> Record {
     run(e, dir, &RunOptions::default(), &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
     Record::open(dir).unwrap()
 }
@@ -66,7 +66,7 @@ fn every_cut(text: &str) {
 }
 
 /// Every so many-th step of the writer; the record's own tests take every single one.
-fn every_cut_of(text: &str, every: usize) {
+pub fn every_cut_of(text: &str, every: usize) {
     let e = experiment(text);
     let dir = tempfile::tempdir().unwrap();
     let whole = uninterrupted(&e, &dir.path().join("whole"));

@@ -6,3 +6,4 @@ mod gpu;
 mod input;
 mod motion;
 mod mx3;
+mod surroundings;
