@@ -204,8 +204,8 @@ pub struct Material {
     pub open_faces: bool,
     /// Whether spins only fall towards their field, −γ m × (m × B), without precession or the damping constant.
     pub damping_only: bool,
-    /// In a stack, the layer that each region lies in; see [`crate::RegionMap::layers`].
-    pub layers: Vec<usize>,
+    /// In a stack, the first and the last layer that each region lies in; see [`crate::RegionMap::layers`].
+    pub layers: Vec<[usize; 2]>,
     /// Values per cell.
     pub masks: Vec<Mask>,
     /// Any other time dependence; overrides `regions` and the masks' factors.
@@ -215,7 +215,7 @@ pub struct Material {
 impl Material {
     /// What a cell of a region sees of the mesh: [`Mesh::of_layer`].
     pub fn mesh_of(&self, mesh: &Mesh, region: usize) -> Mesh {
-        self.layers.get(region).map_or(*mesh, |z| mesh.of_layer(*z))
+        self.layers.get(region).map_or(*mesh, |z| mesh.of_layer(z[0]))
     }
 
     /// The distance d that makes 1/d² the weight of a neighbour along z in a second difference: between layers i and j of a stack that touch,
@@ -223,8 +223,10 @@ impl Material {
     pub fn apart(&self, mesh: &Mesh, own: usize, other: usize) -> Option<f64> {
         let Some(stack) = mesh.stack else { return Some(mesh.cell[2]) };
         let (a, b) = (*self.layers.get(own)?, *self.layers.get(other)?);
-        let (ta, tb) = (stack.layer(a).1, stack.layer(b).1);
-        (a == b || stack.touch(a, b)).then(|| (ta * 0.5 * (ta + tb)).sqrt())
+        let (ta, tb) = (stack.layer(a[0]).1, stack.layer(b[0]).1);
+        // Layers of one region touch each other, and are alike.
+        let shared = a[0] <= b[1] && b[0] <= a[1];
+        (shared || stack.touch(a[1], b[0]) || stack.touch(b[1], a[0])).then(|| (ta * 0.5 * (ta + tb)).sqrt())
     }
 
     /// The largest gyromagnetic ratio of any region (rad/(T s)).

@@ -48,19 +48,26 @@ impl RegionMap {
         Self { cells, count, fill: Vec::new() }
     }
 
-    /// The layer that each region lies in, for [`Material::layers`](crate::Material::layers); a region without cells counts as of the lowest.
+    /// The first and the last layer that each region lies in, for [`Material::layers`](crate::Material::layers); a region without cells counts as
+    /// of the lowest.
     ///
     /// # Errors
-    /// A region that lies in several layers of a stack: its cells would not be alike.
-    pub fn layers(&self, mesh: &Mesh) -> Result<Vec<usize>, u16> {
-        let mut layers: Vec<Option<usize>> = vec![None; self.count];
+    /// A region that lies in layers of a stack that differ in thickness, or do not touch: its cells would not be alike.
+    pub fn layers(&self, mesh: &Mesh) -> Result<Vec<[usize; 2]>, u16> {
+        let mut layers: Vec<Option<[usize; 2]>> = vec![None; self.count];
         for (i, region) in self.cells.iter().enumerate().filter(|c| *c.1 != Self::VACUUM) {
+            // Cells come layer by layer, from below.
             let z = i / (mesh.n[0] * mesh.n[1]);
-            if *layers[usize::from(*region)].get_or_insert(z) != z {
-                return Err(*region);
-            }
+            layers[usize::from(*region)].get_or_insert([z, z])[1] = z;
         }
-        Ok(layers.into_iter().map(|l| l.unwrap_or(0)).collect())
+        let alike = |l: &[usize; 2]| {
+            let stack = mesh.stack.as_ref()?;
+            Some((l[0]..l[1]).all(|z| stack.touch(z, z + 1) && (stack.layer(z + 1).1 / stack.layer(z).1 - 1.0).abs() < 1e-6))
+        };
+        match layers.iter().position(|l| l.as_ref().and_then(alike) == Some(false)) {
+            Some(region) => Err(region as u16),
+            None => Ok(layers.into_iter().map(|l| l.unwrap_or([0; 2])).collect()),
+        }
     }
 
     /// How much of a cell is magnet.

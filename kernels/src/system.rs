@@ -105,7 +105,7 @@ impl System {
             return Some("bulk DMI needs cells of one thickness: use a regular mesh".into());
         }
         (0..self.replicas.len()).find_map(|r| match self.regions_of(r).layers(&self.mesh) {
-            Err(region) => Some(format!("region {region} lies in several layers of the stack; give each layer a region of its own")),
+            Err(region) => Some(format!("region {region} lies in layers of the stack that are not alike; give each a region of its own")),
             Ok(layers) if layers != self.replicas[r].material.layers => {
                 Some("the material does not say which layers its regions lie in".into())
             }

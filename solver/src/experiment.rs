@@ -12,8 +12,9 @@ use crate::surroundings::{Age, Level, SPLIT, Surroundings, Target};
 use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
-use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, units};
+use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Place, Problems, Value, units};
 use spinloom_kernels::material::Coupling;
+use spinloom_kernels::mesh::Stack;
 use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, System, Term, Values, Waveform};
 
 /// A whole experiment, ready to run.
@@ -84,6 +85,24 @@ pub enum Initial {
         /// Width parameter Δ of tanh(x/Δ) (m).
         width: f64,
     },
+    /// The first, but in some regions another.
+    Parts(Box<Initial>, Vec<(u16, Initial)>),
+}
+
+impl Initial {
+    /// The direction in a cell, not normalised.
+    fn at(&self, x: f64, region: u16, stream: &mut Stream) -> [f64; 3] {
+        match self {
+            Initial::Uniform(v) => *v,
+            Initial::Random => [stream.normal(), stream.normal(), stream.normal()],
+            Initial::Wall { left, right, centre, at, width } => {
+                let u = (x - at) / width;
+                let (l, r) = (0.5 * (1.0 - u.tanh()), 0.5 * (1.0 + u.tanh()));
+                std::array::from_fn(|c| l * left[c] + r * right[c] + centre[c] / u.cosh())
+            }
+            Initial::Parts(base, parts) => parts.iter().find(|p| p.0 == region).map_or(&**base, |p| &p.1).at(x, region, stream),
+        }
+    }
 }
 
 /// What precedes the protocol.
@@ -169,15 +188,8 @@ impl Experiment {
         let mut m = vec![0.0; 3 * cells];
         let mut stream = Stream::new(self.system.seed, 1 + replica as u64);
         for i in 0..cells {
-            let v = match &self.initial[replica] {
-                Initial::Uniform(v) => *v,
-                Initial::Random => [stream.normal(), stream.normal(), stream.normal()],
-                Initial::Wall { left, right, centre, at, width } => {
-                    let u = (mesh.position(i % mesh.n[0], 0, 0)[0] - at) / width;
-                    let (l, r) = (0.5 * (1.0 - u.tanh()), 0.5 * (1.0 + u.tanh()));
-                    std::array::from_fn(|c| l * left[c] + r * right[c] + centre[c] / u.cosh())
-                }
-            };
+            let x = mesh.position(i % mesh.n[0], 0, 0)[0];
+            let v = self.initial[replica].at(x, self.system.regions_of(replica).cells[i], &mut stream);
             for c in 0..3 {
                 m[c * cells + i] = v[c];
             }
@@ -314,7 +326,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let material_node = f.required("material", problems);
     let coupling_node = f.optional("couplings");
     let demag = f.optional("demag").map_or(Some(true), |n| n.bool(problems));
-    let initial = f.required("initial", problems).and_then(|n| read_initial(n, problems));
+    let initial_node = f.required("initial", problems);
     let settle = f.optional("settle").map_or(Some(Settle::No), |n| {
         n.choice(&["no", "relax", "minimise"], problems).map(|i| [Settle::No, Settle::Relax, Settle::Minimise][i])
     });
@@ -326,8 +338,10 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let pictures = f.optional("pictures").map(|n| n.positive(Dimension::TIME, problems));
     f.finish(problems);
 
-    let mesh = mesh?;
-    let (names, map) = read_regions(region_nodes, &mesh, &geometry?, problems)?;
+    let (mesh, layers) = mesh?;
+    let (names, map) = read_regions(region_nodes, &mesh, layers, &geometry?, problems)?;
+    let region_names: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
+    let initial = initial_node.and_then(|n| read_initial(n, &region_names, problems));
     let mut values = Values::default();
     let mut waveforms = Vec::new();
     let mut regions = vec![Values::default(); names.len() + 1];
@@ -397,7 +411,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     if let Some(node) = table.optional("columns") {
         for n in node.list(problems)? {
             let text = n.text(problems)?;
-            match quantities::find(text) {
+            match quantities::find(text).or_else(|| quantities::find_in_region(text, &region_names)) {
                 Some(q) if columns.iter().any(|c| c.name == q.name) => problems.push(n.error(format!("`{text}` is in the table already"))),
                 Some(q) => columns.push(q),
                 None => {
@@ -532,6 +546,11 @@ fn read_surroundings(
         }
     }
     for h in bodies.iter().filter(|h| matches!(h.body, crate::heat::Body::Mesh { .. })) {
+        if mesh.stack.is_some() {
+            let error =
+                heat.unwrap_or(root).error(format!("heat does not diffuse through the layers of a stack, as `{}` would need", h.name));
+            problems.push(error.hint("give it one temperature, or a regular mesh"));
+        }
         if mesh.pbc != [0; 3] {
             problems.push(
                 heat.unwrap_or(root).error(format!("heat does not cross the periodic border of the mesh that `{}` would need", h.name)),
@@ -604,12 +623,17 @@ fn read_coupling(node: &Node, names: &[(String, Option<Node>)], problems: &mut P
     Some(Coupling { regions: between?, j1: j1?, j2: j2?, d: d? })
 }
 
-fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
+/// The mesh, and the layers of a stack.
+fn read_mesh(node: &Node, problems: &mut Problems) -> Option<(Mesh, Vec<Layer>)> {
     let mut f = Fields::of(node, "the mesh", problems)?;
-    let size_node = f.required("size", problems);
-    let size = size_node.and_then(|n| positive_vector::<3>(n, problems));
-    let cell_node = f.required("cell", problems);
-    let cell = cell_node.and_then(|n| positive_vector::<3>(n, problems));
+    let layers = f.optional("layers");
+    let lengths = |node: Option<&Node>, problems: &mut Problems| match (node?, layers) {
+        (n, None) => positive_vector::<3>(n, problems),
+        // Along z a stack has its own.
+        (n, Some(_)) => positive_vector::<2>(n, problems).map(|[x, y]| [x, y, 1.0]),
+    };
+    let size = lengths(f.required("size", problems), problems);
+    let cell = lengths(f.required("cell", problems), problems);
     let pbc = f.optional("pbc").map_or(Some([0; 3]), |n| {
         let list = n.list(problems)?;
         if list.len() != 3 {
@@ -620,6 +644,10 @@ fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
         counts.map(|c| [c[0] as u32, c[1] as u32, c[2] as u32])
     });
     f.finish(problems);
+    let stack = match layers {
+        Some(node) => Some(read_layers(node, problems)?),
+        None => None,
+    };
     let (size, cell) = (size?, cell?);
     let mut n = [0; 3];
     for a in 0..3 {
@@ -632,10 +660,56 @@ fn read_mesh(node: &Node, problems: &mut Problems) -> Option<Mesh> {
             );
         }
     }
+    if let Some((stack, _)) = &stack {
+        n[2] = stack.count();
+    }
     if n.iter().product::<usize>() > 1 << 30 {
         problems.push(node.error(format!("{} x {} x {} cells are more than this program takes (2^30)", n[0], n[1], n[2])));
     }
-    Some(Mesh { pbc: pbc?, ..Mesh::new(n, cell) })
+    let pbc = pbc?;
+    Some(match stack {
+        Some((stack, layers)) => (Mesh { pbc, ..Mesh::stacked([n[0], n[1]], [cell[0], cell[1]], stack) }, layers),
+        None => (Mesh { pbc, ..Mesh::new(n, cell) }, Vec::new()),
+    })
+}
+
+/// A layer of a stack: its name and material, and the first and the last of its mesh layers.
+struct Layer {
+    name: String,
+    place: Place,
+    material: Option<Node>,
+    mesh_layers: [usize; 2],
+}
+
+/// From the bottom up, `{name, thickness, cells, material}` or `{spacer: 0.9 nm}`.
+fn read_layers(node: &Node, problems: &mut Problems) -> Option<(Stack, Vec<Layer>)> {
+    let mut height = 0.0;
+    let (mut faces, mut layers) = (Vec::new(), Vec::new());
+    for n in node.list(problems)? {
+        let mut f = Fields::of(n, "a layer", problems)?;
+        if let Some(spacer) = f.optional("spacer") {
+            f.finish(problems);
+            height += spacer.positive(Dimension::LENGTH, problems)?;
+            continue;
+        }
+        let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
+        let thickness = f.required("thickness", problems).and_then(|n| n.positive(Dimension::LENGTH, problems));
+        let cells = f.optional("cells").map_or(Some(1), |n| n.count(problems).filter(|c| *c > 0));
+        let material = f.optional("material").cloned();
+        f.finish(problems);
+        let (thickness, cells) = (thickness?, cells?);
+        let first = faces.len();
+        faces.extend((0..cells).map(|k| (height + thickness * k as f64 / cells as f64, thickness / cells as f64)));
+        height += thickness;
+        layers.push(Layer { name: name?, place: n.place.clone(), material, mesh_layers: [first, faces.len() - 1] });
+    }
+    match Stack::new(&faces) {
+        Ok(stack) => Some((stack, layers)),
+        Err(why) => {
+            problems.push(node.error(why));
+            None
+        }
+    }
 }
 
 pub(crate) fn positive_vector<const N: usize>(node: &Node, problems: &mut Problems) -> Option<[f64; N]> {
@@ -651,6 +725,7 @@ pub(crate) fn positive_vector<const N: usize>(node: &Node, problems: &mut Proble
 fn read_regions(
     node: Option<&Node>,
     mesh: &Mesh,
+    layers: Vec<Layer>,
     geometry: &Shape,
     problems: &mut Problems,
 ) -> Option<(Vec<(String, Option<Node>)>, RegionMap)> {
@@ -661,13 +736,25 @@ fn read_regions(
     if cells.iter().all(|c| *c == RegionMap::VACUUM) {
         problems.push(Diagnostic::error("the geometry contains no cell of the mesh"));
     }
-    let mut names = Vec::new();
-    for (name, place, node) in node.map_or(Some(&[][..]), |n| n.entries(problems))? {
+    let mut names: Vec<(String, Option<Node>)> = Vec::new();
+    let named = |name: &str, place: &Place, names: &[(String, Option<Node>)], problems: &mut Problems| {
+        let error = |text: String| Diagnostic::error(text).at(place.clone());
         if ParameterId::by_name(name).is_some() || name == "all" {
-            problems.push(
-                Diagnostic::error(format!("a region cannot be called `{name}`")).at(place.clone()).hint("that is a name of this program"),
-            );
+            problems.push(error(format!("a region cannot be called `{name}`")).hint("that is a name of this program"));
         }
+        if names.iter().any(|(n, _)| n == name) {
+            problems.push(error(format!("there are two regions `{name}`")).hint("layers are regions too"));
+        }
+    };
+    let plane = mesh.n[0] * mesh.n[1];
+    for layer in layers {
+        named(&layer.name, &layer.place, &names, problems);
+        names.push((layer.name, layer.material));
+        let [first, last] = layer.mesh_layers;
+        cells[first * plane..(last + 1) * plane].iter_mut().filter(|c| **c != RegionMap::VACUUM).for_each(|c| *c = names.len() as u16);
+    }
+    for (name, place, node) in node.map_or(Some(&[][..]), |n| n.entries(problems))? {
+        named(name, place, &names, problems);
         let mut f = Fields::of(node, "a region", problems)?;
         let shape = f.required("shape", problems).and_then(|n| Shape::read(n, problems));
         let material = f.optional("material").cloned();
@@ -689,8 +776,13 @@ fn read_regions(
             );
         }
     }
-    let count = names.len() + 1;
-    Some((names, RegionMap::new(cells, count)))
+    let map = RegionMap::new(cells, names.len() + 1);
+    if let Err(region) = map.layers(mesh) {
+        let name = usize::from(region).checked_sub(1).map_or("the geometry", |r| names[r].0.as_str());
+        let error = Diagnostic::error(format!("region `{name}` lies in layers of the stack that are not alike"));
+        problems.push(error.hint("give each a region of its own: bound its `shape` along z"));
+    }
+    Some((names, map))
 }
 
 /// One parameter: `15 pJ/m`, `[0, 0, 0.1 T]`, or `{value: …, wave: {…}}`.
@@ -840,14 +932,14 @@ pub(crate) fn read_unit_vector(node: &Node, problems: &mut Problems) -> Option<[
     Some(v.map(|c| c / norm))
 }
 
-fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
+fn read_initial(node: &Node, regions: &[&str], problems: &mut Problems) -> Option<Initial> {
     if let Value::Text(_) = node.value {
         return node.choice(&["random"], problems).map(|_| Initial::Random);
     }
     let mut f = Fields::of(node, "the initial state", problems)?;
-    let (uniform, wall) = (f.optional("uniform"), f.optional("wall"));
+    let (uniform, wall, parts) = (f.optional("uniform"), f.optional("wall"), f.optional("regions"));
     f.finish(problems);
-    match (uniform, wall) {
+    let base = match (uniform, wall) {
         (Some(n), None) => read_direction(n, problems).map(Initial::Uniform),
         (None, Some(n)) => {
             let mut f = Fields::of(n, "a wall", problems)?;
@@ -862,7 +954,22 @@ fn read_initial(node: &Node, problems: &mut Problems) -> Option<Initial> {
             problems.push(node.error("the initial state is `random`, or exactly one of `uniform` and `wall`"));
             None
         }
+    };
+    let Some(parts) = parts else { return base };
+    let mut list = Vec::new();
+    for (name, place, node) in parts.entries(problems)? {
+        match regions.iter().position(|r| r == name) {
+            Some(i) => list.push((i as u16 + 1, read_initial(node, regions, problems)?)),
+            None => {
+                let error = Diagnostic::error(format!("there is no region `{name}`")).at(place.clone());
+                problems.push(match nearest(name, regions.iter().copied()) {
+                    Some(k) => error.hint(format!("did you mean `{k}`?")),
+                    None => error,
+                });
+            }
+        }
     }
+    Some(Initial::Parts(Box::new(base?), list))
 }
 
 /// Largest angle that the fastest spin wave of the mesh may turn by between two samples of the demagnetising field where temperature keeps all
@@ -872,7 +979,8 @@ const THERMAL_TURN: f64 = 0.7;
 
 /// γ times the exchange field of the shortest wave of the mesh (rad/s), the largest of any region.
 fn highest_frequency(material: &Material, mesh: &Mesh) -> f64 {
-    let inverse: f64 = (0..3).filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / mesh.cell[a].powi(2)).sum();
+    let least = |a: usize| if a == 2 { (0..mesh.n[2]).map(|z| mesh.thickness(z)).fold(f64::INFINITY, f64::min) } else { mesh.cell[a] };
+    let inverse: f64 = (0..3).filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / least(a).powi(2)).sum();
     let of = |v: &Values| {
         let ms = v.scalar(ParameterId::Msat);
         if ms > 0.0 { v.scalar(ParameterId::GammaLl) * 2.0 * v.scalar(ParameterId::Aex) / ms * inverse } else { 0.0 }

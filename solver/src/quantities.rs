@@ -20,8 +20,8 @@ pub struct Quantity {
 pub enum Source {
     /// A value that the protocol logs, by position.
     Log(usize),
-    /// Average of a component of m.
-    Mean(usize),
+    /// Average over volume of a component of m: of all magnet, or of one region.
+    Mean(usize, Option<u16>),
     /// A property of the wall.
     Wall(WallPart),
     /// Velocity of the wall since the row before (m/s).
@@ -62,9 +62,9 @@ impl WallPart {
 }
 
 const LIST: &[(&str, &str, Source)] = &[
-    ("mx", "1", Source::Mean(0)),
-    ("my", "1", Source::Mean(1)),
-    ("mz", "1", Source::Mean(2)),
+    ("mx", "1", Source::Mean(0, None)),
+    ("my", "1", Source::Mean(1, None)),
+    ("mz", "1", Source::Mean(2, None)),
     ("wall_x", "m", Source::Wall(WallPart::X)),
     ("wall_v", "m/s", Source::WallVelocity),
     ("wall_tilt", "rad", Source::Wall(WallPart::Tilt)),
@@ -96,6 +96,14 @@ pub fn always() -> Vec<Quantity> {
 /// The quantity of that name.
 pub fn find(name: &str) -> Option<Quantity> {
     all().into_iter().find(|q| q.name == name)
+}
+
+/// `mx.NAME`, the average over a region.
+pub fn find_in_region(name: &str, regions: &[&str]) -> Option<Quantity> {
+    let (component, region) = name.split_once('.')?;
+    let c = ["mx", "my", "mz"].iter().position(|m| *m == component)?;
+    let r = regions.iter().position(|n| *n == region)?;
+    Some(Quantity { name: name.into(), unit: "1".into(), source: Source::Mean(c, Some(r as u16 + 1)) })
 }
 
 /// All names.

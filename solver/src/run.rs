@@ -311,15 +311,22 @@ fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, curso
     let mesh = experiment.system.mesh;
     let regions = experiment.system.regions_of(r);
     let cells = mesh.cells();
-    let solid = regions.cells.iter().filter(|c| **c != spinloom_kernels::RegionMap::VACUUM).count().max(1);
+    let magnet = |i: &usize| regions.cells[*i] != spinloom_kernels::RegionMap::VACUUM;
+    let solid = (0..cells).filter(magnet).map(|i| mesh.weight(i)).sum::<f64>().max(f64::MIN_POSITIVE);
     let wall: Wall = wall(&mesh, regions, &m);
     let control = sim.control(r);
+    // Vacuum has m = 0.
+    let mean = |c: usize, region: Option<u16>| {
+        let of = |i: &usize| region.is_none_or(|r| regions.cells[*i] == r);
+        let total = if region.is_none() { solid } else { (0..cells).filter(of).map(|i| mesh.weight(i)).sum::<f64>() };
+        (0..cells).filter(of).map(|i| mesh.weight(i) * m[c * cells + i]).sum::<f64>() / total
+    };
     let values = experiment
         .columns
         .iter()
         .map(|q| match &q.source {
             Source::Log(i) => experiment.protocol[r][cursor.phase].log.iter().find(|(j, _)| j == i).map_or(0.0, |(_, v)| *v),
-            Source::Mean(c) => m[c * cells..(c + 1) * cells].iter().sum::<f64>() / solid as f64,
+            Source::Mean(c, region) => mean(*c, *region),
             Source::Wall(part) => part.of(&wall),
             Source::WallVelocity => cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (wall.x - x0) / (control.t - t0)),
             Source::Energy(None) => sim.total_energy(r),

@@ -480,7 +480,8 @@ impl Simulation {
         degrees.sort_by(f64::total_cmp);
         degrees.dedup();
         let cells = self.system.mesh.cells();
-        let volume = self.system.mesh.cell_volume();
+        let mesh = self.system.mesh;
+        let volume = mesh.cell_volume();
         let mut totals = vec![0.0; replicas.len()];
         // Terms of one degree share an evaluation.
         for degree in degrees {
@@ -495,7 +496,7 @@ impl Simulation {
                 let sum: f64 = (0..cells)
                     .map(|i| {
                         ms.get(usize::from(regions[i]))
-                            .map_or(0.0, |ms| ms * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>())
+                            .map_or(0.0, |ms| ms * mesh.weight(i) * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>())
                     })
                     .sum();
                 *total -= volume * sum / degree;

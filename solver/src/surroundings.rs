@@ -559,6 +559,12 @@ impl Around {
         }
     }
 
+    /// Thickness of the layer that grains touch (m).
+    fn touched(&self, grains: &[Grain]) -> f64 {
+        let cell = grains.iter().find_map(|g| g.cells.first()).copied().unwrap_or(0);
+        self.mesh.thickness(cell / (self.mesh.n[0] * self.mesh.n[1]))
+    }
+
     /// What every body gets: W for one temperature, W/m³ per cell on a mesh.
     fn powers(&self, readings: &[Reading], t: f64, before: bool) -> Vec<Vec<f64>> {
         let volume = self.mesh.cell_volume();
@@ -663,7 +669,7 @@ impl Around {
             let msat = |i: usize| ms.get(usize::from(self.parts.cells[i])).copied().unwrap_or(0.0);
             for (i, grains) in self.grains.iter().enumerate() {
                 let temperatures = self.grain_temperatures(i, t);
-                self.about.bias[i].field(grains, &self.memories[i].signs, msat, self.mesh.cell[2], &temperatures, &mut field);
+                self.about.bias[i].field(grains, &self.memories[i].signs, msat, self.touched(grains), &temperatures, &mut field);
             }
             material.masks.push(Mask { parameter: ParameterId::BExt, values: Arc::new(field), factor: 1.0 });
         }
@@ -739,7 +745,7 @@ impl Around {
                     count += g.cells.len();
                     if temperature < bias.neel {
                         let moments = g.cells.iter().map(|c| ms[usize::from(self.parts.cells[*c])]).filter(|ms| *ms > 0.0);
-                        sum += moments.map(|ms| bias.coupling * s * towards(g) / (ms * self.mesh.cell[2])).sum::<f64>();
+                        sum += moments.map(|ms| bias.coupling * s * towards(g) / (ms * self.touched(&self.grains[i]))).sum::<f64>();
                     }
                 }
                 sum / count.max(1) as f64

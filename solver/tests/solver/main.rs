@@ -6,4 +6,5 @@ mod gpu;
 mod input;
 mod motion;
 mod mx3;
+mod stack;
 mod surroundings;
