@@ -239,17 +239,10 @@ impl Material {
         self.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
     }
 
-    /// What couples any two of `count` regions, `[own][other]`: the mean of their own values, unless a [`Pair`] of this parameter says otherwise.
-    pub fn joined(&self, parameter: Option<ParameterId>, count: usize, mean: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-        let mut table: Vec<f64> = (0..count * count).map(|i| mean(i / count, i % count)).collect();
-        for pair in self.pairs.iter().filter(|p| parameter == Some(p.parameter)) {
-            let (a, b) = (usize::from(pair.regions.0), usize::from(pair.regions.1));
-            if a < count && b < count {
-                let value = pair.scale * mean(a, b) + pair.value;
-                (table[a * count + b], table[b * count + a]) = (value, value);
-            }
-        }
-        table
+    /// What couples two regions: the mean of their own values, unless a [`Pair`] of this parameter says otherwise, the last one.
+    pub fn joined(&self, parameter: Option<ParameterId>, a: usize, b: usize, mean: f64) -> f64 {
+        let this = |p: &&Pair| parameter == Some(p.parameter) && [(a, b), (b, a)].contains(&(usize::from(p.regions.0), usize::from(p.regions.1)));
+        self.pairs.iter().rev().find(this).map_or(mean, |p| p.scale * mean + p.value)
     }
 
     /// The same with everything that moves held at its value at a time (s).

@@ -39,7 +39,51 @@ pub fn partners(mesh: &Mesh, map: &RegionMap, couplings: &[Coupling]) -> [Vec<u3
     })
 }
 
+/// The regions that each region meets, itself first: what its links are looked up by where a table of all pairs would be too large.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbours {
+    /// Of each region.
+    pub of: Vec<Vec<u16>>,
+    /// Places in a table for each of them: at least as many as any has.
+    pub width: usize,
+}
+
+/// Regions up to which all pairs have a place in a table.
+const ALL_PAIRS: usize = 256;
+
 impl RegionMap {
+    /// See [`Neighbours`]; `None` where there are few regions, and all pairs have a place.
+    pub fn neighbours(&self, mesh: &Mesh, couplings: &[Coupling]) -> Option<Neighbours> {
+        if self.count <= ALL_PAIRS {
+            return None;
+        }
+        let mut list: Vec<Vec<u16>> = (0..self.count as u16).map(|r| vec![r]).collect();
+        let mut meet = |a: u16, b: u16| {
+            for (a, b) in [(a, b), (b, a)] {
+                let own = &mut list[usize::from(a)];
+                if !own.contains(&b) {
+                    own.push(b);
+                }
+            }
+        };
+        let magnet = |i: usize| Some(self.cells[i]).filter(|r| *r != Self::VACUUM);
+        for (i, own) in self.cells.iter().enumerate() {
+            let at = [i % mesh.n[0], i / mesh.n[0] % mesh.n[1], i / (mesh.n[0] * mesh.n[1])];
+            for axis in 0..3 {
+                let mut other = at;
+                let Some(next) = mesh.neighbour(axis, at[axis], true) else { continue };
+                other[axis] = next;
+                if let (Some(a), Some(b)) = (magnet(i), magnet(mesh.index(other[0], other[1], other[2]))) {
+                    meet(a, b);
+                }
+            }
+            debug_assert!(*own == Self::VACUUM || usize::from(*own) < self.count);
+        }
+        couplings.iter().for_each(|c| meet(c.regions.0, c.regions.1));
+        let width = list.iter().map(Vec::len).max().unwrap_or(1);
+        Some(Neighbours { of: list, width })
+    }
+
     /// No material here.
     pub const VACUUM: u16 = u16::MAX;
 

@@ -16,7 +16,7 @@ use crate::control::{Control, Status};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
 use crate::plan::{Buffer, Dot, Pass, Plan, Ref, Rule};
 use crate::real::Real;
-use crate::region::RegionMap;
+use crate::region::{Neighbours, RegionMap};
 use crate::system::System;
 use crate::terms::custom::CustomField;
 use crate::terms::demag::tensor::Tensor;
@@ -65,6 +65,8 @@ struct Regions {
     full: Vec<bool>,
     /// See [`crate::region::partners`]; empty where no layers are coupled.
     partners: [Vec<u32>; 2],
+    /// See [`RegionMap::neighbours`].
+    neighbours: Option<Arc<Neighbours>>,
 }
 
 impl Regions {
@@ -81,7 +83,7 @@ impl Regions {
             })
             .collect();
         let partners = if partnered { crate::region::partners(mesh, map, &material.couplings) } else { Default::default() };
-        Self { map: map.clone(), full, partners }
+        Self { map: map.clone(), full, partners, neighbours: map.neighbours(mesh, &material.couplings).map(Arc::new) }
     }
 }
 
@@ -205,7 +207,7 @@ impl<T: Real> Cpu<T> {
                 Member {
                     buffers: Vec::new(),
                     control: Control::new(),
-                    tables: Tables::new(&mesh, &system.terms, &r.material, &values),
+                    tables: Tables::new(&mesh, &system.terms, &r.material, &values, regions.neighbours.as_ref()),
                     added: tables::added(&mesh, &system.terms, &r.material, &values, &regions.map),
                     moment: moment(&regions.map, &values),
                     waves: r.material.waveforms.iter().map(|(_, w)| w.clone()).collect(),
@@ -435,7 +437,7 @@ impl<T: Real> Cpu<T> {
         }
         let (values, factors) = member.material.at(member.control.stage_time(time));
         if values != member.values {
-            member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values);
+            member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values, member.regions.neighbours.as_ref());
             if !member.material.masks.is_empty() {
                 member.added = tables::added(&self.mesh, &self.terms, &member.material, &values, &member.regions.map);
             }
@@ -564,7 +566,7 @@ impl<T: Real> Device for Cpu<T> {
             member.regions = Arc::new(Regions::new(&self.mesh, system.regions_of(replica), &source.material, system.partnered()));
         }
         member.values = source.material.at(member.control.t).0;
-        member.tables = Tables::new(&self.mesh, &self.terms, &source.material, &member.values);
+        member.tables = Tables::new(&self.mesh, &self.terms, &source.material, &member.values, member.regions.neighbours.as_ref());
         member.moment = moment(&member.regions.map, &member.values);
         if member.material.masks != source.material.masks || !source.material.masks.is_empty() {
             member.added = tables::added(&self.mesh, &self.terms, &source.material, &member.values, &member.regions.map);

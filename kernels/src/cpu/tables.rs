@@ -5,7 +5,8 @@ use crate::material::{Coupling, Mask, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::plan::Motion;
 use crate::real::Real;
-use crate::region::RegionMap;
+use crate::region::{Neighbours, RegionMap};
+use std::sync::Arc;
 use crate::terms::{Driven, FreeFace, Law, MAX_COEFFICIENTS, Term, WithLaw, ghost_slope};
 
 #[derive(Clone)]
@@ -67,19 +68,27 @@ impl<T: Real> Column<T> {
 
 /// Link coefficients of one axis: a table over pairs of regions.
 pub struct Links<T> {
-    /// `[own][other]`.
+    /// `[own][other]`; or, where only neighbours have a place, `[own][place among its neighbours]` in rows of [`Neighbours::width`].
     pub table: Vec<T>,
-    regions: usize,
+    width: usize,
+    neighbours: Option<Arc<Neighbours>>,
     uniform: Option<Vec<T>>,
     /// Whether there is a link across a free face.
     pub ghosts: bool,
 }
 
 impl<T: Real> Links<T> {
-    fn new(regions: usize, ghosts: bool, value: impl Fn(usize, usize) -> f64) -> Self {
-        let table: Vec<T> = (0..regions * regions).map(|i| T::of(value(i / regions, i % regions))).collect();
+    fn new(regions: usize, neighbours: Option<&Arc<Neighbours>>, ghosts: bool, value: impl Fn(usize, usize) -> f64) -> Self {
+        let (width, table): (usize, Vec<T>) = match neighbours {
+            None => (regions, (0..regions * regions).map(|i| T::of(value(i / regions, i % regions))).collect()),
+            Some(list) => {
+                let width = list.width;
+                let at = |own: usize, k: usize| list.of[own].get(k).map_or(T::ZERO, |other| T::of(value(own, usize::from(*other))));
+                (width, (0..regions * width).map(|i| at(i / width, i % width)).collect())
+            }
+        };
         let uniform = (ghosts && table.windows(2).all(|w| w[0] == w[1])).then(|| vec![table[0]; BLOCK]);
-        Self { table, regions, uniform, ghosts }
+        Self { table, width, neighbours: neighbours.cloned(), uniform, ghosts }
     }
 
     /// The coefficient between two regions; a free face (vacuum beyond) counts as the cell's own material, for its ghost is.
@@ -88,7 +97,11 @@ impl<T: Real> Links<T> {
             return T::ZERO;
         }
         let other = if other == RegionMap::VACUUM { own } else { other };
-        self.table[usize::from(own) * self.regions + usize::from(other)]
+        let place = match &self.neighbours {
+            None => usize::from(other),
+            Some(list) => list.of[usize::from(own)].iter().position(|r| *r == other).expect("regions that meet are neighbours"),
+        };
+        self.table[usize::from(own) * self.width + place]
     }
 
     /// The coefficients along a block, given the neighbours' regions.
@@ -140,12 +153,12 @@ pub struct Tables<T> {
 
 impl<T: Real> Tables<T> {
     /// Computes every coefficient in `f64` and rounds once. `regions` are the material's values now, which may differ from those it starts with.
-    pub fn new(mesh: &Mesh, terms: &[Term], material: &Material, regions: &[Values]) -> Self {
-        struct Make<'a, T>(&'a Mesh, &'a Material, &'a [Values], std::marker::PhantomData<T>);
+    pub fn new(mesh: &Mesh, terms: &[Term], material: &Material, regions: &[Values], neighbours: Option<&Arc<Neighbours>>) -> Self {
+        struct Make<'a, T>(&'a Mesh, &'a Material, &'a [Values], Option<&'a Arc<Neighbours>>, std::marker::PhantomData<T>);
         impl<T: Real> WithLaw for Make<'_, T> {
             type Output = TermTables<T>;
             fn with<L: Law>(self) -> TermTables<T> {
-                let Make(mesh, material, regions, _) = self;
+                let Make(mesh, material, regions, neighbours, _) = self;
                 let rows: Vec<[f64; MAX_COEFFICIENTS]> = regions
                     .iter()
                     .enumerate()
@@ -166,13 +179,13 @@ impl<T: Real> Tables<T> {
                     })
                     .collect();
                 let links = if L::LINKED {
-                    let links = material.joined(L::PAIRED, regions.len(), |a, b| L::link(&regions[a], &regions[b]));
+                    let joined = |a, b| material.joined(L::PAIRED, a, b, L::link(&regions[a], &regions[b]));
                     let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
                     (0..3)
                         .map(|axis| {
-                            Links::new(regions.len(), ghosts, |a, b| {
+                            Links::new(regions.len(), neighbours, ghosts, |a, b| {
                                 let distance = if axis == 2 { material.apart(mesh, a, b) } else { Some(mesh.cell[axis]) };
-                                distance.map_or(0.0, |d| links[a * regions.len() + b] * L::link_scale(d))
+                                distance.map_or(0.0, |d| joined(a, b) * L::link_scale(d))
                             })
                         })
                         .collect()
@@ -180,7 +193,7 @@ impl<T: Real> Tables<T> {
                     let n = regions.len();
                     (0..L::PARTNERED)
                         .map(|k| {
-                            Links::new(n, false, |a, b| {
+                            Links::new(n, neighbours, false, |a, b| {
                                 let joins =
                                     |c: &&Coupling| [(a, b), (b, a)].contains(&(usize::from(c.regions.0), usize::from(c.regions.1)));
                                 material.couplings.iter().filter(joins).map(|c| L::coupling(c, k)).sum::<f64>()
@@ -202,7 +215,7 @@ impl<T: Real> Tables<T> {
         };
         let damping = [column(&|_| 0.0), column(&|v| -free(v) * v.scalar(ParameterId::GammaLl))];
         Self {
-            terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, regions, std::marker::PhantomData))).collect(),
+            terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, regions, neighbours, std::marker::PhantomData))).collect(),
             llg: if material.damping_only {
                 damping.clone()
             } else {

@@ -11,8 +11,10 @@ use std::fmt::Write;
 
 /// Elements that an item holds, if the group may be as large as that takes.
 const HELD: usize = 8;
-/// Items in a group beyond which nothing is gained.
+/// Items in a group beyond which nothing is gained, but for lines so long that an item would hold more than [`HELD`] elements: three components of
+/// sixteen do not fit its registers.
 const GROUP: usize = 256;
+const LARGEST: usize = 512;
 
 /// How lines of one length are transformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,10 +77,9 @@ impl Line {
         if room == 0 {
             return Err(format!("a line of {n} points needs {} bytes of shared memory, this device has {}", n * bytes, limits.shared));
         }
-        let group = GROUP.min(limits.group as usize);
         let smallest = radices.iter().max().copied().unwrap_or(1);
-        let threads = n.div_ceil(HELD.max(smallest)).min(group);
-        let lines = (group / threads).min(room).clamp(1, 16);
+        let threads = n.div_ceil(HELD.max(smallest)).min(LARGEST).min(limits.group as usize);
+        let lines = (GROUP.min(limits.group as usize) / threads).min(room).clamp(1, 16);
         Ok(Line { n, radices, threads, lines, across })
     }
 

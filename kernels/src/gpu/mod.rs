@@ -13,7 +13,7 @@ use crate::control::{Control, Status};
 use crate::cpu::tables::{Tables, added};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
 use crate::plan::{Buffer, Pass, Plan, Ref, Rule};
-use crate::region::{RegionMap, partners};
+use crate::region::{Neighbours, RegionMap, partners};
 use crate::system::System;
 use crate::terms::custom::CustomField;
 use crate::waveform::Waveform;
@@ -21,6 +21,7 @@ use crate::{Material, ParameterId, Term, Values};
 use convolution::Convolution;
 use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Precision, Recording};
 use std::collections::HashMap;
+use std::sync::Arc;
 use text::{Names, TermLayout, ctl, state};
 
 /// Replays in one go, at most: a replica that pauses idles through the rest.
@@ -104,6 +105,8 @@ pub struct Gpu {
     counters: Vec<u32>,
     /// What the device first complained of, and in which plan; every replica counts as failed from then on.
     trouble: Option<DeviceError>,
+    /// Of each replica's regions, where there are many.
+    neighbours: Vec<Option<Arc<Neighbours>>>,
     /// Regions as they were last written.
     maps: HashMap<usize, Vec<u16>>,
     materials: Vec<Material>,
@@ -161,12 +164,14 @@ impl Gpu {
         let regions = system.replicas[0].material.regions.len();
         let followed = system.followed();
         let waveforms: Vec<Vec<Waveform>> = system.replicas.iter().map(|r| in_order(&followed, &r.material)).collect();
+        let neighbours = neighbours_of(system, 0);
         let mut names = Names {
             mesh: system.mesh,
             terms: system.terms.clone(),
             precision,
             regions,
             partners: system.partnered(),
+            width: neighbours[0].as_ref().map(|n| n.width),
             own_regions: system.replicas.iter().any(|r| r.regions.is_some()),
             replicas,
             waves: (followed.len(), waveforms.iter().flatten().map(points).max().unwrap_or(0)),
@@ -186,7 +191,7 @@ impl Gpu {
             buffers: Vec::new(),
         };
         let first = &system.replicas[0].material;
-        lay_out(&mut names, &followed, first, first.at(0.0), &active(&waveforms));
+        lay_out(&mut names, &followed, neighbours[0].as_ref(), first, first.at(0.0), &active(&waveforms));
         let convolution = if system.terms.contains(&Term::Demag) {
             Some(Convolution::new(&system.mesh, system.demag, &limits, precision).map_err(unsupported)?)
         } else {
@@ -225,6 +230,7 @@ impl Gpu {
             ids: system.replicas.iter().map(|r| r.id).collect(),
             gammas: vec![0.0; replicas],
             trouble: None,
+            neighbours,
             maps: HashMap::new(),
             materials: system.replicas.iter().map(|r| r.material.clone()).collect(),
             cellwise: vec![Vec::new(); replicas],
@@ -252,6 +258,10 @@ impl Gpu {
         let mut numbers: Vec<u32> = regions.cells.iter().map(|c| if *c == RegionMap::VACUUM { count } else { u32::from(*c) }).collect();
         if self.names.partners {
             numbers.extend(partners(&self.names.mesh, regions, &material.couplings).concat());
+        }
+        if let Some(width) = self.names.width {
+            let own = |r: usize| self.neighbours[map].as_ref().and_then(|n| n.of.get(r)).map_or(&[][..], Vec::as_slice);
+            numbers.extend((0..self.names.regions * width).map(|i| own(i / width).get(i % width).map_or(count, |r| u32::from(*r))));
         }
         let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         self.backend.write(self.memories.regions, map * bytes.len(), &bytes)?;
@@ -615,7 +625,7 @@ impl Gpu {
                     c.begin();
                 }
                 let t = c.stage_time(self.names.stages[k]);
-                let row = lay_out(&mut self.names, &self.followed, &self.materials[r], self.materials[r].at(t), &active);
+                let row = lay_out(&mut self.names, &self.followed, self.neighbours[r].as_ref(), &self.materials[r], self.materials[r].at(t), &active);
                 self.write_row(k, r, &row)?;
             }
         }
@@ -652,11 +662,26 @@ impl Gpu {
         let active = active(&self.waveforms);
         for r in 0..self.names.replicas {
             let t = self.controls[r].t;
-            let row = lay_out(&mut self.names, &self.followed, &self.materials[r], self.materials[r].at(t), &active);
+            let row = lay_out(&mut self.names, &self.followed, self.neighbours[r].as_ref(), &self.materials[r], self.materials[r].at(t), &active);
             for k in 0..self.names.stages.len().max(1) {
                 self.write_row(k, r, &row)?;
             }
         }
+        Ok(())
+    }
+
+    /// Regions meet more others than there were places for: maps and tables of links are laid out anew.
+    fn widen(&mut self, width: usize, system: &System) -> Result<(), DeviceError> {
+        self.names.width = Some(width);
+        self.forget();
+        self.backend.free(self.memories.regions);
+        let maps = if self.names.own_regions { self.names.replicas } else { 1 };
+        self.memories.regions = reserve(self.backend.as_mut(), "regions", 4 * self.names.map() * maps, 4)?;
+        for map in 0..maps {
+            self.write_regions(map, system.regions_of(map), &system.replicas[map].material).map_err(|e| self.failed(e))?;
+        }
+        // Every row of parameters has another length.
+        self.names.stages = vec![f64::NAN];
         Ok(())
     }
 
@@ -698,6 +723,15 @@ impl Gpu {
         }
         Ok(())
     }
+}
+
+/// The neighbours of each replica's regions, in tables of one width for all, at least `least`.
+fn neighbours_of(system: &System, least: usize) -> Vec<Option<Arc<Neighbours>>> {
+    let of = |r: usize| system.regions_of(r).neighbours(&system.mesh, &system.replicas[r].material.couplings);
+    let mut all: Vec<Option<Neighbours>> = (0..system.replicas.len()).map(of).collect();
+    let width = all.iter().flatten().map(|n| n.width).max().unwrap_or(0).max(least);
+    all.iter_mut().flatten().for_each(|n| n.width = width);
+    all.into_iter().map(|n| n.map(Arc::new)).collect()
 }
 
 /// What an interface says, in the terms of the seam above.
@@ -772,11 +806,12 @@ fn encode(waveform: &Waveform, t: f64, len: usize) -> Vec<f64> {
 fn lay_out(
     names: &mut Names,
     followed: &[ParameterId],
+    neighbours: Option<&Arc<Neighbours>>,
     material: &Material,
     (regions, factors): (Vec<Values>, Vec<f64>),
     active: &[bool],
 ) -> Vec<f64> {
-    let tables = Tables::<f64>::new(&names.mesh, &names.terms, material, &regions);
+    let tables = Tables::<f64>::new(&names.mesh, &names.terms, material, &regions, neighbours);
     let mut row: Vec<f64> = Vec::new();
     let mut put = |values: &[f64]| {
         row.extend_from_slice(values);
@@ -872,10 +907,21 @@ impl Device for Gpu {
         let (open_faces, length) = (self.names.open_faces, self.names.par);
         let couplings = self.materials[replica].couplings != source.material.couplings;
         self.materials[replica] = source.material.clone();
+        let map = if self.names.own_regions { replica } else { 0 };
+        let moved = self.maps.get(&map) != Some(&system.regions_of(replica).cells) || couplings;
+        if let (true, Some(width)) = (moved, self.names.width) {
+            let neighbours = neighbours_of(system, width);
+            let wider = neighbours.iter().flatten().map(|n| n.width).max().unwrap_or(width);
+            self.neighbours = neighbours;
+            if wider > width {
+                let result = self.widen(wider, system);
+                self.note("making room for neighbours of regions", result);
+            }
+        }
         let result = self.write_cellwise(replica, system);
         self.note("writing values per cell", result);
         let now = source.material.at(self.controls[replica].t);
-        let row = lay_out(&mut self.names, &self.followed, &source.material, now, &after);
+        let row = lay_out(&mut self.names, &self.followed, self.neighbours[replica].as_ref(), &source.material, now, &after);
         if self.names.par != length {
             // Another number of masks: every row has another length.
             self.names.stages = vec![f64::NAN];
@@ -903,8 +949,7 @@ impl Device for Gpu {
             let result = self.write_row(k, replica, &row);
             self.note("writing parameters", result);
         }
-        let map = if self.names.own_regions { replica } else { 0 };
-        if self.maps.get(&map) != Some(&system.regions_of(replica).cells) || couplings {
+        if moved {
             let result = self.write_regions(map, system.regions_of(replica), &source.material).map_err(|e| self.failed(e));
             self.note("writing regions", result);
         }

@@ -83,6 +83,8 @@ pub struct Names {
     pub regions: usize,
     /// Whether the partners of cells follow their regions.
     pub partners: bool,
+    /// Where there are too many regions for a table of all pairs: the places for neighbours of each, see [`crate::region::Neighbours`]. Their numbers follow in the map.
+    pub width: Option<usize>,
     /// Whether every replica has a map of its own.
     pub own_regions: bool,
     /// Number of replicas.
@@ -132,7 +134,24 @@ impl Names {
 
     /// Length of a map in `regions`.
     pub fn map(&self) -> usize {
+        self.neighbours() + self.width.unwrap_or(0) * self.regions
+    }
+
+    /// Where the regions' neighbours begin in a map.
+    fn neighbours(&self) -> usize {
         self.mesh.cells() * if self.partners { 3 } else { 1 }
+    }
+
+    /// A function that finds the place of a pair of regions in a table of links.
+    fn link_at(&self) -> String {
+        match self.width {
+            None => format!("FN int link_at(int r, int own, int other) {{ return own * {} + other; }}\n", self.regions),
+            Some(width) => format!(
+                "FN int link_at(int r, int own, int other) {{\n    int place = own * {width};\n    for (int k = 1; k < {width}; k += 1) {{\n        \
+                 if (int(regions[r * REGION_STRIDE + {} + own * {width} + k]) == other) {{ place = own * {width} + k; }}\n    }}\n    return place;\n}}\n",
+                self.neighbours()
+            ),
+        }
     }
 
     /// Groups of a pass over the cells.
@@ -295,7 +314,7 @@ pub fn cells(names: &Names, pass: &Cells, part: Part) -> Kernel {
         Part::Field(_) | Part::Rest => "VEC(acc[own], acc[own + CELLS], acc[own + 2 * CELLS])",
     };
     let pass = &Cells { terms: one, ..pass.clone() };
-    let mut body = names.defines() + LOAD + FINITE + NORMALISE + ghost_gpu(names.bulk);
+    let mut body = names.defines() + LOAD + FINITE + NORMALISE + ghost_gpu(names.bulk) + &names.link_at();
     let terms: Vec<(Term, &TermLayout, usize)> = pass.terms.iter().map(|t| (names.terms[*t], &names.tables[*t], *t)).collect();
     terms.iter().for_each(|(t, ..)| body += t.gpu().text);
     body.push_str("KERNEL_MAIN {\n");
@@ -329,11 +348,11 @@ pub fn cells(names: &Names, pass: &Cells, part: Part) -> Kernel {
                     body,
                     "    {{\n        int j = {inside} ? {neighbour} : {otherwise};\n        int rj = {there} ? int(regions[r * REGION_STRIDE + j]) : VACUUM;\n        \
                      VEC mj = load({read} + r * 3 * CELLS + j);\n        VEC outside = ghost(m, {slope}, {axis}, {sign});\n        \
-                     bool open = rj == VACUUM;\n        if (open) {{ mj = outside; rj = rl; }}\n"
+                     bool open = rj == VACUUM;\n        if (open) {{ mj = outside; rj = rl; }}\n        int lj = link_at(r, rl, rj);\n"
                 );
                 for (t, layout, place) in &linked {
                     let name = t.info().name;
-                    let mut link = format!("par[table + {} + rl * {} + rj]", layout.links[axis], names.regions);
+                    let mut link = format!("par[table + {} + lj]", layout.links[axis]);
                     if names.open_faces || t.gpu().free_face == FreeFace::Nothing {
                         link = format!("(open ? REAL(0.0f) : {link})");
                     }
@@ -355,13 +374,13 @@ pub fn cells(names: &Names, pass: &Cells, part: Part) -> Kernel {
         let _ = write!(
             body,
             "    {{\n        int p = int(regions[r * REGION_STRIDE + {} * CELLS + i]);\n        bool alone = p < 0;\n        int j = alone ? i : p;\n        \
-             int rj = min(int(regions[r * REGION_STRIDE + j]), VACUUM - 1);\n        VEC mj = load({read} + r * 3 * CELLS + j);\n",
+             int rj = min(int(regions[r * REGION_STRIDE + j]), VACUUM - 1);\n        VEC mj = load({read} + r * 3 * CELLS + j);\n        int lj = link_at(r, rl, rj);\n",
             side + 1
         );
         for (t, layout, place) in &partnered {
             let (name, arguments) = (t.info().name, coefficients(names, layout, *place));
             for (axis, link) in layout.links.iter().enumerate() {
-                let link = format!("(alone ? REAL(0.0f) : par[table + {link} + rl * {} + rj])", names.regions);
+                let link = format!("(alone ? REAL(0.0f) : par[table + {link} + lj])");
                 let _ = writeln!(body, "        a_{name} = {name}_gather(m, mj, {link}, {axis}, {sign}, a_{name}{arguments});");
             }
         }

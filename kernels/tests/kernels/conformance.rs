@@ -335,6 +335,72 @@ fn particular() -> System {
     system
 }
 
+/// Every cell of its own region: values of any parameter per cell.
+fn cellwise(n: [usize; 3], pbc: [u32; 3]) -> System {
+    let mesh = Mesh { pbc, ..Mesh::new(n, [2e-9, 3e-9, 1.5e-9]) };
+    let cells = mesh.cells();
+    let mut stream = Stream::new(31, 0);
+    let map = (0..cells as u16).map(|i| if stream.below(9) == 0 { RegionMap::VACUUM } else { i }).collect();
+    let mut values: Vec<Values> = (0..cells).map(|i| material(1.0 - 0.4 * i as f64 / cells as f64, false)).collect();
+    for v in &mut values {
+        v.set_scalar(P::Msat, 8e5 * (1.0 + 0.1 * stream.normal()));
+        v.set_scalar(P::Aex, 1.3e-11 * (1.0 + 0.1 * stream.normal()));
+    }
+    System::new(mesh, RegionMap::new(map, cells), Material { regions: values, ..Material::default() })
+}
+
+#[test]
+fn cells_may_have_values_of_their_own_for_every_parameter() {
+    let system = cellwise([20, 17, 1], [1, 0, 0]);
+    let m = state(&system, false);
+    let all: Vec<Term> = system.terms.iter().copied().filter(|t| *t != Term::Thermal).collect();
+    let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &all, Some(Motion::Llg));
+    let scale = largest(&exact);
+    let mut compared = Vec::new();
+    let mut check = |name: &str, device: &mut dyn Device, bound: f64| {
+        let off = worst(&exact, &evaluate(device, &system, &m, &all, Some(Motion::Llg))) / scale;
+        assert!(off < bound, "{name} differs by {off:e}");
+        compared.push(format!("{name} {off:.0e}"));
+    };
+    check("f64", cpu::double(&system).unwrap().as_mut(), 1e-12);
+    check("f32", cpu::single(&system).unwrap().as_mut(), 2e-6);
+    if let Some(mut device) = on_vulkan(&system, Precision::Single) {
+        check("vulkan", &mut device, 2e-6);
+    }
+    match Host::new(Limits::LEAST) {
+        Some(host) => check("the CUDA text", &mut Gpu::new(&system, Box::new(host), Precision::Double).unwrap(), 1e-12),
+        None => eprintln!("SKIPPED: no C++ compiler here"),
+    }
+    println!("{}", compared.join(", "));
+    // Against the table of all pairs: the same system in few regions, each half of the cells alike.
+    let few = |regions: usize| {
+        let mut s = system.clone();
+        let halves: Vec<Values> = (0..regions).map(|r| material(1.0 - 0.4 * (r % 2) as f64, false)).collect();
+        s.regions.count = regions;
+        s.regions.cells.iter_mut().enumerate().filter(|c| *c.1 != RegionMap::VACUUM).for_each(|(i, c)| *c = (i % regions.min(340)) as u16);
+        s.replicas[0].material.regions = halves;
+        evaluate(cpu::double(&s).unwrap().as_mut(), &s, &m, &all, Some(Motion::Llg))
+    };
+    assert_eq!(few(2), few(340), "many regions of two kinds are two");
+    // A map that moves: regions meet others than before.
+    let mut moved = system.clone();
+    moved.regions.cells.rotate_right(7);
+    let fresh = evaluate(cpu::double(&moved).unwrap().as_mut(), &moved, &m, &all, Some(Motion::Llg));
+    let mut mixed = cpu::double(&system).unwrap();
+    mixed.set_material(0, &moved);
+    assert_eq!(evaluate(mixed.as_mut(), &moved, &m, &all, Some(Motion::Llg)), fresh);
+    if let Some(host) = Host::new(Limits::LEAST) {
+        let mut gpu = Gpu::new(&system, Box::new(host), Precision::Double).unwrap();
+        // One region in all places but one: it meets all the others there are.
+        let mut star = system.clone();
+        star.regions.cells.iter_mut().enumerate().filter(|c| c.0 % 2 == 0).for_each(|(_, c)| *c = 0);
+        let plain = evaluate(cpu::double(&star).unwrap().as_mut(), &star, &m, &all, Some(Motion::Llg));
+        gpu.set_material(0, &star);
+        let off = worst(&plain, &evaluate(&mut gpu, &star, &m, &all, Some(Motion::Llg))) / largest(&plain);
+        assert!(off < 1e-12, "{off:e}");
+    }
+}
+
 #[test]
 fn what_only_some_cells_have_is_the_same_on_every_device() {
     let system = particular();

@@ -793,7 +793,8 @@ impl Magnet {
         let values = self.values();
         let n = values.len();
         let mean = |a: usize, b: usize| spinloom_kernels::terms::pair_mean(&values[a], &values[b], p);
-        (self.sim.system.replicas[0].material.joined(Some(p), n, mean), n)
+        let material = &self.sim.system.replicas[0].material;
+        ((0..n * n).map(|i| material.joined(Some(p), i / n, i % n, mean(i / n, i % n))).collect(), n)
     }
 
     fn coupling(&self, p: P) -> Field {
