@@ -204,6 +204,8 @@ pub struct Material {
     pub open_faces: bool,
     /// Whether spins only fall towards their field, −γ m × (m × B), without precession or the damping constant.
     pub damping_only: bool,
+    /// Where [`crate::System::expanded`] has parted regions, the region that each of them was: couplings and pairs name those. Empty where none was.
+    pub bases: Vec<u16>,
     /// In a stack, the first and the last layer that each region lies in; see [`crate::RegionMap::layers`].
     pub layers: Vec<[usize; 2]>,
     /// Values per cell.
@@ -212,7 +214,27 @@ pub struct Material {
     pub drive: Option<Drive>,
 }
 
+/// Factors on a parameter, one for each cell: disorder, a gradient, a measured map. They multiply what the cell's region has, at any time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cellwise {
+    /// Which; all its components are multiplied.
+    pub parameter: ParameterId,
+    /// `[z][y][x]`
+    pub factors: Arc<Vec<f64>>,
+}
+
 impl Material {
+    /// The region that couplings and pairs know a region by.
+    pub fn base(&self, region: u16) -> u16 {
+        self.bases.get(usize::from(region)).copied().unwrap_or(region)
+    }
+
+    /// The couplings that join two regions, in any order.
+    pub fn couplings_of(&self, a: u16, b: u16) -> impl Iterator<Item = &Coupling> {
+        let (a, b) = (self.base(a), self.base(b));
+        self.couplings.iter().filter(move |c| c.regions == (a, b) || c.regions == (b, a))
+    }
+
     /// What a cell of a region sees of the mesh: [`Mesh::of_layer`].
     pub fn mesh_of(&self, mesh: &Mesh, region: usize) -> Mesh {
         self.layers.get(region).map_or(*mesh, |z| mesh.of_layer(z[0]))
@@ -241,7 +263,8 @@ impl Material {
 
     /// What couples two regions: the mean of their own values, unless a [`Pair`] of this parameter says otherwise, the last one.
     pub fn joined(&self, parameter: Option<ParameterId>, a: usize, b: usize, mean: f64) -> f64 {
-        let this = |p: &&Pair| parameter == Some(p.parameter) && [(a, b), (b, a)].contains(&(usize::from(p.regions.0), usize::from(p.regions.1)));
+        let (a, b) = (self.base(a as u16), self.base(b as u16));
+        let this = |p: &&Pair| parameter == Some(p.parameter) && [(a, b), (b, a)].contains(&p.regions);
         self.pairs.iter().rev().find(this).map_or(mean, |p| p.scale * mean + p.value)
     }
 

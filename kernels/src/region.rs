@@ -1,6 +1,6 @@
 //! Regions: which material a cell is made of, and where there is none.
 
-use crate::material::Coupling;
+use crate::material::Material;
 use crate::mesh::Mesh;
 
 /// The region number of every cell.
@@ -16,7 +16,7 @@ pub struct RegionMap {
 
 /// The partners of every cell below and above: the next magnet in its column, across any number of empty cells, if a coupling joins their regions.
 /// None is `u32::MAX`. Along a periodic z axis columns have no ends, but a cell is not its own partner.
-pub fn partners(mesh: &Mesh, map: &RegionMap, couplings: &[Coupling]) -> [Vec<u32>; 2] {
+pub fn partners(mesh: &Mesh, map: &RegionMap, material: &Material) -> [Vec<u32>; 2] {
     [false, true].map(|up| {
         (0..mesh.cells())
             .map(|i| {
@@ -29,8 +29,8 @@ pub fn partners(mesh: &Mesh, map: &RegionMap, couplings: &[Coupling]) -> [Vec<u3
                     let j = z * plane + i % plane;
                     let other = map.cells[j];
                     if other != RegionMap::VACUUM {
-                        let joined = couplings.iter().any(|c| c.regions == (own, other) || c.regions == (other, own));
-                        return if joined && own != RegionMap::VACUUM && j != i { j as u32 } else { u32::MAX };
+                        let joined = own != RegionMap::VACUUM && material.couplings_of(own, other).next().is_some();
+                        return if joined && j != i { j as u32 } else { u32::MAX };
                     }
                 }
                 u32::MAX
@@ -53,7 +53,7 @@ const ALL_PAIRS: usize = 256;
 
 impl RegionMap {
     /// See [`Neighbours`]; `None` where there are few regions, and all pairs have a place.
-    pub fn neighbours(&self, mesh: &Mesh, couplings: &[Coupling]) -> Option<Neighbours> {
+    pub fn neighbours(&self, mesh: &Mesh, material: &Material) -> Option<Neighbours> {
         if self.count <= ALL_PAIRS {
             return None;
         }
@@ -79,7 +79,11 @@ impl RegionMap {
             }
             debug_assert!(*own == Self::VACUUM || usize::from(*own) < self.count);
         }
-        couplings.iter().for_each(|c| meet(c.regions.0, c.regions.1));
+        if !material.couplings.is_empty() {
+            for (i, partner) in partners(mesh, self, material)[1].iter().enumerate().filter(|p| *p.1 != u32::MAX) {
+                meet(self.cells[i], self.cells[*partner as usize]);
+            }
+        }
         let width = list.iter().map(Vec::len).max().unwrap_or(1);
         Some(Neighbours { of: list, width })
     }

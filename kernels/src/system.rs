@@ -1,11 +1,13 @@
 //! The description of what is simulated. It owns no device and can be printed, compared and hashed.
 
-use crate::material::{Material, ParameterId};
+use crate::material::{Cellwise, Material, ParameterId};
 use crate::mesh::Mesh;
 use crate::region::RegionMap;
 use crate::terms::Term;
 use crate::terms::custom::CustomField;
 use crate::terms::demag::tensor::DemagKernel;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// What one member of an ensemble has of its own. Members share mesh and terms.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub struct System {
     pub seed: u64,
     /// How the demagnetising tensor is computed.
     pub demag: DemagKernel,
+    /// Parameters with values per cell. Devices take systems without: [`System::expanded`].
+    pub cellwise: Vec<Cellwise>,
     /// A field that the user defines, where [`Term::Custom`] is active.
     pub custom: Option<CustomField>,
 }
@@ -47,6 +51,7 @@ impl System {
             replicas: vec![Replica { material, regions: None, id: 0 }],
             seed: 0,
             demag: DemagKernel::default(),
+            cellwise: Vec::new(),
             custom: None,
         };
         if mesh.stack.is_some() {
@@ -55,6 +60,77 @@ impl System {
         }
         system.terms = system.terms_in_use();
         system
+    }
+
+    /// The same system for a device: a region for every region and set of factors that occur together, numbered in the order of the cells, the same
+    /// for all replicas.
+    ///
+    /// # Errors
+    /// In words: more than 65535 of them, or something per cell that is not.
+    pub fn expanded(&self) -> Result<Cow<'_, Self>, String> {
+        if self.cellwise.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let cells = self.mesh.cells();
+        for c in &self.cellwise {
+            let name = c.parameter.info().name;
+            if c.factors.len() != cells {
+                return Err(format!("{} factors of {name} for {cells} cells", c.factors.len()));
+            }
+            if let Some(f) = c.factors.iter().find(|f| !f.is_finite()) {
+                return Err(format!("a cell's factor of {name} is {f}"));
+            }
+        }
+        if self.replicas.iter().any(|r| r.material.drive.is_some()) {
+            return Err("parameters that follow functions of their own cannot have values per cell".into());
+        }
+        // A part is known by its region and a cell that has its factors.
+        let mut known: HashMap<(u16, Vec<u64>), u16> = HashMap::new();
+        let mut parts: Vec<(u16, usize)> = Vec::new();
+        let mut parted = |map: &RegionMap| -> Result<RegionMap, String> {
+            let mut map = map.clone();
+            for (i, region) in map.cells.iter_mut().enumerate().filter(|c| *c.1 != RegionMap::VACUUM) {
+                let key = (*region, self.cellwise.iter().map(|c| c.factors[i].to_bits()).collect());
+                *region = match known.get(&key) {
+                    Some(part) => *part,
+                    None if parts.len() == usize::from(RegionMap::VACUUM) => {
+                        return Err(format!("more than {} cells that differ; round the factors", RegionMap::VACUUM));
+                    }
+                    None => {
+                        let part = parts.len() as u16;
+                        parts.push((*region, i));
+                        known.insert(key, part);
+                        part
+                    }
+                };
+            }
+            Ok(map)
+        };
+        let mut system = Self { cellwise: Vec::new(), regions: parted(&self.regions)?, ..self.clone() };
+        for replica in &mut system.replicas {
+            replica.regions = replica.regions.as_ref().map(&mut parted).transpose()?;
+        }
+        let count = parts.len();
+        for map in std::iter::once(&mut system.regions).chain(system.replicas.iter_mut().filter_map(|r| r.regions.as_mut())) {
+            map.count = count;
+        }
+        for replica in &mut system.replicas {
+            let material = &mut replica.material;
+            let of = |(region, cell): &(u16, usize)| {
+                let mut v = material.regions[usize::from(*region)].clone();
+                for c in &self.cellwise {
+                    v.set(c.parameter, v.vector(c.parameter).map(|x| x * c.factors[*cell]));
+                }
+                v
+            };
+            let regions = parts.iter().map(of).collect();
+            material.bases = parts.iter().map(|(region, _)| material.base(*region)).collect();
+            if !material.layers.is_empty() {
+                material.layers = parts.iter().map(|(region, _)| material.layers[usize::from(*region)]).collect();
+            }
+            material.regions = regions;
+        }
+        Ok(Cow::Owned(system))
     }
 
     /// The terms that some replica's parameters call for, in the order of the list; demagnetisation always.
@@ -106,7 +182,7 @@ impl System {
         }
         (0..self.replicas.len()).find_map(|r| match self.regions_of(r).layers(&self.mesh) {
             Err(region) => Some(format!("region {region} lies in layers of the stack that are not alike; give each a region of its own")),
-            Ok(layers) if layers != self.replicas[r].material.layers => {
+            Ok(layers) if self.replicas[r].material.bases.is_empty() && layers != self.replicas[r].material.layers => {
                 Some("the material does not say which layers its regions lie in".into())
             }
             Ok(_) => None,

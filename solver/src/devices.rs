@@ -76,11 +76,19 @@ fn fastest(precision: Precision) -> DeviceChoice {
 }
 
 fn look(precision: Precision) -> DeviceChoice {
-    let usable = |f: &&Found| !f.software && (precision == Precision::Single || f.limits.double);
-    let first = |all: Result<Vec<Found>, GpuError>| all.ok().and_then(|all| all.iter().find(usable).map(|f| f.index));
-    if let Some(i) = first(cuda::list()) {
-        DeviceChoice::Cuda(i, precision)
-    } else if let Some(i) = first(vulkan::list()) {
+    let usable = |all: Result<Vec<Found>, GpuError>| -> Vec<usize> {
+        let good = |f: &&Found| !f.software && (precision == Precision::Single || f.limits.double);
+        all.unwrap_or_default().iter().filter(good).map(|f| f.index).collect()
+    };
+    // The CUDA driver lists what a scheduler assigns and nothing else; the Vulkan loader lists all there is, and the job's is named.
+    let assigned: Option<usize> = std::env::var("GPU_DEVICE_ORDINAL").ok().and_then(|v| v.split(',').next()?.trim().parse().ok());
+    let vulkan = || {
+        let all = usable(vulkan::list());
+        assigned.and_then(|n| all.get(n)).or(all.first()).copied()
+    };
+    if let Some(i) = usable(cuda::list()).first() {
+        DeviceChoice::Cuda(*i, precision)
+    } else if let Some(i) = vulkan() {
         DeviceChoice::Vulkan(i, precision)
     } else if precision == Precision::Double {
         DeviceChoice::CpuDouble

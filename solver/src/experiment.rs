@@ -13,7 +13,7 @@ use crate::tableau::{self, Tableau};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Place, Problems, Value, units};
-use spinloom_kernels::material::Coupling;
+use spinloom_kernels::material::{Cellwise, Coupling};
 use spinloom_kernels::mesh::Stack;
 use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, System, Term, Values, Waveform};
 
@@ -277,6 +277,11 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
             problems.push(at.error("the mesh cannot vary within one ensemble").hint("run one experiment per mesh"));
             return None;
         }
+        if other.system.cellwise != first.system.cellwise {
+            let at = tree.get("cells").unwrap_or(root);
+            problems.push(at.error("what differs from cell to cell cannot vary within one ensemble").hint("run one experiment for each"));
+            return None;
+        }
         let regions = (other.system.regions != first.system.regions).then_some(other.system.regions);
         let mut replica = other.system.replicas.into_iter().next()?;
         replica.regions = regions;
@@ -324,6 +329,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let geometry = f.optional("geometry").map_or(Some(Shape::All), |n| Shape::read(n, problems));
     let region_nodes = f.optional("regions");
     let material_node = f.required("material", problems);
+    let cells_node = f.optional("cells");
     let coupling_node = f.optional("couplings");
     let demag = f.optional("demag").map_or(Some(true), |n| n.bool(problems));
     let initial_node = f.required("initial", problems);
@@ -450,7 +456,19 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     }
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
 
-    let mut system = System { terms: Vec::new(), seed: seed? as u64, ..System::new(mesh, map, material) };
+    let cellwise = match cells_node {
+        Some(node) => read_cellwise(node, document, &mesh, problems)?,
+        None => Vec::new(),
+    };
+    if !cellwise.is_empty() && surroundings.heat.iter().any(|h| matches!(h.body, crate::heat::Body::Mesh { .. })) {
+        let node = cells_node.unwrap_or(root);
+        problems
+            .push(node.error("cells that differ cannot have temperatures of their own as well").hint("heat them as one body, `thermal`"));
+    }
+    let mut system = System { terms: Vec::new(), seed: seed? as u64, cellwise, ..System::new(mesh, map, material) };
+    if let Err(why) = system.expanded() {
+        problems.push(cells_node.unwrap_or(root).error(why));
+    }
     if demag? {
         system.terms.push(Term::Demag);
     }
@@ -719,6 +737,48 @@ pub(crate) fn positive_vector<const N: usize>(node: &Node, problems: &mut Proble
     }
     problems.push(node.error("lengths must be greater than zero"));
     None
+}
+
+/// Parameters with a factor for each cell, from OVF files of one component beside the experiment.
+fn read_cellwise(node: &Node, document: &Document, mesh: &Mesh, problems: &mut Problems) -> Option<Vec<Cellwise>> {
+    let mut list = Vec::new();
+    for n in node.list(problems)? {
+        let mut f = Fields::of(n, "an entry of `cells`", problems)?;
+        let parameter = f.required("parameter", problems).and_then(|n| {
+            let text = n.text(problems)?;
+            let known = ParameterId::by_name(text);
+            if known.is_none() {
+                let error = n.error(format!("`{text}` is not a parameter"));
+                problems.push(match nearest(text, PARAMETERS.iter().map(|p| p.name)) {
+                    Some(k) => error.hint(format!("did you mean `{k}`?")),
+                    None => error,
+                });
+            }
+            known
+        });
+        let factors = f.required("factors", problems).and_then(|n| {
+            let path = std::path::Path::new(&document.name).parent().unwrap_or(std::path::Path::new("")).join(n.text(problems)?);
+            match spinloom_record::Ovf::read_file(&path) {
+                Ok(ovf) if ovf.components() == 1 && ovf.mesh.n == mesh.n => Some(ovf.data),
+                Ok(ovf) => {
+                    let [x, y, z] = ovf.mesh.n;
+                    let found = format!("{} component(s) on {x} x {y} x {z} cells", ovf.components());
+                    problems.push(
+                        n.error(format!("`{}` holds {found}", path.display()))
+                            .hint(format!("wanted: one component on the {} x {} x {} cells of the mesh", mesh.n[0], mesh.n[1], mesh.n[2])),
+                    );
+                    None
+                }
+                Err(e) => {
+                    e.iter().for_each(|d| problems.push(n.error(format!("`{}`: {}", path.display(), d.message))));
+                    None
+                }
+            }
+        });
+        f.finish(problems);
+        list.push(Cellwise { parameter: parameter?, factors: factors?.into() });
+    }
+    Some(list)
 }
 
 /// Names and material nodes of the regions after the first, and the painted map.

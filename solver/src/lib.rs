@@ -40,10 +40,11 @@
 //! | a new mesh in the middle of a run | `mx3::engine` | `mx3/energies`, `mx3/textures` |
 //! | OVF 1 and 2, in and out; PNG, JPEG, GIF | `record::ovf`, `mx3::output` | record tests, `mx3/running`, `mx3/geometry` |
 //! | tables, autosave, log, bibliography | `mx3::output` | `a_script_leaves_the_files_people_know` |
+//! | stacks: layers of their own thickness, a demagnetising tensor for each pair | `Mesh::stack`, `mesh: {layers: …}` | conformance, `stack` tests, `examples/saf-stack` |
+//! | values of any parameter per cell, up to 65535 regions | `System::cellwise`, `cells: […]` | conformance, `stack` tests |
+//! | ensembles larger than a graphics device's memories | `gpu::waves` | conformance |
+//! | demagnetising field sampled less often than the rest | `Pass::Sample`, `demag_every` | motion tests, on every device |
 //! | the script language, 317 names | `mx3` | `every_name_of_the_language_is_known`, `every_name_stands_in_some_script` |
-//!
-//! Not there yet: layers of different thickness without common cells, per-cell values of parameters other than field, current and strain (cells of one
-//! region differ in temperature in sixteen steps), and two sublattices.
 //!
 //! # Two sublattices
 //!

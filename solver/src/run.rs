@@ -536,6 +536,10 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     let info = sim.device().info();
     let system = &experiment.system;
     let mut choices: Vec<Choice> = info.choices.iter().map(|(key, value)| Choice { key: key.clone(), value: value.clone() }).collect();
+    for c in &system.cellwise {
+        let bytes: Vec<u8> = c.factors.iter().flat_map(|f| f.to_le_bytes()).collect();
+        choices.push(Choice { key: format!("cells of {}", c.parameter.info().name), value: spinloom_base::hash::of_bytes(&bytes) });
+    }
     choices.push(Choice { key: "stepper".into(), value: experiment.tableau.name.into() });
     choices.push(Choice {
         key: "step".into(),

@@ -133,7 +133,8 @@ impl Simulation {
         step: Step,
         every: DemagEvery,
     ) -> Result<Self, DeviceError> {
-        let device = choice.open(&system)?;
+        let whole = system.expanded().map_err(|what| DeviceError::Unsupported { device: choice.to_string(), what })?;
+        let device = choice.open(&whole)?;
         Self::on(device, system, tableau, step, every)
     }
 
@@ -313,9 +314,20 @@ impl Simulation {
 
     /// Tells the device about changed parameters of a replica.
     pub fn apply(&mut self, replica: usize) {
-        self.device.set_material(replica, &self.system);
+        self.tell(replica);
         self.stale[replica] = true;
         self.forget_samples(replica);
+    }
+
+    /// Gives the device a replica's parameters and regions.
+    fn tell(&mut self, replica: usize) {
+        match self.system.expanded() {
+            Ok(system) => self.device.set_material(replica, &system),
+            Err(what) => {
+                let device = self.device.info().name;
+                self.refused.get_or_insert(DeviceError::Unsupported { device, what });
+            }
+        }
     }
 
     /// What moves, or how, has jumped: extrapolating across would be wrong.
@@ -374,7 +386,7 @@ impl Simulation {
             };
             if held != now[r] {
                 self.system.replicas[r].material = held;
-                self.device.set_material(r, &self.system);
+                self.tell(r);
             }
         }
         now
@@ -493,10 +505,14 @@ impl Simulation {
                 let (m, b) = (self.m(r), self.device.download(r, self.buffers.field, false));
                 let regions = &self.system.regions_of(r).cells;
                 let ms: Vec<f64> = self.system.replicas[r].material.regions.iter().map(|v| v.scalar(ParameterId::Msat)).collect();
+                let factors: Vec<&[f64]> =
+                    self.system.cellwise.iter().filter(|c| c.parameter == ParameterId::Msat).map(|c| &c.factors[..]).collect();
+                let own = |i: usize| factors.iter().map(|f| f[i]).product::<f64>();
                 let sum: f64 = (0..cells)
                     .map(|i| {
-                        ms.get(usize::from(regions[i]))
-                            .map_or(0.0, |ms| ms * mesh.weight(i) * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>())
+                        ms.get(usize::from(regions[i])).map_or(0.0, |ms| {
+                            ms * own(i) * mesh.weight(i) * (0..3).map(|c| m[c * cells + i] * b[c * cells + i]).sum::<f64>()
+                        })
                     })
                     .sum();
                 *total -= volume * sum / degree;

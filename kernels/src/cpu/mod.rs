@@ -82,8 +82,8 @@ impl Regions {
                 solid[row] && beside(1, y, &|j| z * ny + j) && beside(2, z, &|j| j * ny + y)
             })
             .collect();
-        let partners = if partnered { crate::region::partners(mesh, map, &material.couplings) } else { Default::default() };
-        Self { map: map.clone(), full, partners, neighbours: map.neighbours(mesh, &material.couplings).map(Arc::new) }
+        let partners = if partnered { crate::region::partners(mesh, map, material) } else { Default::default() };
+        Self { map: map.clone(), full, partners, neighbours: map.neighbours(mesh, material).map(Arc::new) }
     }
 }
 

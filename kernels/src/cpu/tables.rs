@@ -1,13 +1,13 @@
 //! Parameter tables of one replica: what the laws' coefficients are in every region, now.
 
 use super::rows::BLOCK;
-use crate::material::{Coupling, Mask, Material, ParameterId, Values};
+use crate::material::{Mask, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::plan::Motion;
 use crate::real::Real;
 use crate::region::{Neighbours, RegionMap};
-use std::sync::Arc;
 use crate::terms::{Driven, FreeFace, Law, MAX_COEFFICIENTS, Term, WithLaw, ghost_slope};
+use std::sync::Arc;
 
 #[derive(Clone)]
 /// One coefficient: a value per region (and 0 for vacuum, last), and what multiplies it in time.
@@ -194,10 +194,8 @@ impl<T: Real> Tables<T> {
                     (0..L::PARTNERED)
                         .map(|k| {
                             Links::new(n, neighbours, false, |a, b| {
-                                let joins =
-                                    |c: &&Coupling| [(a, b), (b, a)].contains(&(usize::from(c.regions.0), usize::from(c.regions.1)));
-                                material.couplings.iter().filter(joins).map(|c| L::coupling(c, k)).sum::<f64>()
-                                    / material.mesh_of(mesh, a).cell[2]
+                                let sum = material.couplings_of(a as u16, b as u16).map(|c| L::coupling(c, k)).sum::<f64>();
+                                sum / material.mesh_of(mesh, a).cell[2]
                             })
                         })
                         .collect()

@@ -257,7 +257,7 @@ impl Gpu {
         let count = self.names.regions as u32;
         let mut numbers: Vec<u32> = regions.cells.iter().map(|c| if *c == RegionMap::VACUUM { count } else { u32::from(*c) }).collect();
         if self.names.partners {
-            numbers.extend(partners(&self.names.mesh, regions, &material.couplings).concat());
+            numbers.extend(partners(&self.names.mesh, regions, material).concat());
         }
         if let Some(width) = self.names.width {
             let own = |r: usize| self.neighbours[map].as_ref().and_then(|n| n.of.get(r)).map_or(&[][..], Vec::as_slice);
@@ -625,7 +625,14 @@ impl Gpu {
                     c.begin();
                 }
                 let t = c.stage_time(self.names.stages[k]);
-                let row = lay_out(&mut self.names, &self.followed, self.neighbours[r].as_ref(), &self.materials[r], self.materials[r].at(t), &active);
+                let row = lay_out(
+                    &mut self.names,
+                    &self.followed,
+                    self.neighbours[r].as_ref(),
+                    &self.materials[r],
+                    self.materials[r].at(t),
+                    &active,
+                );
                 self.write_row(k, r, &row)?;
             }
         }
@@ -662,7 +669,8 @@ impl Gpu {
         let active = active(&self.waveforms);
         for r in 0..self.names.replicas {
             let t = self.controls[r].t;
-            let row = lay_out(&mut self.names, &self.followed, self.neighbours[r].as_ref(), &self.materials[r], self.materials[r].at(t), &active);
+            let row =
+                lay_out(&mut self.names, &self.followed, self.neighbours[r].as_ref(), &self.materials[r], self.materials[r].at(t), &active);
             for k in 0..self.names.stages.len().max(1) {
                 self.write_row(k, r, &row)?;
             }
@@ -727,7 +735,7 @@ impl Gpu {
 
 /// The neighbours of each replica's regions, in tables of one width for all, at least `least`.
 fn neighbours_of(system: &System, least: usize) -> Vec<Option<Arc<Neighbours>>> {
-    let of = |r: usize| system.regions_of(r).neighbours(&system.mesh, &system.replicas[r].material.couplings);
+    let of = |r: usize| system.regions_of(r).neighbours(&system.mesh, &system.replicas[r].material);
     let mut all: Vec<Option<Neighbours>> = (0..system.replicas.len()).map(of).collect();
     let width = all.iter().flatten().map(|n| n.width).max().unwrap_or(0).max(least);
     all.iter_mut().flatten().for_each(|n| n.width = width);

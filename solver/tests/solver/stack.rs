@@ -165,6 +165,67 @@ fn wide_layers_see_nothing_of_each_other_in_their_middle() {
     }
 }
 
+/// A factor for each cell on the anisotropy and on Msat: the fields are those of the values.
+#[test]
+fn parameters_may_differ_from_cell_to_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let mesh = spinloom_record::Mesh { n: [20, 15, 1], cell: [4e-9, 4e-9, 1e-9], origin: [0.0; 3] };
+    let write = |name: &str, of: &dyn Fn(usize) -> f64| {
+        let frame = spinloom_record::Frame {
+            name: "factor".into(),
+            unit: "1".into(),
+            components: 1,
+            replica: 0,
+            t: 0.0,
+            data: (0..300).map(of).collect(),
+        };
+        spinloom_record::Ovf::new(&mesh, &frame).write_file(&dir.path().join(name), spinloom_record::OvfFormat::Binary8).unwrap();
+    };
+    // 300 sets of factors: more regions than a table of all pairs takes.
+    write("ku.ovf", &|i| 1.0 + 1e-3 * i as f64);
+    write("ms.ovf", &|i| 1.0 + 0.1 * (i % 7) as f64);
+    let text = "
+name: disorder
+device: cpu
+precision: f64
+mesh: {size: [80 nm, 60 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}
+material: {Msat: 1e6 A/m, Aex: 15 pJ/m, Ku1: 8e5 J/m^3, alpha: 0.5}
+cells: [{parameter: Ku1, factors: ku.ovf}, {parameter: Msat, factors: ms.ovf}]
+initial: {uniform: [0.1, 0, 1]}
+solver: {stepper: rk45, max_err: 1e-6}
+table: {every: 10 ps, columns: [E_anis, E_demag]}
+protocol:
+  - {phase: rest, for: 20 ps}
+";
+    let file = dir.path().join("e.yaml");
+    std::fs::write(&file, text).unwrap();
+    let e = Experiment::read(&Document::read(&file).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+    let mut sim = Simulation::new(e.system.clone(), DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-6 }).unwrap();
+    sim.set_m(0, &e.start(0));
+    let b = sim.field(0, &[Term::Uniaxial]);
+    let mz = 1.0 / 1.01f64.sqrt();
+    let (mut anis, volume) = (0.0, 16e-27);
+    for i in 0..300 {
+        let (ku, ms) = (8e5 * (1.0 + 1e-3 * i as f64), 1e6 * (1.0 + 0.1 * (i % 7) as f64));
+        assert!((b[600 + i] / (2.0 * ku * mz / ms) - 1.0).abs() < 1e-12, "cell {i}");
+        anis -= ku * mz * mz * volume;
+    }
+    assert!((sim.energy(0, &[Term::Uniaxial]) / anis - 1.0).abs() < 1e-12);
+    // Exchange between cells of unequal Msat has no energy where m is uniform, and demagnetisation follows the moments.
+    assert_eq!(sim.energy(0, &[Term::Exchange]), 0.0);
+    let record = uninterrupted(&e, &dir.path().join("out"));
+    assert!((record.column("E_anis", 0).unwrap()[0] / anis - 1.0).abs() < 1e-12);
+    for (from, to, words) in [
+        ("parameter: Ku1", "parameter: Ku11", "did you mean `Ku1`"),
+        ("ku.ovf", "none.ovf", "none.ovf"),
+        ("size: [80 nm", "size: [76 nm", "wanted: one component on the 19 x 15 x 1 cells"),
+    ] {
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let told = Experiment::read(&Document::read(&file).unwrap()).map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains(words), "{told}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_stack_is_told_at_its_place() {
     let read = |text: &str| Experiment::read(&Document::parse("e.yaml", text).unwrap()).map(|_| ()).unwrap_err().to_string();
