@@ -49,7 +49,7 @@
 use crate::energy::{Layer, Resistivity, Stack};
 use crate::events::EventOptions;
 use crate::fit::{FitOptions, Start, Unit};
-use crate::models::{MODELS, MembraneModel};
+use crate::models::{MembraneModel, membranes};
 use crate::trace::{Coordinate, CsvView, Membrane, RecordView, Trace};
 use crate::velocity::VelocityOptions;
 use spinloom_base::units::{parse, parse_unit};
@@ -313,15 +313,16 @@ fn neuron(node: &Node, problems: &mut Problems) -> Option<NeuronConfig> {
     });
     let fit = f.optional("fit").map_or(Some(Vec::new()), |n| selectors(n, problems));
     let hold_out = f.required("hold_out", problems).and_then(|n| selectors(n, problems));
-    let names: Vec<&str> = MODELS.iter().map(|m| m.name()).collect();
+    let known = membranes();
+    let names: Vec<&str> = known.iter().map(|m| m.name()).collect();
     let models = match f.optional("models") {
-        None => Some(MODELS.to_vec()),
+        None => Some(known.clone()),
         Some(n) => n.list(problems).and_then(|list| {
             if list.is_empty() {
                 problems.push(n.error("this list is empty, so nothing would be fitted"));
                 return None;
             }
-            list.iter().map(|n| n.choice(&names, problems).map(|i| MODELS[i])).collect::<Option<Vec<_>>>()
+            list.iter().map(|n| n.choice(&names, problems).map(|i| known[i])).collect::<Option<Vec<_>>>()
         }),
     };
     let start = f.optional("start").map_or(Some(0), |n| n.choice(&["trace", "pulse"], problems));

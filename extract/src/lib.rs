@@ -12,18 +12,22 @@
 
 pub mod card;
 pub mod config;
+pub mod data;
 pub mod energy;
+pub mod estimate;
 pub mod events;
 pub mod fit;
 pub mod models;
+pub mod recovery;
 pub mod run;
 pub mod trace;
 pub mod velocity;
 
 pub use card::{NeuronInputs, neuron_card};
 pub use config::ExtractConfig;
+pub use data::Data;
 pub use fit::{Comparison, FitOptions, Start, Unit, compare};
-pub use models::{MODELS, MembraneModel, model};
+pub use models::{MODELS, MembraneModel, Model, find, membrane, membranes};
 pub use run::{Extraction, Line, Plot, run};
 pub use trace::{CsvView, Membrane, RecordView, Trace};
 pub use velocity::{VelocityMap, VelocityOptions};

@@ -39,7 +39,7 @@ fn truth(name: &str) -> (&'static dyn MembraneModel, Vec<f64>) {
         "constant-leak" => vec![0.08 / NS, 0.3 / NS / J],
         _ => vec![0.15 / NS / J],
     };
-    (model(name).unwrap(), p)
+    (membrane(name).unwrap(), p)
 }
 
 /// Twelve traces with starts and drives of their own, and two of other drives to be held out.
@@ -63,7 +63,7 @@ fn fitted(models: &[&dyn MembraneModel], (fit, held): &(Vec<Trace>, Vec<Trace>),
 fn intervals_hold_the_truth_as_often_as_they_say() {
     const TRIALS: u64 = 100;
     let options = FitOptions { resamples: 200, noisy_start: true, ..FitOptions::default() };
-    for m in MODELS {
+    for m in membranes() {
         let p = truth(m.name()).1;
         let fits: Vec<ModelFit> =
             (0..TRIALS).into_par_iter().map(|seed| fitted(&[m], &data(m.name(), 0.01, seed), &options).unwrap().fits.remove(0)).collect();
@@ -102,9 +102,9 @@ fn held_out_likelihood_chooses_the_model_that_made_the_data() {
     for (name, least) in [("lif-two-times", 6), ("lif-switching-leak", 10), ("constant-leak", 10), ("integrator", 6)] {
         let options = FitOptions { resamples: 20, noisy_start: true, ..FitOptions::default() };
         let models = if name == "integrator" {
-            MODELS[1..].iter().copied().filter(|m| m.name() != "lif-switching-leak").collect()
+            membranes()[1..].iter().copied().filter(|m| m.name() != "lif-switching-leak").collect()
         } else {
-            MODELS.to_vec()
+            membranes()
         };
         let found: Vec<Comparison> = (1000..1010).map(|seed| fitted(&models, &data(name, 0.01, seed), &options).unwrap()).collect();
         let right = found.iter().filter(|c| c.fits[0].model == name).count();
@@ -154,29 +154,29 @@ fn a_walk_from_pulse_to_pulse_is_told_from_a_wrong_model() {
 fn what_the_data_cannot_tell_is_said_so() {
     let options = FitOptions { resamples: 200, ..FitOptions::default() };
     // Data without a leak: the leak time has no upper end.
-    let c = fitted(&[model("lif-two-times").unwrap()], &data("integrator", 0.01, 3), &options).unwrap();
+    let c = fitted(&[membrane("lif-two-times").unwrap()], &data("integrator", 0.01, 3), &options).unwrap();
     let tau = &c.fits[0].parameters[0];
     assert!(tau.undetermined.as_ref().is_some_and(|u| u.contains("free relaxation")), "{tau:?}");
     assert!(c.fits[0].parameters[1].undetermined.is_none());
     // Two traces have four pulses each, which are then the units; asked for traces, there is no interval.
     let (fit, held) = data("lif-two-times", 0.01, 4);
     let two = (fit[..2].to_vec(), held);
-    let c = fitted(&[model("lif-two-times").unwrap()], &two, &options).unwrap();
+    let c = fitted(&[membrane("lif-two-times").unwrap()], &two, &options).unwrap();
     assert_eq!((c.unit, c.units), (Unit::Pulse, [8, 12]));
-    let c = fitted(&[model("lif-two-times").unwrap()], &two, &FitOptions { unit: Some(Unit::Trace), ..options.clone() }).unwrap();
+    let c = fitted(&[membrane("lif-two-times").unwrap()], &two, &FitOptions { unit: Some(Unit::Trace), ..options.clone() }).unwrap();
     assert!(c.fits[0].parameters.iter().all(|p| p.interval.is_none() && p.undetermined.as_ref().unwrap().contains("2 independent traces")));
     // Not data at all.
-    let e = fitted(&[model("integrator").unwrap()], &(vec![], vec![]), &options).unwrap_err().to_string();
+    let e = fitted(&[membrane("integrator").unwrap()], &(vec![], vec![]), &options).unwrap_err().to_string();
     assert!(e.contains("hold no pulse") && e.contains("has not seen"), "{e}");
     let mut falling = data("integrator", 0.0, 5);
     falling.0.iter_mut().for_each(|t| t.v.iter_mut().for_each(|v| *v = -*v));
-    assert!(fitted(&MODELS, &falling, &options).unwrap_err().to_string().contains("check the sign of the drive"));
+    assert!(fitted(&membranes(), &falling, &options).unwrap_err().to_string().contains("check the sign of the drive"));
 }
 
 #[test]
 fn neither_dense_sampling_nor_threads_change_a_fit() {
     let options = FitOptions { resamples: 200, ..FitOptions::default() };
-    let lif = model("lif-two-times").unwrap();
+    let lif = membrane("lif-two-times").unwrap();
     let (fit, held) = data("constant-leak", 0.0, 9);
     let coarse = fitted(&[lif], &(fit.clone(), held.clone()), &options).unwrap();
     // Nine samples on the straight line between any two of the third trace: the misfit of this wrong model is the same function of time.
@@ -309,7 +309,7 @@ fn train_record(dir: &Path) {
     let replicas =
         [6e11, 6.5e11, 7e11].iter().map(|j| replica(format!("train {j:e}"), &[("H_ex", 0.1, "T"), ("J", *j, "A/m^2")])).collect();
     let mut writer = record::Writer::create(dir, header(&COLUMNS, replicas), record::Options::default()).unwrap();
-    let lif = model("lif-two-times").unwrap();
+    let lif = membrane("lif-two-times").unwrap();
     let (p, dt) = ([20.0 * NS, 0.25 / NS / 7e11], 10e-12);
     for (i, j) in [6e11, 6.5e11, 7e11].into_iter().enumerate() {
         let (mut t, mut u, mut phase) = (0.0, 0.0, 0.0);
@@ -473,7 +473,7 @@ fn a_wall_that_leaves_ends_its_trace() {
 /// Eight cycles of a Hall voltage that falls from -75 to -120 uV as tau = 3 ms, with 1 % noise: pulses of 1 ms, then a long rest.
 fn hall_csv(path: &Path) {
     use std::fmt::Write;
-    let lif = model("lif-two-times").unwrap();
+    let lif = membrane("lif-two-times").unwrap();
     // Peaks at 0.55, 0.89 and 1.09: the third pulse fires, the noise aside.
     let p = [3e-3, 0.65 / 1e-3 / 5.0];
     let mut random = Stream::new(11, 0);

@@ -58,6 +58,12 @@ pub enum Kind {
     Neuron,
     /// Holds a weight.
     Synapse,
+    /// Answers an input with a curve.
+    Activation,
+    /// Oscillates, or is driven at its resonance.
+    Oscillator,
+    /// A magnet whose motion is the model.
+    Magnet,
 }
 
 /// Which equation.
