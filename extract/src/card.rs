@@ -138,6 +138,7 @@ pub fn neuron_card(inputs: &NeuronInputs) -> Card {
         kind: Kind::Neuron,
         model: Model { name: fit.model.clone(), equation: model.equation().into(), reference: model.reference().into() },
         parameters,
+        intervals: BTreeMap::new(),
         undetermined,
         correlation: fit.correlation.iter().map(|(a, b, r)| (format!("{a},{b}"), *r)).collect(),
         drive: Some(inputs.drive.clone()),

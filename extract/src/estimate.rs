@@ -742,7 +742,9 @@ fn fit_pooled(model: &dyn Model, data: &Data, options: &Options) -> Result<Fitte
             let all: f64 = (0..n).map(|k| (v[k] * slope[k] * error_scale(&search, &theta, cost, k)).abs()).sum();
             along.abs() > 0.05 * all
         });
-        let undetermined = (moves || !value.is_finite()).then(|| format!("{}: the parameters it follows from are not determined", d.name));
+        let parts = d.of.iter().any(|&k| parameters[k].undetermined.is_some());
+        let why = || format!("{}: the parameters it follows from are not determined", d.name);
+        let undetermined = (moves || parts || !value.is_finite()).then(why);
         let hessian = (undetermined.is_none() && spread > 0.0).then(|| [value - reach * spread, value + reach * spread]);
         let bootstrap = drawn(&|g| g.1[i]);
         derived.push(Estimate {

@@ -13,9 +13,11 @@
 pub mod card;
 pub mod config;
 pub mod data;
+pub mod device;
 pub mod energy;
 pub mod estimate;
 pub mod events;
+pub mod features;
 pub mod fit;
 pub mod models;
 pub mod recovery;

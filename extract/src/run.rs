@@ -99,6 +99,15 @@ pub fn run(config: &ExtractConfig, base: &Path) -> Result<Extraction, Problems> 
     {
         problems.extend(p);
     }
+    for wanted in &config.devices {
+        match crate::device::extract(wanted, base) {
+            Ok((cards, plots)) => {
+                out.cards.extend(cards);
+                out.plots.extend(plots);
+            }
+            Err(p) => problems.extend(p),
+        }
+    }
     problems.into_result(Some(out))
 }
 
