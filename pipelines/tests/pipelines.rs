@@ -62,7 +62,7 @@ fn bad_input_ends_with_code_2_and_leaves_nothing() {
         (vec!["run", "none.yaml", "--out", "o"], "none.yaml: cannot be read"),
         (vec!["vet", "text.yaml"], "not valid YAML"),
         (vec!["record", "bad.yaml"], "bad.yaml"),
-        (vec!["card", "bad.yaml"], "this is not a model card"),
+        (vec!["card", "show", "bad.yaml"], "this is not a model card"),
         (vec!["validate", "pirsms"], "did you mean `prisms`?"),
     ] {
         let o = spinloom(dir.path(), &arguments);

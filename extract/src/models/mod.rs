@@ -385,19 +385,28 @@ pub fn log_likelihood(scatter: Scatter, sigma: f64, data: &Data, i: usize, mean:
     }
 }
 
-/// The unit of a parameter for the units of these data, in SI.
+/// The unit of a parameter for the units of these data, in SI: as its words say where the columns have simple units, else in base units.
 pub fn unit(words: &str, data: &Data) -> String {
     let mut exponents = [0i8; 5];
+    let mut plain = Some(Vec::new());
     for word in words.split_whitespace() {
-        let (base, power) =
-            word.split_once('^').map_or((word, 1), |(b, p)| (b, p.parse::<i8>().expect("powers of units are whole numbers")));
-        let dimension = match base.strip_prefix('{').and_then(|b| b.strip_suffix('}')) {
-            Some(column) => data.dimension(column),
-            None => parse_unit(base).expect("units of parameters are known").dimension,
-        };
-        exponents.iter_mut().zip(dimension.0).for_each(|(e, d)| *e += power * d);
+        let (base, power) = word.split_once('^').unwrap_or((word, "1"));
+        let named = base.strip_prefix('{').and_then(|b| b.strip_suffix('}')).map_or(base, |column| data.unit(column));
+        let dimension = parse_unit(named).expect("units of columns and parameters are known").dimension;
+        let times: i8 = power.parse().expect("powers of units are whole numbers");
+        exponents.iter_mut().zip(dimension.0).for_each(|(e, d)| *e += times * d);
+        match named {
+            "1" => {}
+            compound if compound.contains(['/', ' ', '^']) => plain = None,
+            simple if times == 1 => plain.iter_mut().for_each(|p| p.push(simple.to_string())),
+            simple => plain.iter_mut().for_each(|p| p.push(format!("{simple}^{times}"))),
+        }
     }
-    crate::data::symbol(Dimension(exponents))
+    match plain {
+        Some(parts) if parts.is_empty() => "1".into(),
+        Some(parts) => parts.join(" "),
+        None => crate::data::symbol(Dimension(exponents)),
+    }
 }
 
 /// A straight line through points by least squares: value at zero, slope. None without two different abscissae.
