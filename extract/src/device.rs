@@ -553,20 +553,36 @@ fn figure(name: &str, model: &dyn Model, data: &Data, fitted: &Fitted) -> Plot {
     };
     let mut mean = vec![0.0; data.rows()];
     model.predict(&fitted.values(), data, &mut mean);
-    let mut parts = if by.is_empty() { vec![f64::NAN] } else { data.distinct(by) };
+    // One line for each setting of everything else that varies; of traces, one for each run.
+    let others: Vec<&str> = match by {
+        "run" => vec!["run"],
+        _ => {
+            let input = |n: &str| n != x && n != y && !["k", "n", "censored", "error"].contains(&n);
+            about.columns.iter().map(|c| c.name).filter(|n| input(n) && data.distinct(n).len() > 1).collect()
+        }
+    };
+    let of = |i: usize| others.iter().map(|n| data.get(n).map_or(0.0, |c| c[i])).collect::<Vec<f64>>();
+    let mut parts: Vec<(Vec<f64>, Vec<usize>)> = Vec::new();
+    for i in 0..data.rows() {
+        let setting = of(i);
+        match parts.iter_mut().find(|p| p.0 == setting) {
+            Some(p) => p.1.push(i),
+            None => parts.push((setting, vec![i])),
+        }
+    }
     let all = parts.len();
-    parts.truncate(MOST_LINES / 2);
+    // A few that are spread over the settings show more than the first ones.
+    let most = MOST_LINES / 2;
+    let shown: Vec<_> = if all <= most { parts } else { (0..most).map(|k| parts[k * (all - 1) / (most - 1)].clone()).collect() };
     let mut lines = Vec::new();
-    for part in parts {
-        let mut rows: Vec<usize> =
-            (0..data.rows()).filter(|&i| part.is_nan() || (data.col(by)[i] - part).abs() <= 1e-6 * part.abs()).collect();
+    for (setting, mut rows) in shown {
         rows.sort_by(|a, b| data.col(x)[*a].total_cmp(&data.col(x)[*b]));
-        let label = if part.is_nan() { String::new() } else { format!("{by} = {part:.3e}") };
+        let label = others.iter().zip(&setting).map(|(n, v)| format!("{n} = {v:.3e}")).collect::<Vec<_>>().join(", ");
         let of = |values: &[f64]| rows.iter().map(|&i| values[i]).collect::<Vec<f64>>();
         lines.push(Line { label: format!("observed {label}"), measured: true, x: of(data.col(x)), y: of(&observed) });
         lines.push(Line { label: format!("{} {label}", about.name), measured: false, x: of(data.col(x)), y: of(&mean) });
     }
-    let more = if all > MOST_LINES / 2 { format!(" (the first {} of {all} values of {by})", MOST_LINES / 2) } else { String::new() };
+    let more = if all > most { format!(" ({most} of {all} settings)") } else { String::new() };
     Plot {
         name: format!("{name} {}", about.name),
         title: format!("{name}: {}{more}", about.equation),

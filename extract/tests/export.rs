@@ -88,7 +88,7 @@ fn nir_reads_the_neuron_and_it_spikes_as_ours() {
 fn formats_refuse_what_they_have_no_words_for() {
     let dir = tempfile::tempdir().unwrap();
     let card = card("p-bit", dir.path());
-    for format in ["nir", "spice", "aihwkit", "crosssim", "neurosim"] {
+    for format in ["nir", "spice", "verilog-a", "aihwkit", "crosssim", "neurosim"] {
         let e = export(&card, format, dir.path()).unwrap_err().to_string();
         assert!(e.contains("p-bit") && e.contains("carr"), "{e}");
     }
@@ -124,7 +124,7 @@ fn the_neuron_fires_in_ngspice_at_its_period() {
     let drive = 2.0 / (gain * tau);
     let deck = format!(
         "period\n.include a_device.sub\nVd d 0 {drive:e}\nX1 d u s a_device\nRload u 0 1e15\n.tran {:e} {:e} 0 {:e} uic\n.control\nrun\n\
-         meas tran first when v(s)=0.5 rise=1\nmeas tran second when v(s)=0.5 rise=2\nmeas tran third when v(s)=0.5 rise=3\n.endc\n.end\n",
+         meas tran first when v(s)=0.5 rise=1\nmeas tran second when v(s)=0.5 rise=2\nmeas tran third when v(s)=0.5 rise=3\nquit\n.endc\n.end\n",
         tau / 500.0,
         4.0 * tau,
         tau / 2000.0
@@ -146,9 +146,9 @@ fn switching_and_activations_are_the_same_curves_in_ngspice() {
     let card = card("switching-quadratic", dir.path());
     export(&card, "spice", dir.path()).unwrap();
     let [f0, barrier, critical] = ["f0", "E_b", "V_c"].map(|n| value(&card, n));
-    let (v, t, temperature) = (0.45, 1e-6, 320.0);
+    let (v, t, temperature) = (0.33, 1e-6, 320.0);
     let deck = format!(
-        "p\n.include a_device.sub\nVd d 0 {v}\nX1 d h p a_device temperature={temperature}\nRl p 0 1\n.tran 1n {t:e} uic\n.control\nrun\nmeas tran pend find v(p) at={:e}\n.endc\n.end\n",
+        "p\n.include a_device.sub\nVd d 0 {v}\nX1 d h p a_device temperature={temperature}\nRl p 0 1\n.tran 1n {t:e} uic\n.control\nrun\nmeas tran pend find v(p) at={:e}\nquit\n.endc\n.end\n",
         0.9999 * t
     );
     let Some(said) = ngspice(&deck, dir.path()) else { return };
@@ -160,13 +160,43 @@ fn switching_and_activations_are_the_same_curves_in_ngspice() {
     let model = find("sigmoid").unwrap();
     let card = self::card("sigmoid", dir.path());
     export(&card, "spice", dir.path()).unwrap();
-    let deck =
-        "y\n.include a_device.sub\nVx x 0 0.7\nX1 x y a_device\nRl y 0 1\n.op\n.control\nrun\nlet yout = v(y)\nprint yout\n.endc\n.end\n";
+    let deck = "y\n.include a_device.sub\nVx x 0 0.7\nX1 x y a_device\nRl y 0 1\n.op\n.control\nrun\nlet yout = v(y)\nprint yout\nquit\n.endc\n.end\n";
     let Some(said) = ngspice(deck, dir.path()) else { return };
     let mut mean = [0.0];
     let p: Vec<f64> = model.about().coefficients.iter().map(|c| value(&card, c.name)).collect();
     model.predict(&p, &spinloom_extract::Data::new([("x", "V", vec![0.7])]), &mut mean);
     assert!((printed(&said, "yout") - mean[0]).abs() < 1e-5, "{said} {}", mean[0]);
+}
+
+#[test]
+fn openvaf_compiles_the_modules_and_their_currents_are_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(python) = python("openvaf_py") else { return };
+    // Residuals of all nodes and branches for given voltages: the parts without a time derivative.
+    let residuals = |voltages: &str| {
+        let script = format!(
+            "import openvaf_py\nm = openvaf_py.compile_va('a_device.va')[0]\n\
+             r, _ = m.run_init_eval({{**{{'mfactor': 1.0, 'temperature': 320.0}}, **{voltages}}})\nprint(*[x[0] for x in r])\n"
+        );
+        let said = output(&python, &["-c", &script], dir.path()).unwrap();
+        said.split_whitespace().map(|w| w.parse::<f64>().unwrap()).collect::<Vec<f64>>()
+    };
+    let holds = |all: &[f64], wanted: f64| assert!(all.iter().any(|r| (r / wanted - 1.0).abs() < 1e-9), "{all:?}, {wanted:e}");
+
+    let neuron = card("lif-two-times", dir.path());
+    export(&neuron, "verilog-a", dir.path()).unwrap();
+    let (tau, gain) = (value(&neuron, "tau_leak"), value(&neuron, "R_over_tau_int"));
+    let r = residuals("{'V(drive)': 5e11, 'V(u)': 0.3, 'V(spike)': 0.0}");
+    holds(&r, 1e-9 * (0.3 / tau - gain * 5e11));
+    // While it resets the drive is off, and it falls by ln 50 in a fiftieth of tau.
+    let r = residuals("{'V(drive)': 5e11, 'V(u)': 0.3, 'V(spike)': 1.0}");
+    holds(&r, 1e-9 * (0.3 / tau + 0.3 * 50f64.ln() / (0.02 * tau)));
+
+    let switching = card("switching-quadratic", dir.path());
+    export(&switching, "verilog-a", dir.path()).unwrap();
+    let [f0, barrier, critical] = ["f0", "E_b", "V_c"].map(|n| value(&switching, n));
+    let rate = spinloom_extract::models::hazard::rate(f0, barrier, 320.0, 0.33 / critical, 2.0);
+    holds(&residuals("{'V(v)': 0.33, 'V(h)': 0.0, 'V(p)': 0.0, 'I(p)': 0.0}"), -1e-9 * rate);
 }
 
 #[test]

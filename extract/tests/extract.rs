@@ -546,3 +546,79 @@ neuron:
     assert!(card.events["integrate"].energy.is_none() && card.events["integrate"].origin.contains("the stack is not given"));
     assert!((card.validity["H_ex"].min - 0.115).abs() < 1e-12);
 }
+
+// ---------------------------------------------------------------- devices from records
+
+/// A record of telegraph noise: `replicas` of `rows` samples of 0.1 ns of a two-state signal whose mean dwell is 2 ns exp(+-15 (V - 0.02)).
+fn telegraph_record(dir: &Path, drives: &[f64], rows: usize) {
+    let replicas = drives.iter().map(|v| replica(format!("V {v}"), &[("V_mtj", *v, "V")])).collect();
+    let mut writer = record::Writer::create(dir, header(&[("t", "s"), ("mz", "")], replicas), record::Options::default()).unwrap();
+    let mut random = Stream::new(2, 40);
+    for (r, v) in drives.iter().enumerate() {
+        let mut state = 1.0;
+        for i in 0..rows {
+            let dwell = 2e-9 * (state * 15.0 * (v - 0.02)).exp();
+            if random.uniform() < -(-1e-10 / dwell).exp_m1() {
+                state = -state;
+            }
+            writer.row(r, &[1e-10 * i as f64, 0.9 * state + 0.1 * random.normal()]).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+}
+
+fn devices(dir: &Path, text: &str) -> Result<Extraction, Problems> {
+    let document = Document::parse("e.yaml", text)?;
+    let mut problems = Problems::new();
+    let config = ExtractConfig::parse(&document.root, &mut problems);
+    run(&problems.into_result(config)?, dir)
+}
+
+#[test]
+fn dwell_times_of_a_record_become_a_card() {
+    let dir = tempfile::tempdir().unwrap();
+    telegraph_record(&dir.path().join("noise"), &[-0.05, 0.0, 0.05, 0.1], 20_000);
+    let text = "devices: [{name: a, records: [noise], columns: {V: V_mtj}, observe: {protocol: dwell, signal: mz}, models: [telegraph], resamples: 100}]";
+    let out = devices(dir.path(), text).unwrap();
+    let card = &out.cards[0];
+    // The sampling of 0.1 ns hides the shortest stays: a twentieth of 2 ns.
+    for (name, truth, tolerance) in [("tau_0", 2e-9, 0.12), ("V_50", 0.02, 0.3), ("slope", 15.0, 0.1)] {
+        let p = &card.parameters[name];
+        assert!((p.value / truth - 1.0).abs() < tolerance, "{name}: {p:?}");
+    }
+    assert!(card.undetermined.iter().any(|u| u.contains("f0 and E_b apart")) && card.validity["V"].max == 0.1, "{card:?}");
+    let wrong = text.replace("signal: mz", "signal: mx");
+    assert!(devices(dir.path(), &wrong).unwrap_err().to_string().contains("no column `mx`"));
+}
+
+#[test]
+fn replicas_that_end_on_the_other_side_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    // Forty copies at each of nine drives; P = 1/(1 + exp[-(V - 0.5)/0.05]).
+    let drives: Vec<f64> = (0..9).map(|i| 0.3 + 0.05 * f64::from(i)).collect();
+    let replicas: Vec<record::Replica> = drives
+        .iter()
+        .flat_map(|v| (0..40).map(move |c| replica(format!("V {v:.2} copy {c}"), &[("V", *v, "V"), ("copy", f64::from(c), "")])))
+        .collect();
+    let mut writer =
+        record::Writer::create(&dir.path().join("ensemble"), header(&[("t", "s"), ("mz", "")], replicas), record::Options::default())
+            .unwrap();
+    let mut random = Stream::new(6, 41);
+    for i in 0..360 {
+        let p = 1.0 / (1.0 + (-(drives[i / 40] - 0.5) / 0.05).exp());
+        let end = if random.uniform() < p { -1.0 } else { 1.0 };
+        writer.row(i, &[0.0, 1.0]).unwrap();
+        writer.row(i, &[5e-9, end]).unwrap();
+    }
+    writer.finish().unwrap();
+    let text =
+        "devices: [{name: a, records: [ensemble], observe: {protocol: switched, signal: mz}, models: [firing-logistic], resamples: 0}]";
+    let out = devices(dir.path(), text).unwrap();
+    let card = &out.cards[0];
+    let (middle, slope) = (&card.parameters["V_50"], &card.parameters["slope"]);
+    let holds = |p: &spinloom_card::Parameter, x: f64| p.interval.is_some_and(|[low, high]| low < x && x < high);
+    assert!(holds(middle, 0.5) && holds(slope, 20.0) && (middle.value - 0.5).abs() < 0.02, "{middle:?} {slope:?}");
+    let table = &card.tables["P_fire"];
+    assert_eq!(table.values[0].len(), 9);
+    assert!(table.values[1].windows(2).all(|p| p[0] <= p[1]), "{table:?}");
+}

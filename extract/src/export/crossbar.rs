@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 /// A preset: the class and its arguments, weights being conductances scaled to -1 … 1.
 pub(super) fn aihwkit(card: &Card) -> Result<Vec<File>, Problems> {
     let v = |p: &str| value(card, p);
-    let sigma = v("sigma")?;
     // Step up and down at w = 0, in w; and what else the class wants.
     let (class, low, high, [up, down], more): (&str, f64, f64, [f64; 2], Vec<(&str, f64)>) = match card.model.name.as_str() {
         "step-constant" => {
@@ -36,7 +35,7 @@ pub(super) fn aihwkit(card: &Card) -> Result<Vec<File>, Problems> {
             ));
         }
     };
-    let mean = 0.5 * (up + down);
+    let (sigma, mean) = (v("sigma")?, 0.5 * (up + down));
     let mut arguments = vec![
         ("dw_min", mean),
         ("up_down", (up - down) / (up + down)),

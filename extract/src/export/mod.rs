@@ -1,8 +1,10 @@
 //! Cards for other programs. Each format says what it cannot carry instead of leaving it out.
 
+mod behaviour;
 mod crossbar;
 mod nir;
 mod spice;
+mod verilog_a;
 
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_card::Card;
@@ -19,7 +21,7 @@ pub struct Format {
 }
 
 /// All formats.
-pub const FORMATS: [Format; 6] = [
+pub const FORMATS: [Format; 7] = [
     Format {
         name: "nir",
         about: "NIR graph of one neuron, scaled for importers that step 1e-4 s and want threshold 1, reset 0 and r = 1",
@@ -27,6 +29,11 @@ pub const FORMATS: [Format; 6] = [
     },
     Format { name: "nir-si", about: "NIR graph of one neuron in SI", write: nir::si },
     Format { name: "spice", about: "subcircuit for ngspice: neurons, switching probabilities, activations", write: spice::subcircuit },
+    Format {
+        name: "verilog-a",
+        about: "Verilog-A module for OpenVAF and other compilers: the same models as spice",
+        write: verilog_a::module,
+    },
     Format {
         name: "aihwkit",
         about: "device preset for aihwkit as Python text and as JSON: synapses and step models",

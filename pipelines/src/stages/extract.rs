@@ -77,6 +77,6 @@ impl Stage for Extract {
         let config = ExtractConfig::parse(&tree, &mut problems);
         let config = problems.into_result(config)?;
         let extraction = spinloom_extract::run(&config, self.file.parent().unwrap_or(Path::new(".")))?;
-        crate::cards::write(&extraction, context.folder)
+        crate::cards::write(&extraction, &context.folder)
     }
 }
