@@ -3,7 +3,7 @@
 use crate::energy::Stack;
 use crate::events::{Happening, TraceEvents, threshold_variation};
 use crate::fit::{Comparison, FEWEST_UNITS, ModelFit, Start, expanded_interval, resample};
-use crate::models::{Quantity, model};
+use crate::models::membrane::{Quantity, membrane};
 use crate::trace::Trace;
 use spinloom_base::units::parse_unit;
 use spinloom_card::{Card, Drive, Event, Fit, Kind, Model, Parameter, Range, RecordHash, Rival, SCHEMA, Table};
@@ -54,7 +54,7 @@ fn gain_unit(membrane: &str, drive: &str) -> String {
 /// Without a trace in the fit, or if `index` is not one of the fits.
 pub fn neuron_card(inputs: &NeuronInputs) -> Card {
     let fit = &inputs.comparison.fits[inputs.index];
-    let model = model(&fit.model).expect("a fit is of a known model");
+    let model = membrane(&fit.model).expect("a fit is of a known model");
     let all = || inputs.fit.iter().chain(inputs.held_out);
     let scale = &inputs.fit[0].membrane;
     // Networks want V_th above V_reset; a membrane that falls as it integrates is given reduced.
@@ -70,7 +70,7 @@ pub fn neuron_card(inputs: &NeuronInputs) -> Card {
     ];
     let units = inputs.comparison.unit.words();
     for (symbol, p) in model.symbols().iter().zip(&fit.parameters) {
-        let (factor, unit) = match symbol.quantity {
+        let (factor, unit) = match Quantity::of(symbol) {
             Quantity::Time => (1.0, "s".to_string()),
             Quantity::Rate => (swing, format!("{unit}/s")),
             Quantity::Gain => (swing, gain_unit(unit, &inputs.drive.unit)),
@@ -138,6 +138,7 @@ pub fn neuron_card(inputs: &NeuronInputs) -> Card {
         kind: Kind::Neuron,
         model: Model { name: fit.model.clone(), equation: model.equation().into(), reference: model.reference().into() },
         parameters,
+        intervals: BTreeMap::new(),
         undetermined,
         correlation: fit.correlation.iter().map(|(a, b, r)| (format!("{a},{b}"), *r)).collect(),
         drive: Some(inputs.drive.clone()),

@@ -35,6 +35,8 @@
 //!   length: 384 nm
 //! ```
 //!
+//! `devices` is a list of devices by any of the models of [`crate::models::MODELS`]: see [`crate::device`].
+//!
 //! Measured traces instead of `records` and `roi`:
 //!
 //! ```yaml
@@ -46,10 +48,11 @@
 //!   reset_level: 0.05              # share of the swing that counts as back
 //! ```
 
+use crate::device::DeviceConfig;
 use crate::energy::{Layer, Resistivity, Stack};
 use crate::events::EventOptions;
 use crate::fit::{FitOptions, Start, Unit};
-use crate::models::{MODELS, MembraneModel};
+use crate::models::{MembraneModel, membranes};
 use crate::trace::{Coordinate, CsvView, Membrane, RecordView, Trace};
 use crate::velocity::VelocityOptions;
 use spinloom_base::units::{parse, parse_unit};
@@ -79,6 +82,8 @@ pub struct ExtractConfig {
     pub neuron: Option<NeuronConfig>,
     /// The stack, for energies.
     pub stack: Option<Stack>,
+    /// Devices by other models.
+    pub devices: Vec<DeviceConfig>,
 }
 
 /// The velocity map.
@@ -189,14 +194,19 @@ impl ExtractConfig {
         let velocity = f.optional("velocity").map(|n| velocity(n, problems));
         let neuron = f.optional("neuron").map(|n| neuron(n, problems));
         let stack = f.optional("stack").map(|n| stack(n, problems));
-        if velocity.is_none() && neuron.is_none() {
-            problems.push(node.error("the extraction has neither `velocity` nor `neuron`, so nothing would be extracted"));
+        let devices: Vec<DeviceConfig> = match f.optional("devices").and_then(|n| n.list(problems)) {
+            Some(list) => list.iter().filter_map(|n| DeviceConfig::parse(n, problems)).collect(),
+            None => Vec::new(),
+        };
+        if velocity.is_none() && neuron.is_none() && node.get("devices").is_none() {
+            problems.push(node.error("the extraction has neither `velocity`, `neuron` nor `devices`, so nothing would be extracted"));
         }
         f.finish(problems);
         (problems.iter().count() == before).then(|| ExtractConfig {
             velocity: velocity.flatten(),
             neuron: neuron.flatten(),
             stack: stack.flatten(),
+            devices,
         })
     }
 
@@ -207,7 +217,7 @@ impl ExtractConfig {
             TraceSource::Records { paths, .. } => paths.iter().collect::<Vec<_>>(),
             TraceSource::Csv { files, .. } => files.iter().map(|f| &f.path).collect(),
         });
-        velocity.chain(neuron).collect()
+        velocity.chain(neuron).chain(self.devices.iter().flat_map(DeviceConfig::inputs)).collect()
     }
 }
 
@@ -243,7 +253,7 @@ fn velocity(node: &Node, problems: &mut Problems) -> Option<VelocityConfig> {
 }
 
 /// A quantity of any dimension with a known SI unit.
-fn any_quantity(node: &Node, problems: &mut Problems) -> Option<(f64, &'static str)> {
+pub(crate) fn any_quantity(node: &Node, problems: &mut Problems) -> Option<(f64, &'static str)> {
     let text = match &node.value {
         Value::Number(n) => return Some((*n, "1")),
         Value::Text(text) => text,
@@ -313,15 +323,16 @@ fn neuron(node: &Node, problems: &mut Problems) -> Option<NeuronConfig> {
     });
     let fit = f.optional("fit").map_or(Some(Vec::new()), |n| selectors(n, problems));
     let hold_out = f.required("hold_out", problems).and_then(|n| selectors(n, problems));
-    let names: Vec<&str> = MODELS.iter().map(|m| m.name()).collect();
+    let known = membranes();
+    let names: Vec<&str> = known.iter().map(|m| m.name()).collect();
     let models = match f.optional("models") {
-        None => Some(MODELS.to_vec()),
+        None => Some(known.clone()),
         Some(n) => n.list(problems).and_then(|list| {
             if list.is_empty() {
                 problems.push(n.error("this list is empty, so nothing would be fitted"));
                 return None;
             }
-            list.iter().map(|n| n.choice(&names, problems).map(|i| MODELS[i])).collect::<Option<Vec<_>>>()
+            list.iter().map(|n| n.choice(&names, problems).map(|i| known[i])).collect::<Option<Vec<_>>>()
         }),
     };
     let start = f.optional("start").map_or(Some(0), |n| n.choice(&["trace", "pulse"], problems));

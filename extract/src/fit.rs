@@ -16,7 +16,8 @@
 //! error of the paired difference, or 1 % in likelihood (the one-standard-error rule, T. Hastie et al., The Elements of Statistical Learning, 2009, section 7.10).
 
 use crate::events::{EventOptions, Happening, find};
-use crate::models::{MembraneModel, Quantity};
+use crate::models::MembraneModel;
+use crate::models::membrane::Quantity;
 use crate::trace::Trace;
 use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt, TerminationReason};
 use nalgebra::storage::Owned;
@@ -501,12 +502,12 @@ fn starts(model: &dyn MembraneModel, strokes: &[Stroke]) -> Option<(Vec<Vec<f64>
     let [shortest, longest] = strokes.iter().fold([f64::INFINITY, 0.0], |[a, b], s| [f64::min(a, s.duration), f64::max(b, s.duration)]);
     let (mut all, mut bounds) = (vec![Vec::new()], Vec::new());
     for symbol in model.symbols() {
-        bounds.push(match symbol.quantity {
+        bounds.push(match Quantity::of(symbol) {
             Quantity::Time => [shortest / REACH, longest * REACH],
             Quantity::Rate => [1.0 / (longest * REACH), REACH / shortest],
             Quantity::Gain => [gain / REACH, gain * REACH],
         });
-        let values = match symbol.quantity {
+        let values = match Quantity::of(symbol) {
             Quantity::Time => vec![0.5 * time, 4.0 * time, 40.0 * time],
             Quantity::Rate => vec![0.5 * leak, 2.0 * leak],
             Quantity::Gain => vec![gain, 2.0 * gain],

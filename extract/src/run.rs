@@ -5,7 +5,7 @@ use crate::config::{ExtractConfig, NeuronConfig, Selector, TraceSource};
 use crate::energy::Stack;
 use crate::events::{Happening, TraceEvents, find};
 use crate::fit::{Comparison, Dataset, compare};
-use crate::models::model;
+use crate::models::membrane;
 use crate::trace::Trace;
 use crate::velocity::{MapPoint, Regimes, VelocityMap};
 use serde::Serialize;
@@ -98,6 +98,15 @@ pub fn run(config: &ExtractConfig, base: &Path) -> Result<Extraction, Problems> 
         && let Err(p) = neuron(wanted, config.stack.as_ref(), base, tables, hashes, &mut out)
     {
         problems.extend(p);
+    }
+    for wanted in &config.devices {
+        match crate::device::extract(wanted, base) {
+            Ok((cards, plots)) => {
+                out.cards.extend(cards);
+                out.plots.extend(plots);
+            }
+            Err(p) => problems.extend(p),
+        }
     }
     problems.into_result(Some(out))
 }
@@ -301,7 +310,7 @@ fn map_plots(map: &VelocityMap) -> Vec<Plot> {
 fn fit_plots(wanted: &NeuronConfig, comparison: &Comparison, used: &[&Trace], fitted: usize) -> Vec<Plot> {
     let data = Dataset::new(used, &wanted.options);
     let paths: Vec<Vec<[Vec<f64>; 3]>> =
-        comparison.fits.iter().map(|f| data.paths(model(&f.model).expect("a fit is of a known model"), &f.values())).collect();
+        comparison.fits.iter().map(|f| data.paths(membrane(&f.model).expect("a fit is of a known model"), &f.values())).collect();
     let time = ("t".to_string(), "s".to_string());
     let mut plots = Vec::new();
     let mut residuals = Vec::new();

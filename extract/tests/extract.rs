@@ -39,7 +39,7 @@ fn truth(name: &str) -> (&'static dyn MembraneModel, Vec<f64>) {
         "constant-leak" => vec![0.08 / NS, 0.3 / NS / J],
         _ => vec![0.15 / NS / J],
     };
-    (model(name).unwrap(), p)
+    (membrane(name).unwrap(), p)
 }
 
 /// Twelve traces with starts and drives of their own, and two of other drives to be held out.
@@ -63,7 +63,7 @@ fn fitted(models: &[&dyn MembraneModel], (fit, held): &(Vec<Trace>, Vec<Trace>),
 fn intervals_hold_the_truth_as_often_as_they_say() {
     const TRIALS: u64 = 100;
     let options = FitOptions { resamples: 200, noisy_start: true, ..FitOptions::default() };
-    for m in MODELS {
+    for m in membranes() {
         let p = truth(m.name()).1;
         let fits: Vec<ModelFit> =
             (0..TRIALS).into_par_iter().map(|seed| fitted(&[m], &data(m.name(), 0.01, seed), &options).unwrap().fits.remove(0)).collect();
@@ -102,9 +102,9 @@ fn held_out_likelihood_chooses_the_model_that_made_the_data() {
     for (name, least) in [("lif-two-times", 6), ("lif-switching-leak", 10), ("constant-leak", 10), ("integrator", 6)] {
         let options = FitOptions { resamples: 20, noisy_start: true, ..FitOptions::default() };
         let models = if name == "integrator" {
-            MODELS[1..].iter().copied().filter(|m| m.name() != "lif-switching-leak").collect()
+            membranes()[1..].iter().copied().filter(|m| m.name() != "lif-switching-leak").collect()
         } else {
-            MODELS.to_vec()
+            membranes()
         };
         let found: Vec<Comparison> = (1000..1010).map(|seed| fitted(&models, &data(name, 0.01, seed), &options).unwrap()).collect();
         let right = found.iter().filter(|c| c.fits[0].model == name).count();
@@ -154,29 +154,29 @@ fn a_walk_from_pulse_to_pulse_is_told_from_a_wrong_model() {
 fn what_the_data_cannot_tell_is_said_so() {
     let options = FitOptions { resamples: 200, ..FitOptions::default() };
     // Data without a leak: the leak time has no upper end.
-    let c = fitted(&[model("lif-two-times").unwrap()], &data("integrator", 0.01, 3), &options).unwrap();
+    let c = fitted(&[membrane("lif-two-times").unwrap()], &data("integrator", 0.01, 3), &options).unwrap();
     let tau = &c.fits[0].parameters[0];
     assert!(tau.undetermined.as_ref().is_some_and(|u| u.contains("free relaxation")), "{tau:?}");
     assert!(c.fits[0].parameters[1].undetermined.is_none());
     // Two traces have four pulses each, which are then the units; asked for traces, there is no interval.
     let (fit, held) = data("lif-two-times", 0.01, 4);
     let two = (fit[..2].to_vec(), held);
-    let c = fitted(&[model("lif-two-times").unwrap()], &two, &options).unwrap();
+    let c = fitted(&[membrane("lif-two-times").unwrap()], &two, &options).unwrap();
     assert_eq!((c.unit, c.units), (Unit::Pulse, [8, 12]));
-    let c = fitted(&[model("lif-two-times").unwrap()], &two, &FitOptions { unit: Some(Unit::Trace), ..options.clone() }).unwrap();
+    let c = fitted(&[membrane("lif-two-times").unwrap()], &two, &FitOptions { unit: Some(Unit::Trace), ..options.clone() }).unwrap();
     assert!(c.fits[0].parameters.iter().all(|p| p.interval.is_none() && p.undetermined.as_ref().unwrap().contains("2 independent traces")));
     // Not data at all.
-    let e = fitted(&[model("integrator").unwrap()], &(vec![], vec![]), &options).unwrap_err().to_string();
+    let e = fitted(&[membrane("integrator").unwrap()], &(vec![], vec![]), &options).unwrap_err().to_string();
     assert!(e.contains("hold no pulse") && e.contains("has not seen"), "{e}");
     let mut falling = data("integrator", 0.0, 5);
     falling.0.iter_mut().for_each(|t| t.v.iter_mut().for_each(|v| *v = -*v));
-    assert!(fitted(&MODELS, &falling, &options).unwrap_err().to_string().contains("check the sign of the drive"));
+    assert!(fitted(&membranes(), &falling, &options).unwrap_err().to_string().contains("check the sign of the drive"));
 }
 
 #[test]
 fn neither_dense_sampling_nor_threads_change_a_fit() {
     let options = FitOptions { resamples: 200, ..FitOptions::default() };
-    let lif = model("lif-two-times").unwrap();
+    let lif = membrane("lif-two-times").unwrap();
     let (fit, held) = data("constant-leak", 0.0, 9);
     let coarse = fitted(&[lif], &(fit.clone(), held.clone()), &options).unwrap();
     // Nine samples on the straight line between any two of the third trace: the misfit of this wrong model is the same function of time.
@@ -309,7 +309,7 @@ fn train_record(dir: &Path) {
     let replicas =
         [6e11, 6.5e11, 7e11].iter().map(|j| replica(format!("train {j:e}"), &[("H_ex", 0.1, "T"), ("J", *j, "A/m^2")])).collect();
     let mut writer = record::Writer::create(dir, header(&COLUMNS, replicas), record::Options::default()).unwrap();
-    let lif = model("lif-two-times").unwrap();
+    let lif = membrane("lif-two-times").unwrap();
     let (p, dt) = ([20.0 * NS, 0.25 / NS / 7e11], 10e-12);
     for (i, j) in [6e11, 6.5e11, 7e11].into_iter().enumerate() {
         let (mut t, mut u, mut phase) = (0.0, 0.0, 0.0);
@@ -473,7 +473,7 @@ fn a_wall_that_leaves_ends_its_trace() {
 /// Eight cycles of a Hall voltage that falls from -75 to -120 uV as tau = 3 ms, with 1 % noise: pulses of 1 ms, then a long rest.
 fn hall_csv(path: &Path) {
     use std::fmt::Write;
-    let lif = model("lif-two-times").unwrap();
+    let lif = membrane("lif-two-times").unwrap();
     // Peaks at 0.55, 0.89 and 1.09: the third pulse fires, the noise aside.
     let p = [3e-3, 0.65 / 1e-3 / 5.0];
     let mut random = Stream::new(11, 0);
@@ -545,4 +545,80 @@ neuron:
     assert!((drive.on - 1e-3).abs() < 1e-9 && (drive.off - 0.5e-3).abs() < 1e-9 && drive.nominal == 5.0 && drive.unit == "mA");
     assert!(card.events["integrate"].energy.is_none() && card.events["integrate"].origin.contains("the stack is not given"));
     assert!((card.validity["H_ex"].min - 0.115).abs() < 1e-12);
+}
+
+// ---------------------------------------------------------------- devices from records
+
+/// A record of telegraph noise: `replicas` of `rows` samples of 0.1 ns of a two-state signal whose mean dwell is 2 ns exp(+-15 (V - 0.02)).
+fn telegraph_record(dir: &Path, drives: &[f64], rows: usize) {
+    let replicas = drives.iter().map(|v| replica(format!("V {v}"), &[("V_mtj", *v, "V")])).collect();
+    let mut writer = record::Writer::create(dir, header(&[("t", "s"), ("mz", "")], replicas), record::Options::default()).unwrap();
+    let mut random = Stream::new(2, 40);
+    for (r, v) in drives.iter().enumerate() {
+        let mut state = 1.0;
+        for i in 0..rows {
+            let dwell = 2e-9 * (state * 15.0 * (v - 0.02)).exp();
+            if random.uniform() < -(-1e-10 / dwell).exp_m1() {
+                state = -state;
+            }
+            writer.row(r, &[1e-10 * i as f64, 0.9 * state + 0.1 * random.normal()]).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+}
+
+fn devices(dir: &Path, text: &str) -> Result<Extraction, Problems> {
+    let document = Document::parse("e.yaml", text)?;
+    let mut problems = Problems::new();
+    let config = ExtractConfig::parse(&document.root, &mut problems);
+    run(&problems.into_result(config)?, dir)
+}
+
+#[test]
+fn dwell_times_of_a_record_become_a_card() {
+    let dir = tempfile::tempdir().unwrap();
+    telegraph_record(&dir.path().join("noise"), &[-0.05, 0.0, 0.05, 0.1], 20_000);
+    let text = "devices: [{name: a, records: [noise], columns: {V: V_mtj}, observe: {protocol: dwell, signal: mz}, models: [telegraph], resamples: 100}]";
+    let out = devices(dir.path(), text).unwrap();
+    let card = &out.cards[0];
+    // The sampling of 0.1 ns hides the shortest stays: a twentieth of 2 ns.
+    for (name, truth, tolerance) in [("tau_0", 2e-9, 0.12), ("V_50", 0.02, 0.3), ("slope", 15.0, 0.1)] {
+        let p = &card.parameters[name];
+        assert!((p.value / truth - 1.0).abs() < tolerance, "{name}: {p:?}");
+    }
+    assert!(card.undetermined.iter().any(|u| u.contains("f0 and E_b apart")) && card.validity["V"].max == 0.1, "{card:?}");
+    let wrong = text.replace("signal: mz", "signal: mx");
+    assert!(devices(dir.path(), &wrong).unwrap_err().to_string().contains("no column `mx`"));
+}
+
+#[test]
+fn replicas_that_end_on_the_other_side_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    // Forty copies at each of nine drives; P = 1/(1 + exp[-(V - 0.5)/0.05]).
+    let drives: Vec<f64> = (0..9).map(|i| 0.3 + 0.05 * f64::from(i)).collect();
+    let replicas: Vec<record::Replica> = drives
+        .iter()
+        .flat_map(|v| (0..40).map(move |c| replica(format!("V {v:.2} copy {c}"), &[("V", *v, "V"), ("copy", f64::from(c), "")])))
+        .collect();
+    let mut writer =
+        record::Writer::create(&dir.path().join("ensemble"), header(&[("t", "s"), ("mz", "")], replicas), record::Options::default())
+            .unwrap();
+    let mut random = Stream::new(6, 41);
+    for i in 0..360 {
+        let p = 1.0 / (1.0 + (-(drives[i / 40] - 0.5) / 0.05).exp());
+        let end = if random.uniform() < p { -1.0 } else { 1.0 };
+        writer.row(i, &[0.0, 1.0]).unwrap();
+        writer.row(i, &[5e-9, end]).unwrap();
+    }
+    writer.finish().unwrap();
+    let text =
+        "devices: [{name: a, records: [ensemble], observe: {protocol: switched, signal: mz}, models: [firing-logistic], resamples: 0}]";
+    let out = devices(dir.path(), text).unwrap();
+    let card = &out.cards[0];
+    let (middle, slope) = (&card.parameters["V_50"], &card.parameters["slope"]);
+    let holds = |p: &spinloom_card::Parameter, x: f64| p.interval.is_some_and(|[low, high]| low < x && x < high);
+    assert!(holds(middle, 0.5) && holds(slope, 20.0) && (middle.value - 0.5).abs() < 0.02, "{middle:?} {slope:?}");
+    let table = &card.tables["P_fire"];
+    assert_eq!(table.values[0].len(), 9);
+    assert!(table.values[1].windows(2).all(|p| p[0] <= p[1]), "{table:?}");
 }

@@ -1,6 +1,7 @@
 //! `spinloom`: from the magnetisation of one device to the accuracy of a network built from it.
 
 mod bench;
+mod cards;
 mod inspect;
 mod pipeline;
 mod plan;
@@ -126,10 +127,26 @@ enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Checks a model card and prints it.
-    Card {
+    /// Fits models to records or measured tables and writes model cards and figures.
+    Extract {
         /// The YAML file.
-        path: PathBuf,
+        #[arg(required_unless_present_any = ["models", "model"])]
+        file: Option<PathBuf>,
+        /// Folder for the results; by default `out/` and the name of the file.
+        #[arg(long, short)]
+        out: Option<PathBuf>,
+        /// Lists the models.
+        #[arg(long)]
+        models: bool,
+        /// Tells all about one model.
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Shows, checks, compares and exports model cards.
+    Card {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: cards::CardVerb,
     },
     /// Measures how fast torques are evaluated here, or whole steps taken.
     Bench {
@@ -227,10 +244,13 @@ impl Verb {
             Verb::Validate { problems } => validate(&problems),
             Verb::Record { path, diff } => inspect::record(&path, diff.as_deref()),
             Verb::Convert { path, out } => inspect::convert(&path, &out),
-            Verb::Card { path } => {
-                print!("{}", spinloom_card::Card::read(&path)?.to_yaml());
-                Ok(ExitCode::SUCCESS)
-            }
+            Verb::Extract { file, out, models, model } => match file {
+                Some(file) if !models && model.is_none() => {
+                    cards::extract(&file, &out.unwrap_or_else(|| Path::new("out").join(file.file_stem().unwrap_or_default())))
+                }
+                _ => cards::models(model.as_deref()),
+            },
+            Verb::Card { verb } => verb.run(),
             Verb::Bench { grids, device, precision, work, count, stepper, replicas, threads, json } => {
                 if let Some(n) = threads {
                     let _ = spinloom_solver::set_threads(n);

@@ -62,7 +62,7 @@ fn bad_input_ends_with_code_2_and_leaves_nothing() {
         (vec!["run", "none.yaml", "--out", "o"], "none.yaml: cannot be read"),
         (vec!["vet", "text.yaml"], "not valid YAML"),
         (vec!["record", "bad.yaml"], "bad.yaml"),
-        (vec!["card", "bad.yaml"], "this is not a model card"),
+        (vec!["card", "show", "bad.yaml"], "this is not a model card"),
         (vec!["validate", "pirsms"], "did you mean `prisms`?"),
     ] {
         let o = spinloom(dir.path(), &arguments);
@@ -136,4 +136,35 @@ fn the_whole_chain_runs_from_magnetisation_to_a_page() {
         !page.contains("http://") || page.matches("http://").count() == page.matches("http://www.w3.org").count(),
         "the page reaches for the network"
     );
+}
+
+#[test]
+fn a_table_becomes_a_card_that_is_checked_compared_and_exported() {
+    // 1/(1 + exp[-(x - 0.5)/0.1]) with an alternating 1 % on top, and the same 0.1 further.
+    let table = |middle: f64| {
+        let row = |i: i32| {
+            let x = 0.05 * f64::from(i);
+            format!("{x},{}\n", 1.0 / (1.0 + (-(x - middle) / 0.1).exp()) + if i % 2 == 0 { 0.01 } else { -0.01 })
+        };
+        format!("x,y\n{}", (0..21).map(row).collect::<String>())
+    };
+    let config = "devices: [{name: a neuron, csv: [{file: a.csv}], columns: {x: [x, V], y: y}, models: [sigmoid, relu], resamples: 50}]";
+    let dir = folder(&[("a.csv", &table(0.5)), ("b.csv", &table(0.6)), ("a.yaml", config), ("b.yaml", &config.replace("a.csv", "b.csv"))]);
+    for name in ["a", "b"] {
+        let o = spinloom(dir.path(), &["extract", &format!("{name}.yaml"), "--out", name]);
+        assert!(o.status.success() && said(&o).contains("card `a neuron`: sigmoid"), "{}", said(&o));
+    }
+    assert!(dir.path().join("a/card-relu.yaml").is_file());
+    let figure = std::fs::read_to_string(dir.path().join("a/figures/a-neuron-sigmoid.svg")).unwrap();
+    assert!(figure.contains("<svg") && figure.contains("<circle"));
+    let o = spinloom(dir.path(), &["card", "check", "a/card.yaml"]);
+    assert!(o.status.success() && said(&o).contains("nothing wrong with it"), "{}", said(&o));
+    let o = spinloom(dir.path(), &["card", "diff", "a/card.yaml", "a/card.yaml"]);
+    assert!(o.status.success() && said(&o).contains("no difference"), "{}", said(&o));
+    let o = spinloom(dir.path(), &["card", "diff", "a/card.yaml", "b/card.yaml"]);
+    assert!(o.status.code() == Some(1) && said(&o).contains("x_50: the intervals do not touch"), "{}", said(&o));
+    let o = spinloom(dir.path(), &["card", "export", "a/card.yaml", "--format", "spice"]);
+    assert!(o.status.success() && dir.path().join("a/a_neuron.sub").is_file(), "{}", said(&o));
+    let o = spinloom(dir.path(), &["extract", "--model", "sigmoyd"]);
+    assert!(o.status.code() == Some(2) && said(&o).contains("did you mean `sigmoid`?"), "{}", said(&o));
 }

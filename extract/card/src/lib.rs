@@ -10,14 +10,16 @@ use spinloom_base::{Diagnostic, Problems};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The version of the format that this program writes and reads.
-pub const SCHEMA: &str = "spinloom-card/1";
+/// The version of the format that this program writes.
+pub const SCHEMA: &str = "spinloom-card/2";
+/// Versions that it reads. 2 adds `intervals` and further kinds; a card of version 1 means the same in it.
+pub const READS: [&str; 2] = ["spinloom-card/1", SCHEMA];
 
 /// A fitted device model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
-    /// Always [`SCHEMA`].
+    /// One of [`READS`]; of a new card [`SCHEMA`].
     pub schema: String,
     /// What the device is called.
     pub name: String,
@@ -27,6 +29,9 @@ pub struct Card {
     pub model: Model,
     /// Its parameters by name, in the units stated there.
     pub parameters: BTreeMap<String, Parameter>,
+    /// Where there is more than one: every interval of a parameter, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<String, Intervals>,
     /// What the data do not determine, and the experiment that would.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undetermined: Vec<String>,
@@ -58,6 +63,12 @@ pub enum Kind {
     Neuron,
     /// Holds a weight.
     Synapse,
+    /// Answers an input with a curve.
+    Activation,
+    /// Oscillates, or is driven at its resonance.
+    Oscillator,
+    /// A magnet whose motion is the model.
+    Magnet,
 }
 
 /// Which equation.
@@ -85,6 +96,36 @@ pub struct Parameter {
     pub interval: Option<[f64; 2]>,
     /// How value and interval were made: `bootstrap over pulses (2000)`, `set by the protocol`, …
     pub origin: String,
+}
+
+/// The 95 % intervals of one parameter, each by another way, and its spread from device to device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intervals {
+    /// From the curvature of the likelihood at its top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hessian: Option<[f64; 2]>,
+    /// Where the likelihood, the other parameters fitted again, has fallen by 1.92; an end may be infinite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<[f64; 2]>,
+    /// From fits to data drawn or simulated again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<[f64; 2]>,
+    /// Spread from device to device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Spread>,
+}
+
+/// A spread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// Standard deviation.
+    pub deviation: f64,
+    /// Its 95 % interval.
+    pub interval: [f64; 2],
+    /// Of what: `value`, `ln value` or `ln odds`.
+    pub of: String,
 }
 
 /// How one network step drives the device.
@@ -203,6 +244,17 @@ pub struct RecordHash {
     pub sha256: String,
 }
 
+/// Something in which two cards differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What.
+    pub what: String,
+    /// In the one and in the other.
+    pub values: [String; 2],
+    /// Of a parameter in both: whether the intervals do not even touch.
+    pub apart: Option<bool>,
+}
+
 impl Card {
     /// Reads and checks a card.
     ///
@@ -234,8 +286,9 @@ impl Card {
         // Tables mark what does not exist (a wall that never moved has no velocity) as not-a-number.
         let options = || serde_yaml::options! { non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough };
         let version: Version = serde_yaml::from_str_with_options(text, options()).map_err(at)?;
-        if version.schema != SCHEMA {
-            return Err(Diagnostic::file(name, format!("schema `{}` is not `{SCHEMA}`", version.schema))
+        if !READS.contains(&version.schema.as_str()) {
+            let read = spinloom_base::diagnostics::one_of(READS);
+            return Err(Diagnostic::file(name, format!("schema `{}` is not {read}", version.schema))
                 .hint("fit the card again with this version, or use the version that wrote it")
                 .into());
         }
@@ -261,6 +314,11 @@ impl Card {
                 problems.push(Diagnostic::file(name, format!("the validity range of `{quantity}` runs from {} to {}", r.min, r.max)));
             }
         }
+        for (pair, r) in &self.correlation {
+            if r.is_nan() || r.abs() > 1.0 + 1e-9 {
+                problems.push(Diagnostic::file(name, format!("the correlation of `{pair}` is {r}")));
+            }
+        }
         for (title, t) in &self.tables {
             if t.columns.len() != t.values.len() || t.values.windows(2).any(|w| w[0].len() != w[1].len()) {
                 problems.push(Diagnostic::file(name, format!("the columns of table `{title}` differ in number or length")));
@@ -277,6 +335,47 @@ impl Card {
             .get(symbol)
             .map(|p| p.value)
             .ok_or_else(|| Diagnostic::error(format!("card `{}` ({}) has no parameter `{symbol}`", self.name, self.model.name)).into())
+    }
+
+    /// What differs between this card and another, parameter by parameter; then what else does.
+    pub fn diff(&self, other: &Card) -> Vec<Difference> {
+        let names: std::collections::BTreeSet<&String> = self.parameters.keys().chain(other.parameters.keys()).collect();
+        let mut all = Vec::new();
+        for name in names {
+            let [a, b] = [self.parameters.get(name), other.parameters.get(name)];
+            if a == b {
+                continue;
+            }
+            let apart = match (a, b) {
+                (Some(a), Some(b)) if a.unit == b.unit => {
+                    // A number that was set has no width.
+                    let [[a0, a1], [b0, b1]] = [a, b].map(|p| p.interval.unwrap_or([p.value; 2]));
+                    Some(a1 < b0 || b1 < a0)
+                }
+                _ => None,
+            };
+            let show = |p: Option<&Parameter>| {
+                p.map_or("absent".to_string(), |p| {
+                    let interval = p.interval.map_or(String::new(), |[low, high]| format!(" [{low:.4e}, {high:.4e}]"));
+                    format!("{:.6e} {}{interval}", p.value, p.unit)
+                })
+            };
+            all.push(Difference { what: name.clone(), values: [show(a), show(b)], apart });
+        }
+        let mut text = |what: &str, a: &str, b: &str| {
+            if a != b {
+                all.push(Difference { what: what.into(), values: [a.into(), b.into()], apart: None });
+            }
+        };
+        text("name", &self.name, &other.name);
+        text("model", &self.model.name, &other.model.name);
+        text("held-out misfit", &format!("{:.4e}", self.fit.nrmse_held_out), &format!("{:.4e}", other.fit.nrmse_held_out));
+        text("undetermined", &self.undetermined.join("; "), &other.undetermined.join("; "));
+        let records = |c: &Card| {
+            c.records.iter().map(|r| format!("{} {}", r.path, r.sha256.get(..12).unwrap_or(&r.sha256))).collect::<Vec<_>>().join("; ")
+        };
+        text("records", &records(self), &records(other));
+        all
     }
 
     /// Writes the card as a whole or not at all (temporary name, then rename).
@@ -317,6 +416,7 @@ mod tests {
                 reference: "test".into(),
             },
             parameters: BTreeMap::from([("tau_leak".into(), parameter(3.1e-9, "s")), ("V_th".into(), parameter(1.0, "1"))]),
+            intervals: BTreeMap::from([("tau_leak".into(), Intervals { bootstrap: Some([3e-9, 3.2e-9]), ..Intervals::default() })]),
             undetermined: vec!["R and tau_int apart".into()],
             correlation: BTreeMap::from([("a,b".into(), -0.5)]),
             drive: Some(Drive { quantity: "J".into(), unit: "A/m^2".into(), on: 1e-9, off: 1.5e-9, nominal: 7e11 }),
@@ -345,6 +445,26 @@ mod tests {
         assert!(back.tables["v_f"].values[0][1].is_nan());
         assert_eq!(back.to_yaml(), text);
         assert_eq!(back.value("tau_leak").unwrap(), 3.1e-9);
+    }
+
+    #[test]
+    fn a_card_of_the_version_before_is_read() {
+        let mut old = card();
+        old.intervals.clear();
+        let text = old.to_yaml().replace(SCHEMA, READS[0]);
+        assert_eq!(Card::parse("card.yaml", &text).unwrap().parameters, card().parameters);
+    }
+
+    #[test]
+    fn cards_differ_in_what_their_intervals_part() {
+        let (a, mut b) = (card(), card());
+        assert!(a.diff(&b).is_empty());
+        // 3.1 ns, 2.79 to 3.41, against 4 ns, 3.5 to 4.5; and a threshold within its interval.
+        b.parameters
+            .insert("tau_leak".into(), Parameter { value: 4e-9, interval: Some([3.5e-9, 4.5e-9]), ..a.parameters["tau_leak"].clone() });
+        b.parameters.insert("V_th".into(), Parameter { value: 1.05, ..a.parameters["V_th"].clone() });
+        let found: Vec<(String, Option<bool>)> = a.diff(&b).into_iter().map(|d| (d.what, d.apart)).collect();
+        assert_eq!(found, [("V_th".to_string(), Some(false)), ("tau_leak".to_string(), Some(true))]);
     }
 
     #[test]

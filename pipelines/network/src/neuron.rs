@@ -556,6 +556,7 @@ mod tests {
                 ("V_th".into(), parameter(0.9, "1")),
                 ("V_reset".into(), parameter(0.1, "1")),
             ]),
+            intervals: BTreeMap::new(),
             undetermined: vec![],
             correlation: BTreeMap::new(),
             drive: Some(Drive { quantity: "J".into(), unit: "A/m^2".into(), on: 1e-9, off: 1.5e-9, nominal: 7e11 }),

@@ -26,6 +26,7 @@ fn wall(name: &str, rate: f64, tau: f64, off: f64, energy: f64) -> Card {
             ("V_th".into(), parameter(0.9, "1")),
             ("V_reset".into(), parameter(0.1, "1")),
         ]),
+        intervals: BTreeMap::new(),
         undetermined: vec![],
         correlation: BTreeMap::new(),
         drive: Some(Drive { quantity: "J".into(), unit: "A/m^2".into(), on: 1e-9, off, nominal: 7e11 }),

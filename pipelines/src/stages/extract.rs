@@ -1,7 +1,7 @@
 //! Fits model cards to records.
 
 use crate::pipeline::{Context, Stage};
-use spinloom_base::{Diagnostic, Document, Node, Problems, Value};
+use spinloom_base::{Document, Node, Problems, Value};
 use spinloom_extract::ExtractConfig;
 use std::path::{Path, PathBuf};
 
@@ -77,23 +77,6 @@ impl Stage for Extract {
         let config = ExtractConfig::parse(&tree, &mut problems);
         let config = problems.into_result(config)?;
         let extraction = spinloom_extract::run(&config, self.file.parent().unwrap_or(Path::new(".")))?;
-        let cannot = |e: &dyn std::fmt::Display| Problems::from(Diagnostic::file(context.folder.display().to_string(), e.to_string()));
-        for card in extraction.cards.iter().skip(1) {
-            card.write(&context.folder.join(format!("card-{}.yaml", card.model.name))).map_err(|e| cannot(&e))?;
-        }
-        if let Some(card) = extraction.cards.first() {
-            card.write(&context.folder.join("card.yaml")).map_err(|e| cannot(&e))?;
-            eprintln!(
-                "card `{}`: {}, misfit {:.2} % of the swing on held-out data{}",
-                card.name,
-                card.model.name,
-                100.0 * card.fit.nrmse_held_out,
-                card.fit.per_pulse.as_ref().map_or(String::new(), |p| format!(", {:.2} % pulse by pulse", 100.0 * p.nrmse_held_out))
-            );
-        } else {
-            return Err(Diagnostic::error("no neuron was asked for, so there is no card").hint("add `neuron` to the extraction").into());
-        }
-        let json = serde_json::to_vec_pretty(&extraction).map_err(|e| cannot(&e))?;
-        crate::pipeline::write_whole(&context.folder.join("extraction.json"), &json)
+        crate::cards::write(&extraction, &context.folder)
     }
 }

@@ -3,6 +3,11 @@
 //! A model is its symbols and one step. The step also carries the derivatives by the logarithms of the parameters along
 //! (all parameters are positive), so that a fit has an exact Jacobian. Drives are piecewise constant: samples may be skipped without error.
 
+use super::{About, Coefficient, Example, Model, Scatter, column, positive};
+use crate::data::Data;
+use spinloom_base::Dimension;
+use spinloom_base::random::Stream;
+use spinloom_card::Kind;
 use std::fmt::Debug;
 
 /// What a parameter is, which decides its unit and where a search begins.
@@ -16,15 +21,15 @@ pub enum Quantity {
     Gain,
 }
 
-/// A parameter of a model.
-#[derive(Clone, Copy, Debug)]
-pub struct Symbol {
-    /// Its name in a card.
-    pub name: &'static str,
-    /// What it is.
-    pub quantity: Quantity,
-    /// The experiment that determines it.
-    pub experiment: &'static str,
+impl Quantity {
+    /// What a parameter of a membrane is, by its unit.
+    pub fn of(symbol: &Coefficient) -> Quantity {
+        match symbol.unit {
+            "s" => Self::Time,
+            "s^-1" => Self::Rate,
+            _ => Self::Gain,
+        }
+    }
 }
 
 /// A model of the membrane.
@@ -36,23 +41,116 @@ pub trait MembraneModel: Sync + Debug {
     /// Where it comes from.
     fn reference(&self) -> &'static str;
     /// Its parameters, in order.
-    fn symbols(&self) -> &'static [Symbol];
+    fn symbols(&self) -> &'static [Coefficient];
     /// Membrane after `dt` (s) under a constant drive. `du` holds du/d(ln p) before and after.
     fn step(&self, p: &[f64], u: f64, drive: f64, dt: f64, du: &mut [f64]) -> f64;
 }
 
-const GAIN: Symbol = Symbol {
-    name: "R_over_tau_int",
-    quantity: Quantity::Gain,
-    experiment: "pulses from reset at two or more drives, sampled while the membrane rises",
-};
+const GAIN: Coefficient =
+    positive("R_over_tau_int", "s^-1 {J}^-1", "pulses from reset at two or more drives, sampled while the membrane rises");
 
-/// All models, the published one first, the null model last.
-pub const MODELS: [&dyn MembraneModel; 4] = [&LifTwoTimes, &LifSwitchingLeak, &ConstantLeak, &Integrator];
+/// All membranes among the models, the published one first, the null model last.
+pub fn membranes() -> Vec<&'static dyn MembraneModel> {
+    super::MODELS.iter().filter_map(|m| m.membrane()).collect()
+}
 
-/// The model of a name.
-pub fn model(name: &str) -> Option<&'static dyn MembraneModel> {
-    MODELS.into_iter().find(|m| m.name() == name)
+/// The membrane of a name.
+pub fn membrane(name: &str) -> Option<&'static dyn MembraneModel> {
+    membranes().into_iter().find(|m| m.name() == name)
+}
+
+/// A membrane as a model of traces: the reduced membrane `u` of each run, open loop from its first row.
+pub struct Trace(pub &'static dyn MembraneModel);
+
+impl Model for Trace {
+    fn about(&self) -> About {
+        About {
+            name: self.0.name(),
+            kind: Kind::Neuron,
+            equation: self.0.equation(),
+            reference: self.0.reference(),
+            columns: const {
+                &[
+                    column("t", Some(Dimension::TIME), "time"),
+                    column("J", None, "drive over the interval that ends here"),
+                    column("u", Some(Dimension::NONE), "membrane, 0 at reset and 1 at the threshold"),
+                ]
+            },
+            coefficients: self.0.symbols(),
+            scatter: Scatter::Normal("u"),
+            derived: &[],
+            axes: ["t", "u", "run"],
+            open: &[
+                "R and tau_int apart: u(t) depends on their ratio R_over_tau_int only; R measured by other means, with the wall held, would give tau_int",
+            ],
+        }
+    }
+
+    fn predict(&self, p: &[f64], data: &Data, mean: &mut [f64]) {
+        let (t, drive, measured) = (data.col("t"), data.col("J"), data.col("u"));
+        let (mut u, mut ignored) = (0.0, [0.0; 4]);
+        for i in 0..data.rows() {
+            u = if data.begins(i) { measured[i] } else { self.0.step(p, u, drive[i], t[i] - t[i - 1], &mut ignored[..p.len()]) };
+            mean[i] = u;
+        }
+    }
+
+    fn starts(&self, data: &Data) -> Vec<Vec<f64>> {
+        let (t, drive, u) = (data.col("t"), data.col("J"), data.col("u"));
+        let (mut gains, mut falls, mut longest) = (Vec::new(), Vec::new(), 0.0f64);
+        for i in (1..data.rows()).filter(|&i| !data.begins(i) && t[i] > t[i - 1]) {
+            let rate = (u[i] - u[i - 1]) / (t[i] - t[i - 1]);
+            if drive[i] != 0.0 {
+                gains.push(rate / drive[i])
+            } else {
+                falls.push((-rate, u[i - 1]))
+            }
+            longest = longest.max(t[i] - data.col("t")[0]);
+        }
+        let (n, m) = (gains.len() as f64, falls.len() as f64);
+        let gain = gains.iter().sum::<f64>() / n;
+        if gain.is_nan() || gain <= 0.0 {
+            return Vec::new();
+        }
+        let leak = (falls.iter().map(|f| f.0).sum::<f64>() / m).max(0.01 / longest);
+        let tau = (falls.iter().map(|f| f.1).sum::<f64>() / m / leak).max(longest * 0.01);
+        let (leak, tau) = if m > 0.0 { (leak, tau) } else { (0.1 / longest, longest) };
+        let of = |s: &Coefficient, factor: f64| match Quantity::of(s) {
+            Quantity::Time => factor * tau,
+            Quantity::Rate => leak,
+            Quantity::Gain => 1.3 * gain,
+        };
+        [0.5, 2.0].iter().map(|f| self.0.symbols().iter().map(|s| of(s, *f)).collect()).collect()
+    }
+
+    fn example(&self) -> Example {
+        // Pulses of 1 ns and gaps of 1.5 ns at three drives, four in a train.
+        let (mut run, mut t, mut drive) = (Vec::new(), Vec::new(), Vec::new());
+        for (r, j) in [7e11, 6e11, 5e11, 7e11, 5e11].iter().enumerate() {
+            for k in 0..=40 {
+                run.push(r as f64);
+                t.push(0.25e-9 * f64::from(k));
+                drive.push(if (k + 9) % 10 < 4 { *j } else { 0.0 });
+            }
+        }
+        let truth = match self.0.symbols().len() {
+            3 => vec![4e-9, 1.5e-9, 0.4e9 / 7e11],
+            1 => vec![0.15e9 / 7e11],
+            _ if Quantity::of(&self.0.symbols()[0]) == Quantity::Rate => vec![0.05e9, 0.3e9 / 7e11],
+            _ => vec![3e-9, 0.4e9 / 7e11],
+        };
+        // The wall begins at 0.2, known exactly as of a simulation.
+        let u = vec![0.2; t.len()];
+        Example { truth, sigma: 0.01, design: Data::new([("run", "1", run), ("t", "s", t), ("J", "A/m^2", drive), ("u", "1", u)]) }
+    }
+
+    fn simulate(&self, p: &[f64], sigma: f64, design: &Data, random: &mut Stream) -> Data {
+        super::simulate_trace(self, "u", p, sigma, design, random)
+    }
+
+    fn membrane(&self) -> Option<&'static dyn MembraneModel> {
+        Some(self.0)
+    }
 }
 
 /// du/dt = -u/tau + gain J: exponential approach to gain J tau. `leak` is the index of tau among the parameters, `gain` that of the gain.
@@ -81,15 +179,9 @@ impl MembraneModel for LifTwoTimes {
     fn reference(&self) -> &'static str {
         "Sekh et al., Adv. Sci. (2026), doi 10.1002/advs.202521732, Eq. 1"
     }
-    fn symbols(&self) -> &'static [Symbol] {
-        const SYMBOLS: [Symbol; 2] = [
-            Symbol {
-                name: "tau_leak",
-                quantity: Quantity::Time,
-                experiment: "free relaxation from near the threshold, drive off for longer than the fall takes",
-            },
-            GAIN,
-        ];
+    fn symbols(&self) -> &'static [Coefficient] {
+        const SYMBOLS: [Coefficient; 2] =
+            [positive("tau_leak", "s", "free relaxation from near the threshold, drive off for longer than the fall takes"), GAIN];
         &SYMBOLS
     }
     fn step(&self, p: &[f64], u: f64, drive: f64, dt: f64, du: &mut [f64]) -> f64 {
@@ -111,18 +203,10 @@ impl MembraneModel for LifSwitchingLeak {
     fn reference(&self) -> &'static str {
         "rival of Eq. 1 of Sekh et al., Adv. Sci. (2026), doi 10.1002/advs.202521732, with a leak that depends on the drive"
     }
-    fn symbols(&self) -> &'static [Symbol] {
-        const SYMBOLS: [Symbol; 3] = [
-            Symbol {
-                name: "tau_on",
-                quantity: Quantity::Time,
-                experiment: "one pulse long enough for the rise to bend, at two or more drives",
-            },
-            Symbol {
-                name: "tau_off",
-                quantity: Quantity::Time,
-                experiment: "free relaxation from near the threshold, drive off for longer than the fall takes",
-            },
+    fn symbols(&self) -> &'static [Coefficient] {
+        const SYMBOLS: [Coefficient; 3] = [
+            positive("tau_on", "s", "one pulse long enough for the rise to bend, at two or more drives"),
+            positive("tau_off", "s", "free relaxation from near the threshold, drive off for longer than the fall takes"),
             GAIN,
         ];
         &SYMBOLS
@@ -146,15 +230,9 @@ impl MembraneModel for ConstantLeak {
     fn reference(&self) -> &'static str {
         "wall under a constant restoring field: constant velocity in the precessional regime, N. L. Schryer and L. R. Walker, J. Appl. Phys. 45, 5406 (1974)"
     }
-    fn symbols(&self) -> &'static [Symbol] {
-        const SYMBOLS: [Symbol; 2] = [
-            Symbol {
-                name: "v_leak",
-                quantity: Quantity::Rate,
-                experiment: "free relaxation from near the threshold, stopped before the membrane is back at reset",
-            },
-            GAIN,
-        ];
+    fn symbols(&self) -> &'static [Coefficient] {
+        const SYMBOLS: [Coefficient; 2] =
+            [positive("v_leak", "s^-1", "free relaxation from near the threshold, stopped before the membrane is back at reset"), GAIN];
         &SYMBOLS
     }
     fn step(&self, p: &[f64], u: f64, drive: f64, dt: f64, du: &mut [f64]) -> f64 {
@@ -185,8 +263,8 @@ impl MembraneModel for Integrator {
     fn reference(&self) -> &'static str {
         "null model: whatever does not beat it has shown no leak"
     }
-    fn symbols(&self) -> &'static [Symbol] {
-        const SYMBOLS: [Symbol; 1] = [GAIN];
+    fn symbols(&self) -> &'static [Coefficient] {
+        const SYMBOLS: [Coefficient; 1] = [GAIN];
         &SYMBOLS
     }
     fn step(&self, p: &[f64], u: f64, drive: f64, dt: f64, du: &mut [f64]) -> f64 {
@@ -201,7 +279,7 @@ mod tests {
 
     /// Parameters for u of order one in a few nanoseconds.
     fn typical(m: &dyn MembraneModel) -> Vec<f64> {
-        let next = |(i, s): (usize, &Symbol)| match s.quantity {
+        let next = |(i, s): (usize, &Coefficient)| match Quantity::of(s) {
             Quantity::Time => [3e-9, 1.2e-9][i],
             Quantity::Rate => 0.11e9,
             Quantity::Gain => 0.4e9 / 7e11,
@@ -217,7 +295,7 @@ mod tests {
 
     #[test]
     fn closed_forms_solve_the_equations() {
-        for m in MODELS {
+        for m in membranes() {
             let p = typical(m);
             let gain = p[p.len() - 1];
             let mut u: f64 = 0.2;
@@ -245,7 +323,7 @@ mod tests {
 
     #[test]
     fn derivatives_are_those_of_the_step() {
-        for m in MODELS {
+        for m in membranes() {
             let p = typical(m);
             let mut du = vec![0.0; p.len()];
             end(m, &p, &mut du);

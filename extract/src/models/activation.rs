@@ -1,0 +1,107 @@
+//! Activations: what a device answers to an input, as a curve.
+
+use super::{About, Coefficient, Example, Model, Scatter, any, column, crossed, even, positive, span};
+use crate::data::Data;
+use spinloom_card::Kind;
+
+/// A curve.
+pub struct Activation {
+    name: &'static str,
+    equation: &'static str,
+    reference: &'static str,
+    coefficients: &'static [Coefficient],
+    curve: fn(&[f64], f64) -> f64,
+    truth: &'static [f64],
+}
+
+/// A step that is smooth.
+pub const SIGMOID: Activation = Activation {
+    name: "sigmoid",
+    equation: "y = y_low + (y_high - y_low)/(1 + exp[-(x - x_50)/s])",
+    reference: "two-state average; as in A. Sengupta et al., Sci. Rep. 6, 30039 (2016)",
+    coefficients: &[
+        any("y_low", "{y}", "inputs far below the middle"),
+        any("y_high", "{y}", "inputs far above the middle"),
+        any("x_50", "{x}", "inputs around the middle"),
+        positive("s", "{x}", "three or more inputs within a few s of the middle"),
+    ],
+    curve: |p, x| p[0] + (p[1] - p[0]) / (1.0 + (-(x - p[2]) / p[3]).exp()),
+    truth: &[0.1, 1.1, 0.4, 0.3],
+};
+
+/// Nothing, then a straight line.
+pub const RELU: Activation = Activation {
+    name: "relu",
+    equation: "y = y_0 + gain max(0, x - x_0)",
+    reference: "V. Nair and G. E. Hinton, ICML (2010); by a spin Hall neuron, V. Vadde et al., IEEE Trans. Electron Devices 70, 3943 (2023)",
+    coefficients: &[
+        any("y_0", "{y}", "inputs below the threshold"),
+        any("gain", "{y} {x}^-1", "two or more inputs above the threshold"),
+        any("x_0", "{x}", "inputs on both sides of the threshold"),
+    ],
+    curve: |p, x| p[0] + p[1] * (x - p[2]).max(0.0),
+    truth: &[0.05, 0.8, 0.2],
+};
+
+/// A straight line between two plateaus.
+pub const PIECEWISE: Activation = Activation {
+    name: "piecewise-linear",
+    equation: "y = y_low below x_low, y_high above x_high, a straight line between",
+    reference: "hard sigmoid: M. Courbariaux, Y. Bengio and J.-P. David, NeurIPS (2015), with free ends",
+    coefficients: &[
+        any("y_low", "{y}", "inputs below the ramp"),
+        any("y_high", "{y}", "inputs above the ramp"),
+        any("x_low", "{x}", "inputs on both sides of the foot of the ramp"),
+        any("x_high", "{x}", "inputs on both sides of its top"),
+    ],
+    curve: |p, x| p[0] + (p[1] - p[0]) * ((x - p[2]) / (p[3] - p[2])).clamp(0.0, 1.0),
+    truth: &[0.1, 1.1, -0.3, 0.8],
+};
+
+impl Model for Activation {
+    fn about(&self) -> About {
+        About {
+            name: self.name,
+            kind: Kind::Activation,
+            equation: self.equation,
+            reference: self.reference,
+            columns: const { &[column("x", None, "input"), column("y", None, "answer")] },
+            coefficients: self.coefficients,
+            scatter: Scatter::Normal("y"),
+            derived: &[],
+            axes: ["x", "y", ""],
+            open: &[],
+        }
+    }
+
+    fn predict(&self, p: &[f64], data: &Data, mean: &mut [f64]) {
+        data.col("x").iter().zip(mean).for_each(|(x, m)| *m = (self.curve)(p, *x));
+    }
+
+    fn starts(&self, data: &Data) -> Vec<Vec<f64>> {
+        let (x, y) = (data.col("x"), data.col("y"));
+        let ([left, right], [bottom, top]) = (span(x), span(y));
+        let width = right - left;
+        let at = |share: f64| left + share * width;
+        // The answer at both ends says whether it rises or falls.
+        let end = |near: f64| (0..x.len()).min_by(|a, b| (x[*a] - near).abs().total_cmp(&(x[*b] - near).abs())).map_or(0.0, |i| y[i]);
+        let [low, high] = if end(left) <= end(right) { [bottom, top] } else { [top, bottom] };
+        let nonzero = |v: f64, unit: f64| if v == 0.0 { 0.01 * unit } else { v };
+        let (low, high) = (nonzero(low, high), nonzero(high, low));
+        if width == 0.0 || low == high {
+            return Vec::new();
+        }
+        [0.3, 0.5, 0.7]
+            .iter()
+            .flat_map(|s| match self.coefficients.len() {
+                3 => vec![vec![low, (high - low) / (width * (1.0 - s)), nonzero(at(*s), width)]],
+                _ if self.name == "sigmoid" => [0.05, 0.15].iter().map(|f| vec![low, high, nonzero(at(*s), width), f * width]).collect(),
+                _ => [0.15, 0.3].iter().map(|f| vec![low, high, nonzero(at(s - f), width), nonzero(at(s + f), width)]).collect(),
+            })
+            .collect()
+    }
+
+    fn example(&self) -> Example {
+        Example { truth: self.truth.to_vec(), sigma: 0.02, design: crossed(&[("x", "V", &even(-1.5, 2.0, 71))], 1, &[("y", "1", 0.0)]) }
+    }
+}
