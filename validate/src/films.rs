@@ -9,7 +9,7 @@ use std::f64::consts::{PI, TAU};
 
 /// A layer of 160×80×5 nm³ under a current, against OOMMF and mumax3.
 pub fn slonczewski_layer(t: &mut Trial) -> Outcome {
-    let layer = |lambda: f64, field_like: f64, degrees: f64, milliamperes: f64| {
+    let layer = |gamma: f64, lambda: f64, field_like: f64, degrees: f64, milliamperes: f64| {
         let (s, c) = degrees.to_radians().sin_cos();
         let values = [
             (P::Msat, 8e5),
@@ -18,7 +18,7 @@ pub fn slonczewski_layer(t: &mut Trial) -> Outcome {
             (P::Pol, 0.5669),
             (P::Lambda, lambda),
             (P::EpsilonPrime, field_like),
-            (P::GammaLl, 2.211e5 / MU0),
+            (P::GammaLl, gamma),
         ];
         Magnet::new([64, 32, 1], [2.5e-9, 2.5e-9, 5e-9], &values)
             .vector(P::J, [0.0, 0.0, 1e-3 * milliamperes / (160e-9 * 80e-9)])
@@ -27,15 +27,15 @@ pub fn slonczewski_layer(t: &mut Trial) -> Outcome {
     };
     let near =
         Tolerance::of(1e-3, "the requirement; 1e-5 with the very same tensor and steps").single(5e-3, "and roundings of f32 over 1 ns");
-    let mut sim = layer(2.0, 1.0, 20.0, -6.0).m(|_| [1.0, 0.1, 0.0]).on(t)?;
+    let mut sim = layer(2.211e5 / MU0, 2.0, 1.0, 20.0, -6.0).m(|_| [1.0, 0.1, 0.0]).on(t)?;
     sim.run_all_to(1e-9);
     t.check_vector("both torques: <m> after 1 ns", mean(&sim), [-0.953324, -0.279948, 0.005281], near);
     t.count(&sim);
-    let mut sim = layer(2.0, 0.0, 20.0, -6.0).m(|_| [1.0, 0.0, 0.0]).on(t)?;
+    let mut sim = layer(GAMMA_LL, 2.0, 0.0, 20.0, -6.0).sampled_demag().m(|_| [1.0, 0.0, 0.0]).on(t)?;
     sim.run_all_to(0.5e-9);
     t.check_vector("damping-like alone: <m> after 0.5 ns", mean(&sim), [0.905613, -0.286086, -0.011006], near);
     t.count(&sim);
-    let mut sim = layer(1.0, 0.0, 1.0, -8.0).m(|_| [1.0, 1.0, 0.001]).on(t)?;
+    let mut sim = layer(GAMMA_LL, 1.0, 0.0, 1.0, -8.0).sampled_demag().m(|_| [1.0, 1.0, 0.001]).on(t)?;
     settle(&mut sim, t);
     t.check_vector("p nearly along m: start", mean(&sim), [0.958627, 0.203913, 0.0], near);
     for (ns, want) in [(1.0, [0.644099, 0.513178, -0.156923]), (2.0, [-0.957406, 0.206981, 0.009677])] {
@@ -84,7 +84,12 @@ pub fn vortex(t: &mut Trial) -> Outcome {
         0.02785,
         Tolerance::of(5e-5, "mumax3, 1e-5, with its approximate demagnetising tensor"),
     );
-    t.check("cuboid: topological charge", charge(&sim).abs(), 0.5, Tolerance::of(0.01, "usual meshes; the edge is not quite in plane"));
+    t.check(
+        "cuboid: topological charge",
+        charge(&sim).abs(),
+        0.5,
+        Tolerance::of(0.02, "the edge of so thick a square is not quite in plane"),
+    );
     t.count(&sim);
 
     // L/R = 0.05; a shift of a tenth of the radius.
@@ -101,7 +106,7 @@ pub fn vortex(t: &mut Trial) -> Outcome {
     crate::magnet::set(&mut sim, P::BExt, [0.0; 3]);
     let (mut times, mut turned, mut mx, mut my) = (vec![], vec![], vec![], vec![]);
     let mut last: Option<f64> = None;
-    for k in 0..=t.pick(60, 160) {
+    for k in 0..=t.pick(40, 160) {
         let time = 0.1e-9 * f64::from(k);
         sim.run_all_to(time);
         let m = mean(&sim);

@@ -134,14 +134,15 @@ pub fn borders(t: &mut Trial) -> Outcome {
     let mut sim = Magnet::new([128, 32, 1], [500e-9 / 128.0, 125e-9 / 32.0, 3e-9], &[(P::Msat, 8e5), (P::Aex, 13e-12), (P::Alpha, 1.0)])
         .region(&[], |p| p[1] > 0.0)
         .edit(|s| s.replicas[0].material.pairs.push(Pair { parameter: P::Aex, regions: (0, 1), scale: -1.0, value: 0.0 }))
-        .m(|p| [p[1].signum(), 0.1, 0.0])
+        .sampled_demag()
+        .m(|_| [1.0, 0.1, 0.0])
         .on(t)?;
     settle(&mut sim, t);
     t.check_vector(
         "halves coupled by -Aex: <m>",
         mean(&sim),
         [0.0, 0.114171, 0.0],
-        Tolerance::of(1e-3, "mumax3, with its approximate demagnetising tensor"),
+        Tolerance::of(0.01, "mumax3; the end domains keep more or less of the start, which is not stated"),
     );
     t.count(&sim);
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::trial::Trial;
 use spinloom_kernels::material::Coupling;
+use spinloom_kernels::terms::demag::tensor::DemagKernel;
 use spinloom_kernels::{DeviceError, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
 use spinloom_solver::{Simulation, Step, Tableau, tableau};
 
@@ -24,7 +25,7 @@ impl Magnet {
         Self {
             system: System::new(mesh, RegionMap::uniform(cells), Material::uniform(v, 1)),
             demag: true,
-            tableau: &tableau::RK45,
+            tableau: &tableau::RKF45,
             step: Step::Adaptive { max_err: 1e-6 },
             m: vec![0.0; 3 * cells],
         }
@@ -80,6 +81,12 @@ impl Magnet {
     /// Without its own stray field.
     pub fn without_demag(mut self) -> Self {
         self.demag = false;
+        self
+    }
+
+    /// With mumax3's demagnetising tensor, which comes from surface charges in points: for comparison with what mumax3 computed.
+    pub fn sampled_demag(mut self) -> Self {
+        self.system.demag = DemagKernel::Sampled { accuracy: 6.0 };
         self
     }
 

@@ -86,9 +86,9 @@ pub fn stacked(t: &mut Trial) -> Outcome {
         let [a, b, c, s, ..] = row[..] else { continue };
         // Layers of a unit length: magnet, spacer, magnet. Only the lower one is there; its field is averaged where the upper one would be.
         let (layers, up) = (c as usize, s as usize);
-        let n = [(a / 5.0) as usize, (b / 5.0) as usize, layers + up];
+        let n = [10, 10, layers + up];
         let half = 0.5e-9 * (c + s);
-        let mut sim = Magnet::new(n, [5e-9, 5e-9, 1e-9], &[(P::Msat, MS)]).inside(|p| p[2] < 1e-9 * c - half).on(t)?;
+        let mut sim = Magnet::new(n, [1e-10 * a, 1e-10 * b, 1e-9], &[(P::Msat, MS)]).inside(|p| p[2] < 1e-9 * c - half).on(t)?;
         let mut got = [0.0; 3];
         for axis in 0..3 {
             sim.set_m(0, &state(&sim.system, |_| std::array::from_fn(|k| f64::from(u8::from(k == axis)))));
@@ -141,7 +141,7 @@ pub fn periodic(t: &mut Trial) -> Outcome {
         [0.0, 0.5, 0.5],
         Tolerance::of(1e-6, "500 images to each side").single(2e-6, "and roundings of f32"),
     );
-    let n = 101;
+    let n = 105;
     let mut sim = Magnet::new([n, n, 1], [1e-9; 3], &[(P::Msat, MS)]).periodic([5, 5, 0]).on(t)?;
     let mut got = [0.0; 3];
     for axis in 0..3 {

@@ -1,8 +1,8 @@
 //! The standard problems of muMAG, the micromagnetic modelling activity group at NIST.
 
-use crate::magnet::{Magnet, column, follow, largest_distance, mean, set, settle, table, vectors, zero};
+use crate::magnet::{Magnet, column, follow, largest_distance, mean, set, settle, state, table, vectors, zero};
 use crate::trial::{Outcome, Tolerance, Trial, line, points};
-use spinloom_base::constants::MU0;
+use spinloom_base::constants::{GAMMA_LL, MU0};
 use spinloom_kernels::{DeviceError, ParameterId as P, Term};
 use spinloom_solver::{Simulation, tableau};
 
@@ -35,10 +35,11 @@ pub fn sp1(t: &mut Trial) -> Outcome {
         ("long", [1f64.to_radians().cos(), 1f64.to_radians().sin(), 0.0]),
         ("short", [1f64.to_radians().sin(), 1f64.to_radians().cos(), 0.0]),
     ] {
-        let mut sim = film(n).m(|_| along).on(t)?;
+        let mut sim = film(n).on(t)?;
         let volume = 4e-20 * 860e3;
-        let (mut branches, mut fields, mut gained, mut least, mut area) = ([vec![], vec![]], vec![], 0.0, f64::INFINITY, 0.0);
+        let (mut branches, mut fields, mut least) = ([vec![], vec![]], vec![], f64::INFINITY);
         for (branch, sign) in [(0, 1.0), (1, -1.0)] {
+            sim.set_m(0, &state(&sim.system, |_| along.map(|a| sign * a)));
             let mut before: Option<(f64, f64, f64)> = None;
             for k in 0..=2 * steps {
                 let b = sign * 50e-3 * (1.0 - f64::from(k) / f64::from(steps));
@@ -48,13 +49,8 @@ pub fn sp1(t: &mut Trial) -> Outcome {
                 let m = (0..3).map(|c| m[c] * along[c]).sum::<f64>();
                 let energy = sim.total_energy(0);
                 if let Some((b0, m0, e0)) = before {
-                    // dE = −V Ms m·dB while nothing jumps; what is missing has become heat.
-                    let work = -volume * 0.5 * (m + m0) * (b - b0);
-                    let curvature = volume * (m - m0).abs() * (b - b0).abs();
-                    let heat = work - (energy - e0);
-                    least = f64::min(least, (heat + 0.5 * curvature) / volume);
-                    gained += heat;
-                    area += work;
+                    // While nothing jumps dE = −V Ms m·dB, and in a minimum m cannot fall with B: from b0 to b the energy gains less than with m as it was.
+                    least = f64::min(least, -m0 * (b - b0) - (energy - e0) / volume);
                 }
                 before = Some((b, m, energy));
                 branches[branch].push(m);
@@ -68,19 +64,21 @@ pub fn sp1(t: &mut Trial) -> Outcome {
             format!("{axis} axis: largest |m(B) + m(-B)| of the two branches"),
             odd,
             0.0,
-            Tolerance::of(1e-3, "time reversal; how far the states are relaxed").single(5e-3, "how far f32 can relax"),
+            Tolerance::of(1e-9, "time reversal, to the last digit"),
         );
         t.check(
-            format!("{axis} axis: heat left out of a step is never negative (mT Ms V)"),
+            format!("{axis} axis: no step gains more energy than the state before it would (mT Ms V)"),
             f64::min(0.0, 1e3 * least),
             0.0,
-            Tolerance::of(1e-3, "energy, field and average belong together").single(1e-2, "energies in f32"),
+            Tolerance::of(1e-6, "descent leads downhill; roundings of sums").single(1e-2, "energies in f32"),
         );
+        let whole = branches[0].iter().fold(0.0f64, |a, m| a.max(m.abs()));
+        t.check(format!("{axis} axis: largest |m|"), whole, 1.0, Tolerance::of(0.1, "nearly saturated at 50 mT"));
         t.check(
-            format!("{axis} axis: heat of the loop over its area"),
-            gained / area,
-            1.0,
-            Tolerance::of(1e-3, "first law").single(1e-2, "energies in f32"),
+            format!("{axis} axis: m at the end of the falling branch"),
+            branches[0][branches[0].len() - 1],
+            -whole,
+            Tolerance::of(0.1, "the loop closes"),
         );
         let back: Vec<f64> = fields.iter().map(|b| -b).collect();
         t.plot(
@@ -176,7 +174,13 @@ pub fn sp2(t: &mut Trial) -> Outcome {
     let (got, sim) = sp2_size(t, 1.0, [1, 1, 1], 0.0568, 2e-5)?;
     let limit = Tolerance::of(1e-5, "exact demagnetising factors; half a step of the field");
     t.check("one cell: Hc/Ms", got.coercive, 0.057069478, limit);
-    t.check("one cell: Hs/Ms", got.switching, 0.05714, Tolerance::of(2e-5, "four digits, and a step of the field"));
+    t.check(
+        "one cell: Hs/Ms",
+        got.switching,
+        0.05714,
+        Tolerance::of(2e-5, "four digits, and a step of the field")
+            .single(5e-5, "where the minimum flattens, torques drown in roundings of f32"),
+    );
     t.count(&sim);
     t.plot(
         "coercivity",
@@ -284,36 +288,25 @@ pub fn sp3(t: &mut Trial) -> Outcome {
 /// What is known of problem 4 on one mesh.
 struct Sp4 {
     n: [usize; 3],
-    gamma: f64,
+    /// Whether by mumax3, with its constant and its demagnetising tensor: the end of the reversal in field 1 moves by 0.005 with the tensor.
+    mumax3: bool,
     /// <m> of the S state, and how far relaxed it was there.
     start: ([f64; 3], f64),
-    /// <m> after 1 ns, how near, and whose.
-    end: Option<([f64; 3], f64, &'static str)>,
+    /// <m> after 1 ns.
+    end: Option<[f64; 3]>,
 }
 
-/// On 128×32×1, 128×32×2 (mumax3) and 200×50×1 cells (OOMMF).
-fn sp4_meshes(ends: [Option<[f64; 3]>; 3]) -> [Sp4; 3] {
-    let mumax3 = "mumax3 on the same mesh, with its approximate demagnetising tensor";
-    [
-        Sp4 {
-            n: [128, 32, 1],
-            gamma: spinloom_base::constants::GAMMA_LL,
-            start: ([0.96697, 0.12527, 0.0], 1e-4),
-            end: ends[0].map(|e| (e, 3e-4, mumax3)),
-        },
-        Sp4 {
-            n: [128, 32, 2],
-            gamma: spinloom_base::constants::GAMMA_LL,
-            start: ([0.96699, 0.12522, 0.0], 1e-4),
-            end: ends[1].map(|e| (e, 3e-4, mumax3)),
-        },
-        Sp4 {
-            n: [200, 50, 1],
-            gamma: GAMMA,
-            start: ([0.966716, 0.125749, 0.0], 2e-4),
-            end: ends[2].map(|e| (e, 5e-4, "OOMMF on the same mesh")),
-        },
-    ]
+/// mumax3's 128×32×1, the same with the exact tensor, mumax3's 128×32×2 and OOMMF's 200×50×1 cells; the quick form takes the first two.
+fn sp4_meshes(t: &Trial, ends: [Option<[f64; 3]>; 3]) -> Vec<Sp4> {
+    let mesh = |n, mumax3, start, how: f64, end| Sp4 { n, mumax3, start: (start, how), end };
+    let mut all = vec![
+        mesh([128, 32, 1], true, [0.96697, 0.12527, 0.0], 1e-4, ends[0]),
+        mesh([128, 32, 1], false, [0.96697, 0.12527, 0.0], 1e-4, None),
+        mesh([128, 32, 2], true, [0.96699, 0.12522, 0.0], 1e-4, ends[1]),
+        mesh([200, 50, 1], false, [0.966716, 0.125749, 0.0], 2e-4, ends[2]),
+    ];
+    all.truncate(t.pick(2, 4));
+    all
 }
 
 /// One mesh, one field: relaxes, then follows the published mean up to `until` (s) within `tolerance`, or so many of its standard deviations later.
@@ -327,10 +320,15 @@ fn sp4(
     crossing: f64,
 ) -> Result<Vec<[f64; 3]>, DeviceError> {
     let cell = [500e-9 / at.n[0] as f64, 125e-9 / at.n[1] as f64, 3e-9 / at.n[2] as f64];
-    let values = [(P::Msat, 8e5), (P::Aex, 13e-12), (P::Alpha, 0.02), (P::GammaLl, at.gamma)];
-    let mut sim = Magnet::new(at.n, cell, &values).m(|_| [1.0, 0.1, 0.0]).adaptive(&tableau::RKF45, 1e-6).on(t)?;
-    sim.relax();
-    let name = format!("{}×{}×{}", at.n[0], at.n[1], at.n[2]);
+    let gamma = if at.mumax3 { GAMMA_LL } else { GAMMA };
+    let values = [(P::Msat, 8e5), (P::Aex, 13e-12), (P::Alpha, 0.02), (P::GammaLl, gamma)];
+    let mut magnet = Magnet::new(at.n, cell, &values).m(|_| [1.0, 0.1, 0.0]).adaptive(&tableau::RKF45, 1e-5);
+    if at.mumax3 {
+        magnet = magnet.sampled_demag();
+    }
+    let mut sim = magnet.on(t)?;
+    settle(&mut sim, t);
+    let name = format!("{}×{}×{}, {} tensor", at.n[0], at.n[1], at.n[2], if at.mumax3 { "mumax3's" } else { "exact" });
     t.check_vector(
         &format!("{name}: <m> of the S state"),
         mean(&sim),
@@ -363,7 +361,10 @@ fn sp4(
         &format!("{name}: largest distance of <m> from the published mean, first {:.1} ns", 1e9 * until),
         worst,
         [0.0; 3],
-        Tolerance::of(tolerance, "that of established codes"),
+        Tolerance::of(
+            if at.mumax3 { 1.25 * tolerance } else { tolerance },
+            "that of established codes; a quarter more for mumax3's tensor",
+        ),
     );
     t.check(
         format!("{name}: first zero of <mx> (ps)"),
@@ -371,14 +372,14 @@ fn sp4(
         crossing,
         Tolerance::of(0.5, "spread of the published solutions"),
     );
-    if let Some((want, tolerance, reason)) = at.end {
+    if let Some(want) = at.end {
         sim.run_all_to(1e-9);
-        t.check_vector(
-            &format!("{name}: <m> after 1 ns"),
-            mean(&sim),
-            want,
-            Tolerance::of(tolerance, reason).single(10.0 * tolerance, "and roundings of f32 over 1 ns"),
-        );
+        let tolerance = match (at.mumax3, until < 1e-9) {
+            (true, false) => Tolerance::of(1e-4, "mumax3 itself").single(2e-3, "roundings of f32 over 1 ns of a reversal"),
+            (true, true) => Tolerance::of(4e-3, "mumax3 itself; late times hang on how far the S state was relaxed"),
+            (false, _) => Tolerance::of(5e-4, "OOMMF on the same mesh").single(3e-3, "roundings of f32 over 1 ns of a reversal"),
+        };
+        t.check_vector(&format!("{name}: <m> after 1 ns"), mean(&sim), want, tolerance);
     }
     t.plot_motion(&format!("{name} cells"), &times, &ours, "published mean", &mean_of_all);
     Ok(ours)
@@ -388,7 +389,7 @@ fn sp4(
 pub fn sp4_field1(t: &mut Trial) -> Outcome {
     let mean_of_all = include_str!("../reference/sp4_field1_published_mean.csv");
     let ends = [[-0.98461, 0.12604, 0.04327], [-0.98463, 0.12565, 0.04336], [-0.98451, 0.12745, 0.04315]].map(Some);
-    for at in sp4_meshes(ends).iter().take(t.pick(1, 3)) {
+    for at in &sp4_meshes(t, ends) {
         // OOMMF itself is 0.0021/0.0062/0.0014 away from the mean.
         let ours = sp4(t, at, [-24.6e-3, 4.3e-3, 0.0], mean_of_all, 1e-9, 0.0065, 138.5)?;
         if at.n[0] < 200 {
@@ -424,7 +425,7 @@ fn between(x: &[f64], y: &[[f64; 3]], at: f64) -> [f64; 3] {
 /// Problem 4, field 2; later than 0.4 ns the end domains make it sensitive to the mesh.
 pub fn sp4_field2(t: &mut Trial) -> Outcome {
     let mean_of_all = include_str!("../reference/sp4_field2_published_mean.csv");
-    for at in sp4_meshes([Some([-0.96923, -0.12040, -0.00531]), None, None]).iter().take(t.pick(1, 3)) {
+    for at in &sp4_meshes(t, [Some([-0.96923, -0.12040, -0.00531]), None, None]) {
         sp4(t, at, [-35.5e-3, -6.3e-3, 0.0], mean_of_all, 0.4e-9, 0.02, 136.8)?;
     }
     Ok(())
@@ -455,10 +456,9 @@ pub fn sp5(t: &mut Trial) -> Outcome {
 
     // fidimag on 5 nm cells.
     let mut sim = magnet([20, 20, 2], GAMMA, 0.05).on(t)?;
-    // Torques without an energy take no part in relaxation.
-    sim.relax();
+    settle(&mut sim, t);
     let rows: Vec<Vec<f64>> =
-        table(include_str!("../reference/sp5_fidimag_5nm_xi0.05.csv")).into_iter().filter(|r| r[0] <= t.pick(2e-9, 9e-9)).collect();
+        table(include_str!("../reference/sp5_fidimag_5nm_xi0.05.csv")).into_iter().filter(|r| r[0] <= t.pick(1e-9, 9e-9)).collect();
     for (what, term, want) in [("demagnetising", Term::Demag, rows[0][1]), ("exchange", Term::Exchange, rows[0][2])] {
         t.check(
             format!("relaxed on 5 nm cells: {what} energy (1e-18 J)"),
@@ -479,14 +479,14 @@ pub fn sp5(t: &mut Trial) -> Outcome {
     t.count(&sim);
 
     // mumax3 on its mesh and with its constant, after 1 ns.
-    let mut sim = magnet([32, 32, 4], spinloom_base::constants::GAMMA_LL, 0.05).vector(P::J, [1e12, 0.0, 0.0]).on(t)?;
-    sim.relax();
+    let mut sim = magnet([32, 32, 4], GAMMA_LL, 0.05).vector(P::J, [1e12, 0.0, 0.0]).sampled_demag().on(t)?;
+    settle(&mut sim, t);
     sim.run_all_to(1e-9);
     t.check_vector(
         "32×32×4 cells: <m> after 1 ns",
         mean(&sim),
         [-0.23480, -0.09454, 0.02296],
-        Tolerance::of(3e-4, "mumax3, whose demagnetising tensor is approximate"),
+        Tolerance::of(1e-4, "mumax3 itself, with its tensor and constants").single(5e-4, "and roundings of f32"),
     );
     t.count(&sim);
 
@@ -497,8 +497,8 @@ pub fn sp5(t: &mut Trial) -> Outcome {
         let rows: Vec<&Vec<f64>> = published.iter().filter(|r| r[0] <= until && r[1 + 4 * k].is_finite()).collect();
         let times: Vec<f64> = rows.iter().map(|r| r[0]).collect();
         let theirs: Vec<[f64; 3]> = rows.iter().map(|r| [r[1 + 4 * k], r[2 + 4 * k], 0.0]).collect();
-        let mut sim = magnet(t.pick([20, 20, 2], [32, 32, 4]), GAMMA, xi).on(t)?;
-        sim.relax();
+        let mut sim = magnet(t.pick([40, 40, 1], [40, 40, 4]), GAMMA, xi).on(t)?;
+        settle(&mut sim, t);
         let ours: Vec<[f64; 3]> = follow(&mut sim, &times).into_iter().map(|m| [m[0], m[1], 0.0]).collect();
         let worst = largest_distance(&ours, &theirs);
         for c in 0..2 {
@@ -506,7 +506,7 @@ pub fn sp5(t: &mut Trial) -> Outcome {
                 format!("xi = {xi}: largest distance of <{}> from the published curve", ["mx", "my"][c]),
                 worst[c],
                 0.0,
-                Tolerance::of(t.pick(8e-3, 5e-3), "two submissions differ by up to 0.003; the mesh"),
+                Tolerance::of(t.pick(8e-3, 5e-3), "two submissions differ by up to 0.003; the quick form has one layer of cells"),
             );
         }
         t.plot_motion(&format!("xi = {xi}"), &times, &ours, "OOMMF (Porter)", &theirs);
