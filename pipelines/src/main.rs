@@ -9,6 +9,7 @@ mod progress;
 mod report;
 mod scripts;
 mod stages;
+mod validate;
 
 use clap::{Parser, Subcommand};
 use spinloom_base::{Diagnostic, Document, Problems};
@@ -107,10 +108,7 @@ enum Verb {
         saddle: Option<PathBuf>,
     },
     /// Runs the standard problems and closed forms.
-    Validate {
-        /// Which; by default all. `list` lists them.
-        problems: Vec<String>,
-    },
+    Validate(validate::Options),
     /// Looks into a record: columns, replicas, events; or compares two.
     Record {
         /// Its folder or `run.h5`.
@@ -241,7 +239,7 @@ impl Verb {
                 let experiment = Experiment::read(&Document::read(&file)?)?;
                 scripts::barrier(&experiment, [&from, &to], images, tolerance, [axis[0], axis[1], axis[2]], saddle.as_deref())
             }
-            Verb::Validate { problems } => validate(&problems),
+            Verb::Validate(options) => validate::validate(&options),
             Verb::Record { path, diff } => inspect::record(&path, diff.as_deref()),
             Verb::Convert { path, out } => inspect::convert(&path, &out),
             Verb::Extract { file, out, models, model } => match file {
@@ -290,29 +288,4 @@ fn vet(file: &Path) -> Result<String, Problems> {
     }
     let e = Experiment::read(&document)?;
     Ok(format!("{} replica(s) of {} cells, at most {:.3} ns each", e.replicas(), e.system.mesh.cells(), 1e9 * e.longest()))
-}
-
-fn validate(wanted: &[String]) -> Result<ExitCode, Problems> {
-    let all = spinloom_validate::PROBLEMS;
-    if wanted.iter().any(|w| w == "list") {
-        all.iter().for_each(|p| println!("{:<14} {}", p.name, p.about));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut problems = Problems::new();
-    for w in wanted.iter().filter(|w| all.iter().all(|p| p.name != **w)) {
-        let hint = match spinloom_base::diagnostics::nearest(w, all.iter().map(|p| p.name)) {
-            Some(n) => format!("did you mean `{n}`?"),
-            None => "`spinloom validate list` lists them".into(),
-        };
-        problems.push(Diagnostic::error(format!("there is no problem `{w}`")).hint(hint));
-    }
-    problems.into_result(Some(()))?;
-    let mut good = true;
-    for p in all.iter().filter(|p| wanted.is_empty() || wanted.iter().any(|w| w == p.name)) {
-        let report = (p.run)();
-        print!("{report}");
-        good &= report.holds();
-    }
-    println!("{}", if good { "all hold" } else { "NOT all hold" });
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,39 +1,21 @@
-//! Every problem must hold; `spinloom validate` prints the same reports.
+//! Every problem must hold in its quick form; `spinloom validate --quick` prints the same reports.
 
-macro_rules! problems {
-    ($($test:ident $name:literal;)*) => {
-        $(#[test]
-        fn $test() {
-            let problem = spinloom_validate::PROBLEMS.iter().find(|p| p.name == $name).expect("a listed problem");
-            let report = (problem.run)();
-            println!("{report}");
-            assert!(report.holds(), "{report}");
-        })*
+use spinloom_solver::DeviceChoice;
+use spinloom_validate::{PROBLEMS, Setting, run};
 
-        #[test]
-        fn every_problem_is_tested() {
-            assert_eq!(spinloom_validate::PROBLEMS.len(), [$($name),*].len());
-        }
-    };
+#[test]
+fn every_problem_holds_in_its_quick_form() {
+    let setting = Setting { device: DeviceChoice::CpuDouble, quick: true, software: false };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let reports = run(&PROBLEMS.iter().collect::<Vec<_>>(), setting, workers, |r| print!("{r}"));
+    let bad: Vec<String> = reports.iter().filter(|r| !r.good()).map(ToString::to_string).collect();
+    assert!(bad.is_empty() && reports.len() == PROBLEMS.len(), "{}", bad.join("\n"));
 }
 
-problems! {
-    prisms "prisms";
-    newell "newell";
-    dmi1d "dmi1d";
-    sp4_field1 "sp4-field1";
-    sp4_field2 "sp4-field2";
-    sp3 "sp3";
-    sp5 "sp5";
-    dmi2d "dmi2d";
-    macrospin "macrospin";
-    wall_sot "wall-sot";
-    slonczewski "slonczewski";
-    stt "stt";
-    walls "walls";
-    resonance "resonance";
-    layers "layers";
-    fokker_planck "fokker-planck";
-    boltzmann "boltzmann";
-    langevin "langevin";
+#[test]
+fn names_are_unique() {
+    let mut names: Vec<_> = PROBLEMS.iter().map(|p| p.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), PROBLEMS.len());
 }
