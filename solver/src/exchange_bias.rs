@@ -48,7 +48,7 @@ pub struct ExchangeBias {
     pub axis: Axis,
     /// f0 (1/s).
     pub attempts: f64,
-    /// The direction in which it has been set; at random if `None`.
+    /// The direction in which it has been set, along the axis if the file says nothing; at random if `None`.
     pub set: Option<[f64; 3]>,
 }
 
@@ -238,10 +238,11 @@ impl ExchangeBias {
                 read_unit_vector(n, problems).map(|a| Axis::About(a, angle))
             }
         });
-        let set = f.optional("set").map_or(Some(None), |n| match &n.value {
-            Value::Text(_) => n.choice(&["random"], problems).map(|_| None),
-            _ => read_unit_vector(n, problems).map(Some),
-        });
+        let set = match f.optional("set") {
+            Some(n) if matches!(n.value, Value::Text(_)) => n.choice(&["random"], problems).map(|_| None),
+            Some(n) => read_unit_vector(n, problems).map(Some),
+            None => Some(if let Some(Axis::About(a, _)) = axis { Some(a) } else { None }),
+        };
         f.finish(problems);
         if let (Some(s), Some(Axis::Plane | Axis::Space)) = (spread, axis) {
             problems.push(s.error("axes at random have no spread"));

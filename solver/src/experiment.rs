@@ -599,6 +599,11 @@ fn read_surroundings(
         .chain(bodies.iter().map(|h| (h.name.as_str(), heat)))
         .chain(bias_list.iter().map(|b| (b.name.as_str(), bias)))
     {
+        if name.is_empty() || name.contains(['/', '.']) {
+            problems.push(
+                node.unwrap_or(root).error(format!("`{name}` cannot be a name")).hint("dots and slashes part names in phases and records"),
+            );
+        }
         if names.contains(&name) {
             problems.push(
                 node.unwrap_or(root).error(format!("`{name}` is the name of two things")).hint("phases and columns call them by name"),
