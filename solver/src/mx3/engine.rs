@@ -218,7 +218,7 @@ pub struct Engine {
 }
 
 /// Bytes that can still be taken, where the system tells.
-fn free_memory() -> Option<f64> {
+pub fn free_memory() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| 1024.0 * kib)
@@ -726,6 +726,10 @@ impl Engine {
                 hint,
             ));
         }
+        let accuracy = self.settings.demag_accuracy;
+        if !(0.0..=100.0).contains(&accuracy) && !self.exact_demag {
+            return Err(Fault::new(format!("DemagAccuracy = {accuracy} points per distance"), "6 is usual; the time to sample goes with its fifth power; at most 100"));
+        }
         if aspect > 4.0 && !self.exact_demag {
             self.warn(format!("cells are {aspect:.1} times longer than thick: the sampled demagnetising tensor loses accuracy above 4; --demag exact does not"));
         }
@@ -773,6 +777,7 @@ impl Engine {
         for v in &mut regions {
             v.set_scalar(P::GammaLl, s.gamma);
             v.set_scalar(P::FixedLayerBottom, f64::from(u8::from(s.fixed_layer_bottom)));
+            v.set_scalar(P::DampingOnly, f64::from(u8::from(!s.do_precess)));
         }
         let mut factors: Vec<(usize, Timed)> = Vec::new();
         let masks = self
@@ -803,7 +808,6 @@ impl Engine {
             pairs,
             couplings: self.couplings.clone(),
             open_faces: s.open_bc,
-            damping_only: !s.do_precess,
             masks,
             drive,
             ..Material::default()
@@ -847,7 +851,7 @@ impl Engine {
             shift: self.shift,
             mfm: self.settings.mfm,
             energies: self.custom_energies.iter().map(|q| (**q).clone()).collect(),
-            bubble: self.settings.bubble_mz,
+            bubble: (self.settings.bubble_mz, self.settings.background_tilt),
             peak_error: self.peak_error,
             tracks: Default::default(),
             damping_only: !self.settings.do_precess,
@@ -911,7 +915,8 @@ impl Engine {
             let energies = self.custom_energies.iter().map(|q| (**q).clone()).collect();
             let g = self.magnet.as_mut().expect("made above");
             g.numbers.clone_from(&self.regions);
-            (g.shift, g.mfm, g.bubble, g.damping_only, g.energies) = (shift, s.mfm, s.bubble_mz, !s.do_precess, energies);
+            (g.shift, g.mfm, g.damping_only, g.energies) = (shift, s.mfm, !s.do_precess, energies);
+            g.bubble = (s.bubble_mz, s.background_tilt);
             forget_torque(&mut g.sim);
         }
         Ok(self.magnet.as_mut().expect("made above"))
@@ -974,6 +979,16 @@ impl Engine {
     /// As for [`Engine::magnet`].
     pub fn begin(&mut self, until: f64) -> Result<(), Fault> {
         let s = self.settings.clone();
+        let steps = [("MinDt", s.min_dt), ("MaxDt", s.max_dt), ("FixDt", s.fix_dt)];
+        if let Some((name, v)) = steps.into_iter().find(|(_, v)| *v < 0.0) {
+            return Err(Fault::new(format!("{name} = {v:e} s is below zero"), "0 means none"));
+        }
+        let above = [("MaxErr", s.max_err), ("Headroom", s.headroom), ("GammaLL", s.gamma)];
+        // Without a tolerance no step would be short enough; a smallest or fixed step is taken whatever its error.
+        let free = s.fix_dt > 0.0 || s.min_dt > 0.0;
+        if let Some((name, v)) = above.into_iter().find(|(n, v)| !(*v > 0.0 || (*n == "MaxErr" && free && *v == 0.0)) || v.is_infinite()) {
+            return Err(Fault::new(format!("{name} = {v:e} lets no step be taken"), "it is a number above zero"));
+        }
         if self.method.name == "midpoint" && s.fix_dt == 0.0 {
             return Err(Fault::new("the implicit midpoint rule takes fixed steps", "set FixDt"));
         }
@@ -1038,10 +1053,16 @@ impl Engine {
         let threshold = self.settings.relax_torque_threshold;
         let g = self.magnet()?;
         let before = g.sim.settling;
-        g.sim.relax_to((threshold > 0.0).then_some(threshold));
+        let left = g.sim.relax_to((threshold > 0.0).then_some(threshold))[0];
         self.steps += (g.sim.settling - before) as i64;
         let g = self.settled()?;
-        g.sim.trouble().map_or(Ok(()), |e| Err(Fault::new(e.to_string(), "")))
+        if let Some(e) = g.sim.trouble() {
+            return Err(Fault::new(e.to_string(), ""));
+        }
+        if threshold > 0.0 && left > threshold {
+            self.warn(format!("relaxation ended at a torque of {left:.2e} T, which falls no further; RelaxTorqueThreshold is {threshold:.2e} T"));
+        }
+        Ok(())
     }
 
     /// The simulation after it has been settled: the torque of the last step is no longer that of its state.
@@ -1056,10 +1077,10 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::magnet`].
     pub fn minimise(&mut self) -> Result<(), Fault> {
-        let stop = self.settings.minimizer_stop;
+        let (stop, samples) = (self.settings.minimizer_stop, self.settings.minimizer_samples.max(1) as u64);
         let g = self.magnet()?;
         let before = g.sim.settling;
-        let steps = g.sim.minimise(stop, 1_000_000);
+        let steps = g.sim.minimise_over(stop, samples, 1_000_000);
         self.steps += (g.sim.settling - before) as i64;
         let g = self.settled()?;
         if let Some(e) = g.sim.trouble() {
