@@ -312,6 +312,25 @@ impl Quantity {
         }
     }
 
+    /// Whether one of these named quantities is in it.
+    pub fn mentions(&self, names: &[&str]) -> bool {
+        match self {
+            Self::Named(name) => names.contains(name),
+            Self::Const(_) => false,
+            Self::Comp(q, _)
+            | Self::Region(q, _)
+            | Self::Crop(q, _)
+            | Self::Shifted(q, _)
+            | Self::Masked(q, _)
+            | Self::Normalized(q)
+            | Self::RunningAverage(q, _) => q.mentions(names),
+            Self::Madd(a, b, ..) | Self::Mul(a, b) | Self::Div(a, b) | Self::Dot(a, b) | Self::Cross(a, b) => {
+                a.mentions(names) || b.mentions(names)
+            }
+            Self::MulMv(rows, b) => rows.iter().chain([b]).any(|q| q.mentions(names)),
+        }
+    }
+
     /// Whether it has a value in every cell.
     pub fn space(&self) -> bool {
         match self {
@@ -531,7 +550,7 @@ impl Magnet {
                 let f = self.field(q);
                 Field::of(f.components, f.n, |c, i| {
                     let at = [i % f.n[0], i / f.n[0] % f.n[1], i / (f.n[0] * f.n[1])];
-                    f.index(std::array::from_fn(|a| at[a] as i64 - d[a])).map_or(0.0, |j| f.at(c, j))
+                    f.index(std::array::from_fn(|a| (at[a] as i64).saturating_sub(d[a]))).map_or(0.0, |j| f.at(c, j))
                 })
             }
             Quantity::Masked(q, shape) => {

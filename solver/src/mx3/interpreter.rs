@@ -739,22 +739,25 @@ impl Interpreter {
             (Type::Magnetisation, "setcell") => {
                 let mesh = self.engine.mesh()?;
                 let at = library::cell(mesh.n, a.iii(0))?;
-                let (mut m, i) = (self.engine.m(), mesh.index(at[0], at[1], at[2]));
-                (0..3).for_each(|c| m[c * mesh.cells() + i] = a.v(3)[c]);
-                self.engine.set_m(m);
+                if a.v(3).iter().any(|v| !v.is_finite()) {
+                    return Err(Fault::new("this is no vector of numbers", "").into());
+                }
+                self.engine.set_cell_m(mesh.index(at[0], at[1], at[2]), a.v(3));
                 Ok(Value::Nothing)
             }
             (Type::Magnetisation, "getcell") => {
                 let mesh = self.engine.mesh()?;
                 let at = library::cell(mesh.n, a.iii(0))?;
-                let (m, i) = (self.engine.m(), mesh.index(at[0], at[1], at[2]));
-                Ok(Value::Vector(std::array::from_fn(|c| m[c * mesh.cells() + i])))
+                Ok(Value::Vector(self.engine.cell_m(mesh.index(at[0], at[1], at[2]))))
             }
             (Type::Magnetisation, "setarray" | "loadfile") => {
                 let f = if name == "setarray" { a.data(0).borrow().clone() } else { library::load(self, a.s(0))? };
                 let f = library::on_mesh(self, &f)?;
                 if f.components != 3 {
                     return Err(Fault::new(format!("m has three components, and these data {}", f.components), "").into());
+                }
+                if f.data.iter().any(|v| !v.is_finite()) {
+                    return Err(Fault::new("some of these data are not numbers", "").into());
                 }
                 self.engine.set_m(f.data);
                 Ok(Value::Nothing)
@@ -774,7 +777,7 @@ impl Interpreter {
             (Type::Regions, "setcell") => {
                 let at = library::cell(self.engine.mesh()?.n, a.iii(0))?;
                 let r = library::region(a.i(3))?;
-                Ok(self.engine.add_region_step(RegionStep::Cell(r, at)).map(|()| Value::Nothing)?)
+                Ok(self.engine.set_cell_region(r, at).map(|()| Value::Nothing)?)
             }
             (Type::Regions | Type::Geometry, _) => {
                 let mesh = self.engine.mesh()?;
@@ -818,7 +821,12 @@ impl Interpreter {
             let gone = began.elapsed().as_secs_f64();
             let left = if done > 0.0 { format!(", about {:.0} s left", gone * (1.0 / done - 1.0)) } else { String::new() };
             let (t, steps) = (self.engine.time(), self.engine.steps);
-            eprintln!("{}: t = {:.4} ns, step {steps}, {:.0} % of this run in {gone:.0} s{left}", self.script.files[0].name, 1e9 * t, 100.0 * done);
+            eprintln!(
+                "{}: t = {:.4} ns, step {steps}, {:.0} % of this run in {gone:.0} s{left}",
+                self.script.files[0].name,
+                1e9 * t,
+                100.0 * done
+            );
         }
     }
 

@@ -239,7 +239,8 @@ impl Voronoi {
     }
 
     fn points(&self, tile: [i64; 3]) -> Vec<([f64; 3], f64)> {
-        let mut r = GoRandom::new(self.seed + tile[0] * 73_856_093 + tile[1] * 19_349_663 + tile[2] * 83_492_791);
+        let place = [73_856_093, 19_349_663, 83_492_791].iter().zip(tile).fold(0i64, |sum, (k, t)| sum.wrapping_add(t.wrapping_mul(*k)));
+        let mut r = GoRandom::new(self.seed.wrapping_add(place));
         let mean: f64 = if self.deep { 8.0 } else { 4.0 };
         // Poisson by multiplication of uniforms; Knuth, The Art of Computer Programming 2, section 3.4.1.
         let (mut count, mut product) = (0, r.uniform());
@@ -265,7 +266,7 @@ impl Voronoi {
         for z in dz {
             for y in -1..=1 {
                 for x in -1..=1 {
-                    let tile = [home[0] + x, home[1] + y, home[2] + z];
+                    let tile = [home[0].wrapping_add(x), home[1].wrapping_add(y), home[2].wrapping_add(z)];
                     for c in tiles.entry(tile).or_insert_with(|| self.points(tile)) {
                         let d: f64 = (0..if self.deep { 3 } else { 2 }).map(|a| (p[a] - c.0[a]).powi(2)).sum();
                         if d < least {
@@ -514,7 +515,7 @@ pub const NAMES: &[Entry] = &[
     f("DefRegionCell", "iiii", Type::Nothing, "Numbers one cell", |it, a| {
         let r = region(a.i(0))?;
         let n = it.engine.mesh()?.n;
-        nothing(cell(n, a.iii(1)).and_then(|at| it.engine.add_region_step(RegionStep::Cell(r, at))))
+        nothing(cell(n, a.iii(1)).and_then(|at| it.engine.set_cell_region(r, at)))
     }),
     f("RedefRegion", "ii", Type::Nothing, "Gives all cells of one number another", |it, a| {
         let step = region(a.i(0)).and_then(|x| Ok(RegionStep::Renumber(x, region(a.i(1))?)))?;
@@ -571,7 +572,7 @@ pub const NAMES: &[Entry] = &[
     f("YRange", "ff", Type::Shape, "From and up to (m)", |_, a| shape(Shape::range(1, a.f(0), a.f(1)))),
     f("ZRange", "ff", Type::Shape, "From and up to (m)", |_, a| shape(Shape::range(2, a.f(0), a.f(1)))),
     f("Layers", "ii", Type::Shape, "Layers from and up to", |it, a| layers(it, a.i(0), a.i(1))),
-    f("Layer", "i", Type::Shape, "One layer", |it, a| layers(it, a.i(0), a.i(0) + 1)),
+    f("Layer", "i", Type::Shape, "One layer", |it, a| layers(it, a.i(0), a.i(0).saturating_add(1))),
     f("Universe", "", Type::Shape, "Everywhere", |_, _| shape(Shape::universe())),
     f("Cell", "iii", Type::Shape, "One cell", |it, a| shape(Shape::cuboid(it.engine.mesh()?.cell).transl(centre(it, a.iii(0))?))),
     f("ImageShape", "s", Type::Shape, "Dark pixels of a picture, stretched over the box", |it, a| {
@@ -862,7 +863,7 @@ pub const NAMES: &[Entry] = &[
     f("CropZ", "qii", Type::Field(0), "Cells from and up to along z", |_, a| crop(a, 2)),
     f("CropLayer", "qi", Type::Field(0), "One layer", |_, a| {
         let mut range = [[0, usize::MAX]; 3];
-        range[2] = bounds(a.i(1), a.i(1) + 1)?;
+        range[2] = bounds(a.i(1), a.i(1).saturating_add(1))?;
         quantity(Quantity::Crop(a.q(0), range))
     }),
     f("CropRegion", "qi", Type::Field(0), "The smallest box around a region", |it, a| {
@@ -898,6 +899,10 @@ pub const NAMES: &[Entry] = &[
         if a.q(0).components() != 1 {
             return Err(Fault::new(format!("an energy density is a number, and {} a vector", a.q(0).name()), "").into());
         }
+        // Else it would be part of what it is made of.
+        if a.q(0).mentions(&["E_total", "E_custom", "Edens_total", "Edens_custom"]) {
+            return Err(Fault::new(format!("{} holds the energy that it would be added to", a.q(0).name()), "").into());
+        }
         it.engine.custom_energies.push(a.q(0));
         it.engine.touch();
         Ok(Value::Nothing)
@@ -927,6 +932,7 @@ pub const NAMES: &[Entry] = &[
     f("Masked", "qS", Type::Field(0), "Zero outside a shape", |_, a| quantity(Quantity::Masked(a.q(0), a.shape(1).clone()))),
     f("Normalized", "q", Type::Field(0), "Unit vectors", |_, a| quantity(Quantity::Normalized(a.q(0)))),
     f("RunningAverage", "q", Type::Field(0), "Average over time from now on", |it, a| {
+        it.engine.fits(&a.q(0)).map_err(Stop::Fault)?;
         let average = Arc::new(Mutex::new(Average::default()));
         it.engine.magnet()?.follow(&a.q(0), &average);
         it.engine.averages.push((a.q(0), average.clone()));

@@ -336,5 +336,9 @@ mod tests {
         let mut p = Periodic::new(1.0, 0.0);
         let due: Vec<bool> = [0.0, 0.3, 0.99, 1.0, 1.1, 2.5, 2.9, 3.0].iter().map(|t| p.due(*t)).collect();
         assert_eq!(due, [true, false, false, true, false, true, false, true]);
+        // What a long step passes over comes at the next ones, one at each.
+        let mut p = Periodic::new(1.0, 0.0);
+        let due: Vec<bool> = [0.0, 3.5, 3.6, 3.7, 3.8, 4.0].iter().map(|t| p.due(*t)).collect();
+        assert_eq!(due, [true, true, true, true, false, true]);
     }
 }

@@ -45,7 +45,8 @@ FN VEC slonczewski_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, RE
         let p = if norm > 0.0 { p.map(|c| c / norm) } else { p };
         let thickness = layer_thickness(v, mesh);
         let side = if v.scalar(ParameterId::FixedLayerBottom) == 0.0 { 1.0 } else { -1.0 };
-        let b = if norm > 0.0 { side * HBAR / E_CHARGE * v.vector(ParameterId::J)[2] * per_msat(v) / thickness } else { 0.0 };
+        // Without a fixed layer p is zero, and with it the torque; b must not be: masks may add both a current and a layer.
+        let b = side * HBAR / E_CHARGE * v.vector(ParameterId::J)[2] * per_msat(v) / thickness;
         let l2 = v.scalar(ParameterId::Lambda).powi(2);
         let efficiency = v.scalar(ParameterId::Pol) * l2 / (l2 + 1.0);
         // The part with the angle's denominator, and the part without.
