@@ -80,6 +80,7 @@ parameters! {
     Ez, "E_z", 1, ELECTRIC_FIELD, "V/m", [0.0; 3], None, "Electric field across the barrier, along z";
     FrozenSpins, "frozenspins", 1, NONE, "1", [0.0; 3], None, "1 where the magnetisation does not move";
     NoDemagSpins, "NoDemagSpins", 1, NONE, "1", [0.0; 3], None, "1 where spins neither make nor feel the demagnetising field";
+    DampingOnly, "DampingOnly", 1, NONE, "1", [0.0; 3], None, "1 where spins only fall towards their field, -gamma m x (m x B), without precession or the damping constant; spin torques stay";
     GammaLl, "GammaLL", 1, GYROMAGNETIC, "rad/(T s)", [GAMMA_LL, 0.0, 0.0], Some(0.0), "Gyromagnetic ratio";
 }
 
@@ -202,8 +203,6 @@ pub struct Material {
     pub couplings: Vec<Coupling>,
     /// Whether free faces are open: exchange and DMI end there, instead of meeting the condition that DMI sets.
     pub open_faces: bool,
-    /// Whether spins only fall towards their field, −γ m × (m × B), without precession or the damping constant.
-    pub damping_only: bool,
     /// Where [`crate::System::expanded`] has parted regions, the region that each of them was: couplings and pairs name those. Empty where none was.
     pub bases: Vec<u16>,
     /// In a stack, the first and the last layer that each region lies in; see [`crate::RegionMap::layers`].

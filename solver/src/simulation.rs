@@ -554,12 +554,15 @@ impl Simulation {
         // What must fall in the next ten steps, else the replica goes one step further.
         enum Stage {
             Energy(f64),
-            Above(f64),
+            /// The limit, the smallest torque so far, and for how many rounds there has been none smaller.
+            Above(f64, f64, u32),
             Torque(f64),
         }
+        // A torque that has not fallen for so long never will: rounding holds it up.
+        const PATIENCE: u32 = 200;
         let all: Vec<usize> = (0..self.replicas()).collect();
         let mut stages: Vec<Option<Stage>> = match threshold {
-            Some(t) => all.iter().map(|r| Some(Stage::Above(t * self.gamma(*r)))).collect(),
+            Some(t) => all.iter().map(|r| Some(Stage::Above(t * self.gamma(*r), f64::INFINITY, 0))).collect(),
             None => self.energies(&all, &terms).into_iter().map(|e| Some(Stage::Energy(e))).collect(),
         };
         while stages.iter().any(Option::is_some) {
@@ -573,8 +576,13 @@ impl Simulation {
                         Some(e) if e < last => Some(Stage::Energy(e)),
                         _ => Some(Stage::Torque(control.torque)),
                     },
-                    Some(Stage::Above(limit)) if control.torque > limit && control.status == Status::Running => Some(Stage::Above(limit)),
-                    Some(Stage::Above(_)) => Some(Stage::Torque(control.torque)),
+                    Some(Stage::Above(limit, least, idle))
+                        if control.torque > limit && control.status == Status::Running && idle < PATIENCE =>
+                    {
+                        let idle = if control.torque < least { 0 } else { idle + 1 };
+                        Some(Stage::Above(limit, least.min(control.torque), idle))
+                    }
+                    Some(Stage::Above(..)) => Some(Stage::Torque(control.torque)),
                     Some(Stage::Torque(last)) if control.torque < last => Some(Stage::Torque(control.torque)),
                     Some(Stage::Torque(last)) if control.max_err > 1e-9 && control.status == Status::Running => {
                         control.max_err /= std::f64::consts::SQRT_2;
@@ -619,6 +627,11 @@ impl Simulation {
     ///
     /// Returns for each replica the steps taken, or `None` where the limit was reached.
     pub fn minimise(&mut self, tolerance: f64, limit: u64) -> Vec<Option<u64>> {
+        self.minimise_over(tolerance, 10, limit)
+    }
+
+    /// The same with another number of successive steps, at least one.
+    pub fn minimise_over(&mut self, tolerance: f64, samples: u64, limit: u64) -> Vec<Option<u64>> {
         let terms = still_terms(&self.system);
         if self.minimise.is_none() {
             let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
@@ -647,7 +660,7 @@ impl Simulation {
                 }
                 // The turn of the step just taken: the rate it was taken along is one evaluation old, but both shrink together.
                 quiet = if c.torque / gamma * c.descent < tolerance { quiet + 1 } else { 0 };
-                if quiet == 10 {
+                if quiet >= samples.max(1) {
                     results[r] = Some(step);
                     break;
                 }

@@ -211,15 +211,15 @@ impl<T: Real> Tables<T> {
             let alpha = v.scalar(ParameterId::Alpha);
             -free(v) * v.scalar(ParameterId::GammaLl) / (1.0 + alpha * alpha)
         };
-        let damping = [column(&|_| 0.0), column(&|v| -free(v) * v.scalar(ParameterId::GammaLl))];
+        let falls = |v: &Values| v.scalar(ParameterId::DampingOnly) != 0.0;
+        let fall = |v: &Values| -free(v) * v.scalar(ParameterId::GammaLl);
         Self {
             terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, regions, neighbours, std::marker::PhantomData))).collect(),
-            llg: if material.damping_only {
-                damping.clone()
-            } else {
-                [column(&gilbert), column(&|v| gilbert(v) * v.scalar(ParameterId::Alpha))]
-            },
-            damping,
+            llg: [
+                column(&|v| if falls(v) { 0.0 } else { gilbert(v) }),
+                column(&|v| if falls(v) { fall(v) } else { gilbert(v) * v.scalar(ParameterId::Alpha) }),
+            ],
+            damping: [column(&|_| 0.0), column(&fall)],
             ghost: [0, 1, 2].map(|axis| column(&|v| ghost_slope(v) * mesh.cell[axis])),
             bulk: terms.contains(&Term::BulkDmi),
             gamma: material.largest_gamma(),

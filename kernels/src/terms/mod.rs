@@ -25,7 +25,7 @@ pub mod zeeman;
 pub mod zhang_li;
 
 /// Most coefficients a law may have per cell.
-pub const MAX_COEFFICIENTS: usize = 7;
+pub const MAX_COEFFICIENTS: usize = 8;
 
 /// Coefficients of one cell.
 pub type Coefficients<T> = [T; MAX_COEFFICIENTS];
@@ -194,6 +194,16 @@ fn layer_thickness(v: &Values, mesh: &Mesh) -> f64 {
         t if t > 0.0 => t,
         _ => mesh.size()[2],
     }
+}
+
+/// What a torque's field `across` · m × p + `along` · p, written for the Gilbert form, becomes where [`ParameterId::DampingOnly`] turns off the precession
+/// in B_eff: the two coefficients with which −m × (m × B) is still the torque −1/(1+α²) [m × B + α m × (m × B)] of that field.
+fn kept(v: &Values, [across, along]: [f64; 2]) -> [f64; 2] {
+    if v.scalar(ParameterId::DampingOnly) == 0.0 {
+        return [across, along];
+    }
+    let a = v.scalar(ParameterId::Alpha);
+    [(a * across - along) / (1.0 + a * a), (across + a * along) / (1.0 + a * a)]
 }
 
 /// 1/Ms, or 0 where there is no moment.

@@ -1,7 +1,7 @@
 //! Looks through a whole script before its first statement runs: names, types, numbers of arguments.
 
 use super::library::{self, Kind, METHODS};
-use super::syntax::{Block, Expr, Kind as E, Op, Script, Spot, Stmt, error_at};
+use super::syntax::{Block, Expr, Kind as E, Op, Script, Spot, Stmt};
 use super::value::{Type, serves, wanted};
 use spinloom_base::Problems;
 use spinloom_base::diagnostics::nearest;
@@ -25,7 +25,7 @@ pub fn check(script: &Script, known: &HashMap<String, Type>) -> Result<(), Probl
 
 impl Checker<'_> {
     fn error(&mut self, spot: Spot, message: impl Into<String>, hint: impl Into<String>) {
-        self.problems.push(error_at(&self.script.name, &self.script.text, spot, message).hint(hint));
+        self.problems.push(self.script.error(spot, message).hint(hint));
     }
 
     fn local(&self, name: &str) -> Option<Type> {
@@ -60,7 +60,7 @@ impl Checker<'_> {
             Stmt::Define(name, spot, value) => {
                 let t = self.expression(value);
                 let here = self.scopes.last().is_some_and(|s| s.contains_key(name));
-                if here || (self.scopes.len() == 1 && library::find(name).is_some()) {
+                if here || (self.scopes.len() == 1 && library::is_taken(name)) {
                     let hint = if here { "write = to give it another value" } else { "this name belongs to the language; choose another" };
                     self.error(*spot, format!("`{name}` is defined already"), hint);
                 }

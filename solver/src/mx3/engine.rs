@@ -46,8 +46,8 @@ pub enum Source {
 pub enum RegionStep {
     /// Inside a shape.
     Inside(u16, Shape),
-    /// One cell.
-    Cell(u16, [usize; 3]),
+    /// Cells one by one.
+    Cells(HashMap<[usize; 3], u16>),
     /// From one number to another.
     Renumber(u16, u16),
     /// A number for every place, or none.
@@ -195,6 +195,8 @@ pub struct Engine {
     /// Regions met so far: tables do not shrink when a window leaves a region.
     most_regions: usize,
     m: Vec<f64>,
+    /// What that is to the m of the simulation, where there is one.
+    copy: Copy,
     changed: bool,
     /// Time (s) while there is no simulation.
     t: f64,
@@ -217,8 +219,19 @@ pub struct Engine {
     pub warned: Vec<String>,
 }
 
+/// What [`Engine`]'s own m is to that of the simulation: scripts set and ask for single cells by the thousand.
+#[derive(Clone, Debug, PartialEq)]
+enum Copy {
+    /// Of an earlier moment.
+    Stale,
+    /// The same.
+    Same,
+    /// Ahead of it.
+    Newer,
+}
+
 /// Bytes that can still be taken, where the system tells.
-fn free_memory() -> Option<f64> {
+pub fn free_memory() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| 1024.0 * kib)
@@ -247,6 +260,7 @@ impl Engine {
             kept: None,
             most_regions: 1,
             m: Vec::new(),
+            copy: Copy::Stale,
             changed: true,
             t: 0.0,
             seed: 0,
@@ -391,6 +405,13 @@ impl Engine {
     /// Without a mesh, or if no cell is inside.
     pub fn set_geometry(&mut self, shape: Shape) -> Result<(), Fault> {
         self.mesh()?;
+        let smooth = self.settings.edge_smooth;
+        if !(0..=100).contains(&smooth) {
+            return Err(Fault::new(
+                format!("EdgeSmooth = {smooth} samples along every edge of a cell"),
+                "0 is a staircase, 8 is smooth; at most 100",
+            ));
+        }
         self.keep_m();
         self.shape = Some(shape);
         self.render_geometry();
@@ -443,10 +464,8 @@ impl Engine {
         for step in &self.region_steps {
             match step {
                 RegionStep::Inside(r, shape) if shape.contains(self.position(mesh, i)) => region = *r,
-                RegionStep::Cell(r, at)
-                    if mesh.index(at[0].min(mesh.n[0] - 1), at[1].min(mesh.n[1] - 1), at[2].min(mesh.n[2] - 1)) == i =>
-                {
-                    region = *r
+                RegionStep::Cells(list) => {
+                    region = list.get(&[i % mesh.n[0], i / mesh.n[0] % mesh.n[1], i / (mesh.n[0] * mesh.n[1])]).copied().unwrap_or(region)
                 }
                 RegionStep::Renumber(from, to) if region == *from => region = *to,
                 RegionStep::Map(Grains(f)) => region = f(self.position(mesh, i)).unwrap_or(region),
@@ -477,12 +496,26 @@ impl Engine {
                 _ => {}
             }
         }
-        if let RegionStep::Cell(r, at) = &step {
-            let i = mesh.index(at[0], at[1], at[2]);
-            self.regions[i] = *r;
-        }
         self.region_steps.push(step);
         self.note_regions();
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Numbers one cell of the mesh.
+    ///
+    /// # Errors
+    /// Without a mesh.
+    pub fn set_cell_region(&mut self, region: u16, at: [usize; 3]) -> Result<(), Fault> {
+        let mesh = self.mesh()?;
+        self.regions[mesh.index(at[0], at[1], at[2])] = region;
+        // A script that numbers cell by cell leaves one step, not thousands.
+        if let Some(RegionStep::Cells(list)) = self.region_steps.last_mut() {
+            list.insert(at, region);
+        } else {
+            self.region_steps.push(RegionStep::Cells(HashMap::from([(at, region)])));
+        }
+        self.most_regions = self.most_regions.max(usize::from(region) + 1);
         self.changed = true;
         Ok(())
     }
@@ -508,19 +541,42 @@ impl Engine {
 
     /// m, `[component][z][y][x]`.
     pub fn m(&self) -> Vec<f64> {
-        self.magnet.as_ref().map_or_else(|| self.m.clone(), |g| g.sim.m(0))
+        match &self.magnet {
+            Some(g) if self.copy == Copy::Stale => g.sim.m(0),
+            _ => self.m.clone(),
+        }
     }
 
     fn keep_m(&mut self) {
-        self.m = self.m();
+        if let Some(g) = &self.magnet
+            && self.copy == Copy::Stale
+        {
+            self.m = g.sim.m(0);
+            self.copy = Copy::Same;
+        }
+    }
+
+    /// m of one cell.
+    pub fn cell_m(&mut self, i: usize) -> [f64; 3] {
+        self.keep_m();
+        let cells = self.fill.len();
+        std::array::from_fn(|c| self.m[c * cells + i])
+    }
+
+    /// Sets m of one cell; it is normalised.
+    pub fn set_cell_m(&mut self, i: usize, v: [f64; 3]) {
+        self.keep_m();
+        let cells = self.fill.len();
+        let scale = unit_scale(self.fill[i], v);
+        (0..3).for_each(|c| self.m[c * cells + i] = scale * v[c]);
+        self.copy = Copy::Newer;
     }
 
     /// Sets m; it is normalised.
     pub fn set_m(&mut self, mut m: Vec<f64>) {
         let cells = self.fill.len();
         for i in 0..cells {
-            let norm = (0..3).map(|c| m[c * cells + i].powi(2)).sum::<f64>().sqrt();
-            let scale = if self.fill[i] > 0.0 && norm > 0.0 { 1.0 / norm } else { 0.0 };
+            let scale = unit_scale(self.fill[i], std::array::from_fn(|c| m[c * cells + i]));
             (0..3).for_each(|c| m[c * cells + i] *= scale);
         }
         self.m = m;
@@ -540,6 +596,7 @@ impl Engine {
         }
         magnet.sim.set_m(0, &self.m);
         forget_torque(&mut magnet.sim);
+        self.copy = Copy::Same;
     }
 
     /// Sets m to a configuration, where a condition on the cell holds.
@@ -554,6 +611,12 @@ impl Engine {
             let p = self.position(&mesh, i);
             if inside(i, p) {
                 let v = config.at(p);
+                if v.iter().any(|v| !v.is_finite()) {
+                    return Err(Fault::new(
+                        format!("this configuration is no vector of numbers at ({:e}, {:e}, {:e}) m", p[0], p[1], p[2]),
+                        "",
+                    ));
+                }
                 (0..3).for_each(|c| m[c * cells + i] = v[c]);
             }
         }
@@ -726,6 +789,13 @@ impl Engine {
                 hint,
             ));
         }
+        let accuracy = self.settings.demag_accuracy;
+        if !(0.0..=100.0).contains(&accuracy) && !self.exact_demag {
+            return Err(Fault::new(
+                format!("DemagAccuracy = {accuracy} points per distance"),
+                "6 is usual; the time to sample goes with its fifth power; at most 100",
+            ));
+        }
         if aspect > 4.0 && !self.exact_demag {
             self.warn(format!("cells are {aspect:.1} times longer than thick: the sampled demagnetising tensor loses accuracy above 4; --demag exact does not"));
         }
@@ -753,6 +823,14 @@ impl Engine {
 
     fn system(&mut self) -> Result<System, Fault> {
         let mesh = self.mesh()?;
+        for q in self.custom_fields.iter().chain(&self.custom_energies) {
+            if self.fits(q)? != mesh.n {
+                return Err(Fault::new(
+                    format!("{} does not go over the whole mesh", q.name()),
+                    "removeCustomFields() and removeCustomEnergies() take such terms away",
+                ));
+            }
+        }
         self.check_mesh(&mesh)?;
         let count = self.region_count();
         let now = self.time();
@@ -773,6 +851,7 @@ impl Engine {
         for v in &mut regions {
             v.set_scalar(P::GammaLl, s.gamma);
             v.set_scalar(P::FixedLayerBottom, f64::from(u8::from(s.fixed_layer_bottom)));
+            v.set_scalar(P::DampingOnly, f64::from(u8::from(!s.do_precess)));
         }
         let mut factors: Vec<(usize, Timed)> = Vec::new();
         let masks = self
@@ -790,6 +869,13 @@ impl Engine {
                 Mask { parameter: *p, values: values.clone(), factor }
             })
             .collect();
+        if matches!(self.device, DeviceChoice::Vulkan(..) | DeviceChoice::Cuda(..))
+            && let Some((mask, other)) = masks_that_move(&self.masks, &moved)
+        {
+            let (mask, other) = (mask.info().name, other.info().name);
+            let hint = "run this script on the processor: --device cpu";
+            return Err(Fault::new(format!("graphics devices cannot follow {other} in time where masks are added to {mask}"), hint));
+        }
         let drive = (!moved.is_empty() || !factors.is_empty()).then(|| {
             Drive(Arc::new(move |t: f64, regions: &mut [Values], masks: &mut [f64]| {
                 moved.iter().for_each(|(p, r, f)| regions[*r].set(*p, moving(*p, f, t)));
@@ -798,16 +884,8 @@ impl Engine {
         });
         let mut pairs: Vec<Pair> = self.pairs.values().copied().collect();
         pairs.sort_by_key(|p| (p.parameter, p.regions));
-        let material = Material {
-            regions,
-            pairs,
-            couplings: self.couplings.clone(),
-            open_faces: s.open_bc,
-            damping_only: !s.do_precess,
-            masks,
-            drive,
-            ..Material::default()
-        };
+        let material =
+            Material { regions, pairs, couplings: self.couplings.clone(), open_faces: s.open_bc, masks, drive, ..Material::default() };
         let mut system = System::new(mesh, self.map(), material);
         system.seed = self.seed;
         system.demag = if self.exact_demag { DemagKernel::Newell } else { DemagKernel::Sampled { accuracy: s.demag_accuracy } };
@@ -847,7 +925,7 @@ impl Engine {
             shift: self.shift,
             mfm: self.settings.mfm,
             energies: self.custom_energies.iter().map(|q| (**q).clone()).collect(),
-            bubble: self.settings.bubble_mz,
+            bubble: (self.settings.bubble_mz, self.settings.background_tilt),
             peak_error: self.peak_error,
             tracks: Default::default(),
             damping_only: !self.settings.do_precess,
@@ -859,6 +937,9 @@ impl Engine {
     /// # Errors
     /// What is missing or impossible.
     pub fn magnet(&mut self) -> Result<&mut Magnet, Fault> {
+        if self.copy == Copy::Newer && !self.changed {
+            self.put_m();
+        }
         if self.changed || self.magnet.is_none() {
             let mut system = self.system()?;
             let same = self.magnet.as_ref().is_some_and(|g| {
@@ -874,6 +955,10 @@ impl Engine {
                 g.sim.system.replicas[0].material = system.replicas.remove(0).material;
                 g.sim.system.regions = system.regions;
                 g.sim.apply(0);
+                if self.copy == Copy::Newer {
+                    g.sim.set_m(0, &self.m);
+                    self.copy = Copy::Same;
+                }
             } else {
                 self.keep_m();
                 let control = self.magnet.as_ref().map(|g| (g.sim.control(0), g.tracks)).or(self.kept.take());
@@ -905,13 +990,15 @@ impl Engine {
                     None => g.sim.set_control(0, Control { t: self.t, ..fresh }),
                 }
                 self.magnet = Some(g);
+                self.copy = Copy::Same;
             }
             self.changed = false;
             let (shift, s) = (self.shift, &self.settings);
             let energies = self.custom_energies.iter().map(|q| (**q).clone()).collect();
             let g = self.magnet.as_mut().expect("made above");
             g.numbers.clone_from(&self.regions);
-            (g.shift, g.mfm, g.bubble, g.damping_only, g.energies) = (shift, s.mfm, s.bubble_mz, !s.do_precess, energies);
+            (g.shift, g.mfm, g.damping_only, g.energies) = (shift, s.mfm, !s.do_precess, energies);
+            g.bubble = (s.bubble_mz, s.background_tilt);
             forget_torque(&mut g.sim);
         }
         Ok(self.magnet.as_mut().expect("made above"))
@@ -974,6 +1061,16 @@ impl Engine {
     /// As for [`Engine::magnet`].
     pub fn begin(&mut self, until: f64) -> Result<(), Fault> {
         let s = self.settings.clone();
+        let steps = [("MinDt", s.min_dt), ("MaxDt", s.max_dt), ("FixDt", s.fix_dt)];
+        if let Some((name, v)) = steps.into_iter().find(|(_, v)| *v < 0.0) {
+            return Err(Fault::new(format!("{name} = {v:e} s is below zero"), "0 means none"));
+        }
+        let above = [("MaxErr", s.max_err), ("Headroom", s.headroom), ("GammaLL", s.gamma)];
+        // Without a tolerance no step would be short enough; a smallest or fixed step is taken whatever its error.
+        let free = s.fix_dt > 0.0 || s.min_dt > 0.0;
+        if let Some((name, v)) = above.into_iter().find(|(n, v)| !(*v > 0.0 || (*n == "MaxErr" && free && *v == 0.0)) || v.is_infinite()) {
+            return Err(Fault::new(format!("{name} = {v:e} lets no step be taken"), "it is a number above zero"));
+        }
         if self.method.name == "midpoint" && s.fix_dt == 0.0 {
             return Err(Fault::new("the implicit midpoint rule takes fixed steps", "set FixDt"));
         }
@@ -1001,6 +1098,8 @@ impl Engine {
             let until = self.magnet.as_ref().map_or(f64::INFINITY, |g| g.sim.control(0).t_pause);
             self.begin(until)?;
         }
+        self.magnet()?;
+        self.copy = Copy::Stale;
         let g = self.magnet()?;
         g.sim.step();
         let c = g.sim.control(0);
@@ -1025,7 +1124,10 @@ impl Engine {
             self.magnet()?.follow_window();
         }
         for (q, average) in self.averages.clone() {
-            self.magnet()?.follow(&q, &average);
+            // What does not fit a new mesh begins anew when it is asked for, with its error then.
+            if self.fits(&q).is_ok() {
+                self.magnet()?.follow(&q, &average);
+            }
         }
         Ok(())
     }
@@ -1038,14 +1140,23 @@ impl Engine {
         let threshold = self.settings.relax_torque_threshold;
         let g = self.magnet()?;
         let before = g.sim.settling;
-        g.sim.relax_to((threshold > 0.0).then_some(threshold));
+        let left = g.sim.relax_to((threshold > 0.0).then_some(threshold))[0];
         self.steps += (g.sim.settling - before) as i64;
         let g = self.settled()?;
-        g.sim.trouble().map_or(Ok(()), |e| Err(Fault::new(e.to_string(), "")))
+        if let Some(e) = g.sim.trouble() {
+            return Err(Fault::new(e.to_string(), ""));
+        }
+        if threshold > 0.0 && left > threshold {
+            self.warn(format!(
+                "relaxation ended at a torque of {left:.2e} T, which falls no further; RelaxTorqueThreshold is {threshold:.2e} T"
+            ));
+        }
+        Ok(())
     }
 
     /// The simulation after it has been settled: the torque of the last step is no longer that of its state.
     fn settled(&mut self) -> Result<&mut Magnet, Fault> {
+        self.copy = Copy::Stale;
         let g = self.magnet()?;
         forget_torque(&mut g.sim);
         Ok(g)
@@ -1056,10 +1167,10 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::magnet`].
     pub fn minimise(&mut self) -> Result<(), Fault> {
-        let stop = self.settings.minimizer_stop;
+        let (stop, samples) = (self.settings.minimizer_stop, self.settings.minimizer_samples.max(1) as u64);
         let g = self.magnet()?;
         let before = g.sim.settling;
-        let steps = g.sim.minimise(stop, 1_000_000);
+        let steps = g.sim.minimise_over(stop, samples, 1_000_000);
         self.steps += (g.sim.settling - before) as i64;
         let g = self.settled()?;
         if let Some(e) = g.sim.trouble() {
@@ -1130,7 +1241,7 @@ impl Engine {
         self.shift[axis] += by as f64 * mesh.cell[axis];
         for i in 0..cells {
             let at = [i % n[0], i / n[0] % n[1], i / (n[0] * n[1])];
-            let from = at[axis] as i64 - by;
+            let from = (at[axis] as i64).saturating_sub(by);
             let source = |x: i64| {
                 let mut other = at;
                 other[axis] = x as usize;
@@ -1182,6 +1293,29 @@ impl Engine {
 fn forget_torque(sim: &mut Simulation) {
     let c = sim.control(0);
     sim.set_control(0, Control { torque: 0.0, ..c });
+}
+
+/// A mask, and a parameter that multiplies what it adds and follows the time: graphics devices multiply once, when masks are written.
+fn masks_that_move(masks: &[(P, Arc<Vec<f64>>, Source)], moved: &[(P, usize, Timed)]) -> Option<(P, P)> {
+    let current = [P::J, P::FixedLayer];
+    let strain = [P::Exx, P::Eyy, P::Ezz, P::Exy, P::Exz, P::Eyz];
+    let factors = |p: P| -> &[P] {
+        match p {
+            p if current.contains(&p) => {
+                &[P::Msat, P::J, P::FixedLayer, P::Pol, P::Xi, P::Lambda, P::EpsilonPrime, P::FreeLayerThickness, P::ThetaSh, P::BetaFl]
+            }
+            p if strain.contains(&p) => &[P::Msat, P::B1, P::B2],
+            P::Ez => &[P::Msat, P::XiVcma],
+            _ => &[],
+        }
+    };
+    masks.iter().find_map(|(p, ..)| moved.iter().find(|(q, ..)| q != p && factors(*p).contains(q)).map(|(q, ..)| (*p, *q)))
+}
+
+/// What makes a vector one of length 1, or none where there is no magnet.
+fn unit_scale(fill: f64, v: [f64; 3]) -> f64 {
+    let norm = v.iter().map(|c| c * c).sum::<f64>().sqrt();
+    if fill > 0.0 && norm > 0.0 { 1.0 / norm } else { 0.0 }
 }
 
 /// A parameter's function at a time.

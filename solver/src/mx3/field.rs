@@ -3,6 +3,7 @@
 use super::shape::Shape;
 use crate::readout;
 use crate::simulation::Simulation;
+use num_complex::Complex;
 use rayon::prelude::*;
 use spinloom_base::constants::MU0;
 use spinloom_kernels::real::{cross, dot};
@@ -279,10 +280,16 @@ impl Quantity {
     /// # Errors
     /// Where parts do not fit together, in words.
     pub fn extent(&self, n: [usize; 3]) -> Result<[usize; 3], String> {
-        let same = |a: &Quantity, b: &Quantity| {
-            let (x, y) = (a.extent(n)?, b.extent(n)?);
-            if x == y { Ok(x) } else { Err(format!("{} has {x:?} cells and {} has {y:?}", a.name(), b.name())) }
+        // Over the same cells, and with components that one operation can take together.
+        let fit = |a: &Quantity, b: &Quantity, fit: fn(usize, usize) -> bool, wants: &str| {
+            let ((x, y), (k, l)) = ((a.extent(n)?, b.extent(n)?), (a.components(), b.components()));
+            if x != y {
+                return Err(format!("{} has {x:?} cells and {} has {y:?}", a.name(), b.name()));
+            }
+            if fit(k, l) { Ok(x) } else { Err(format!("{} has {k} component(s) and {} has {l}: {wants}", a.name(), b.name())) }
         };
+        let three: fn(usize, usize) -> bool = |k, l| k == 3 && l == 3;
+        let equal: fn(usize, usize) -> bool = |k, l| k == l;
         match self {
             Self::Named(_) | Self::Const(_) => Ok(n),
             Self::Comp(q, _) | Self::Shifted(q, _) | Self::Normalized(q) | Self::RunningAverage(q, _) => q.extent(n),
@@ -296,8 +303,31 @@ impl Quantity {
                 let beyond = (0..3).any(|a| range[a][1] != usize::MAX && range[a][1] > whole[a]);
                 if beyond || part.contains(&0) { Err(format!("{} goes beyond the mesh of {whole:?} cells", self.name())) } else { Ok(part) }
             }
-            Self::Madd(a, b, ..) | Self::Mul(a, b) | Self::Div(a, b) | Self::Dot(a, b) | Self::Cross(a, b) => same(a, b),
-            Self::MulMv(rows, b) => rows.iter().try_fold(b.extent(n)?, |_, r| same(r, b)),
+            Self::Madd(a, b, ..) => fit(a, b, equal, "a sum takes as many on both sides"),
+            Self::Dot(a, b) => fit(a, b, equal, "a scalar product takes as many on both sides"),
+            Self::Mul(a, b) => fit(a, b, |k, l| k == l || k == 1 || l == 1, "a product takes as many on both sides, or one"),
+            Self::Div(a, b) => fit(a, b, |k, l| k == l || l == 1, "a quotient takes as many on both sides, or one below"),
+            Self::Cross(a, b) => fit(a, b, three, "a vector product takes two vectors"),
+            Self::MulMv(rows, b) => rows.iter().try_fold(b.extent(n)?, |_, r| fit(r, b, three, "a matrix takes three rows and a vector")),
+        }
+    }
+
+    /// Whether one of these named quantities is in it.
+    pub fn mentions(&self, names: &[&str]) -> bool {
+        match self {
+            Self::Named(name) => names.contains(name),
+            Self::Const(_) => false,
+            Self::Comp(q, _)
+            | Self::Region(q, _)
+            | Self::Crop(q, _)
+            | Self::Shifted(q, _)
+            | Self::Masked(q, _)
+            | Self::Normalized(q)
+            | Self::RunningAverage(q, _) => q.mentions(names),
+            Self::Madd(a, b, ..) | Self::Mul(a, b) | Self::Div(a, b) | Self::Dot(a, b) | Self::Cross(a, b) => {
+                a.mentions(names) || b.mentions(names)
+            }
+            Self::MulMv(rows, b) => rows.iter().chain([b]).any(|q| q.mentions(names)),
         }
     }
 
@@ -327,8 +357,8 @@ pub struct Magnet {
     pub mfm: [f64; 2],
     /// The user's energy densities.
     pub energies: Vec<Quantity>,
-    /// Direction of a bubble's mz, and mz of its edge.
-    pub bubble: f64,
+    /// Direction of a bubble's mz; how far in the plane m may lie and still count as perfectly out of it.
+    pub bubble: (f64, f64),
     /// Largest error of any step.
     pub peak_error: f64,
     /// Place (m) and time (s) of the window, and of the bubble, when their speed was last asked for, the speed then, and the bubble's way.
@@ -520,7 +550,7 @@ impl Magnet {
                 let f = self.field(q);
                 Field::of(f.components, f.n, |c, i| {
                     let at = [i % f.n[0], i / f.n[0] % f.n[1], i / (f.n[0] * f.n[1])];
-                    f.index(std::array::from_fn(|a| at[a] as i64 - d[a])).map_or(0.0, |j| f.at(c, j))
+                    f.index(std::array::from_fn(|a| (at[a] as i64).saturating_sub(d[a]))).map_or(0.0, |j| f.at(c, j))
                 })
             }
             Quantity::Masked(q, shape) => {
@@ -594,7 +624,7 @@ impl Magnet {
             "STTorque" => {
                 let terms = self.terms(|t| !t.has_energy());
                 let b = self.b(&terms);
-                self.torque_of(&b, false)
+                self.torque_of(&b, self.damping_only)
             }
             "torque" => {
                 let (a, b) = (self.named_field("LLtorque"), self.named_field("STTorque"));
@@ -612,7 +642,11 @@ impl Magnet {
             "ExchCoupling" => self.coupling(P::Aex),
             "DindCoupling" => self.coupling(P::Dind),
             "spinAngle" => self.angles(),
-            "MFM" => self.image(),
+            "MFM" => {
+                let (m, moments) = (self.m(), self.moments());
+                let sum = mfm(&mesh, &m, &moments, self.mfm);
+                Field::of(1, mesh.n, |_, i| sum[i % sum.len()])
+            }
             "ext_phi" => {
                 let m = self.m();
                 Field::of(1, mesh.n, |_, i| m.at(1, i).atan2(m.at(0, i)))
@@ -845,47 +879,6 @@ impl Magnet {
         f
     }
 
-    /// Force gradient on a tip with two charges, `mfm[0]` above the top and `mfm[1]` higher: ∂²B_z/∂z² is left out, as the image is in arbitrary units; the
-    /// kernel is the z derivative of the stray field's z component of each cell as a dipole at its centre.
-    fn image(&self) -> Field {
-        let (m, mesh, moments) = (self.m(), self.mesh(), self.moments());
-        let [nx, ny, nz] = mesh.n;
-        let volume = mesh.cell_volume();
-        let top = 0.5 * mesh.size()[2];
-        // dBz/dz of a dipole (mx, my, mz) at a distance (x, y, z).
-        let kernel = |x: f64, y: f64, z: f64| -> [f64; 3] {
-            let r2 = x * x + y * y + z * z;
-            let r7 = r2.powf(3.5);
-            let k = MU0 * volume / (4.0 * PI);
-            let across = 3.0 * k * (r2 - 5.0 * z * z) / r7;
-            [across * x, across * y, 3.0 * k * z * (3.0 * r2 - 5.0 * z * z) / r7]
-        };
-        let mut sum = vec![0.0; nx * ny];
-        for (height, charge) in [(self.mfm[0], 1.0), (self.mfm[0] + self.mfm[1], -1.0)] {
-            for layer in 0..nz {
-                let z = top + height - mesh.position(0, 0, layer)[2];
-                // The kernel of one layer, over all offsets.
-                let (wx, wy) = (2 * nx - 1, 2 * ny - 1);
-                let table: Vec<[f64; 3]> = (0..wx * wy)
-                    .map(|i| {
-                        kernel(((i % wx) as f64 - (nx - 1) as f64) * mesh.cell[0], ((i / wx) as f64 - (ny - 1) as f64) * mesh.cell[1], z)
-                    })
-                    .collect();
-                sum.par_iter_mut().enumerate().for_each(|(j, s)| {
-                    let (tx, ty) = (j % nx, j / nx);
-                    for i in 0..nx * ny {
-                        let cell = layer * nx * ny + i;
-                        if moments[cell] != 0.0 {
-                            let k = table[(ty + ny - 1 - i / nx) * wx + tx + nx - 1 - i % nx];
-                            *s += charge * moments[cell] * dot(k, m.vector(cell));
-                        }
-                    }
-                });
-            }
-        }
-        Field::of(1, mesh.n, |_, i| sum[i % (nx * ny)])
-    }
-
     /// The cell with the largest |mz|, refined by a parabola along x and y; z holds the sign.
     fn core(&self) -> [f64; 3] {
         let (m, mesh) = (self.m(), self.mesh());
@@ -911,13 +904,17 @@ impl Magnet {
         [p[0] + dx * mesh.cell[0] - self.shift[0], p[1] + dy * mesh.cell[1] - self.shift[1], mz(x, y).signum()]
     }
 
-    /// The centre of gravity of 1 + s mz, s the bubble's direction.
+    /// The centre of gravity of 1 + s mz, s the bubble's direction. Where m is out of the plane but for a small tilt it counts as fully so: else a tilted
+    /// background, being large, would weigh more than the bubble.
     fn bubble_place(&self) -> [f64; 3] {
         let (m, mesh) = (self.m(), self.mesh());
         let (mut sum, mut all) = ([0.0; 2], 0.0);
+        let (direction, tilt) = self.bubble;
         for i in 0..mesh.cells() {
             if self.regions().cells[i] != RegionMap::VACUUM {
-                let w = 1.0 + self.bubble * m.at(2, i);
+                let mz = m.at(2, i);
+                let in_plane = m.at(0, i).hypot(m.at(1, i));
+                let w = 1.0 + direction * if in_plane < tilt { mz.signum() } else { mz };
                 let p = position(&mesh, self.shift, i);
                 sum = [sum[0] + w * p[0], sum[1] + w * p[1]];
                 all += w;
@@ -972,6 +969,77 @@ impl Magnet {
         }
         h
     }
+}
+
+/// How many periodic images to each side the MFM image sees: its kernel falls with the fourth power of the distance.
+const IMAGES: i64 = 20;
+
+/// The dipole of a cell's force gradient on a tip at (x, y, z) from it, per unit of its moment: ∂Bz/∂z of (mx, my, mz).
+fn gradient(volume: f64, [x, y, z]: [f64; 3]) -> [f64; 3] {
+    let r2 = x * x + y * y + z * z;
+    let k = 3.0 * MU0 * volume / (4.0 * PI) / (r2 * r2 * r2 * r2.sqrt());
+    let across = k * (r2 - 5.0 * z * z);
+    [across * x, across * y, k * z * (3.0 * r2 - 5.0 * z * z)]
+}
+
+/// What an MFM image shows, over the plane: the force gradient on a tip with two charges, one `lift` above the top and one `length` higher, of opposite
+/// sign; every cell is a dipole at its centre (Jackson, Classical Electrodynamics, 3rd ed., eq. 5.56), and the image is in arbitrary units.
+///
+/// Rows padded to twice their length and laid end to end make the convolution over the plane one over a line: no offset meets another then.
+fn mfm(mesh: &Mesh, m: &Field, moments: &[f64], [lift, length]: [f64; 2]) -> Vec<f64> {
+    let [nx, ny, nz] = mesh.n;
+    let (width, plane) = (2 * nx, nx * ny);
+    let len = 2 * ny * width;
+    let (volume, size, top) = (mesh.cell_volume(), mesh.size(), 0.5 * mesh.size()[2]);
+    let mut planner = realfft::RealFftPlanner::<f64>::new();
+    let (forward, backward) = (planner.plan_fft_forward(len), planner.plan_fft_inverse(len));
+    let spectrum = |mut line: Vec<f64>| {
+        let mut out = forward.make_output_vec();
+        forward.process(&mut line, &mut out).expect("the lengths are the plan's");
+        out
+    };
+    let images = |axis: usize| i64::from(mesh.pbc[axis]).min(IMAGES);
+    let kernel = |x: f64, y: f64, heights: [f64; 2]| {
+        let mut sum = [0.0; 3];
+        for (q, p) in (-images(1)..=images(1)).flat_map(|q| (-images(0)..=images(0)).map(move |p| (q, p))) {
+            let at = [x + p as f64 * size[0], y + q as f64 * size[1]];
+            let [near, far] = heights.map(|z| gradient(volume, [at[0], at[1], z]));
+            (0..3).for_each(|c| sum[c] += near[c] - far[c]);
+        }
+        sum
+    };
+    let parts: Vec<Vec<Complex<f64>>> = (0..nz)
+        .into_par_iter()
+        .map(|layer| {
+            let z = top + lift - mesh.position(0, 0, layer)[2];
+            let mut table = [0, 1, 2].map(|_| vec![0.0; len]);
+            for (dy, dx) in (1 - ny as i64..ny as i64).flat_map(|dy| (1 - nx as i64..nx as i64).map(move |dx| (dy, dx))) {
+                let at = (dy * width as i64 + dx).rem_euclid(len as i64) as usize;
+                let k = kernel(dx as f64 * mesh.cell[0], dy as f64 * mesh.cell[1], [z, z + length]);
+                (0..3).for_each(|c| table[c][at] = k[c]);
+            }
+            let mut sum = forward.make_output_vec();
+            for (c, table) in table.into_iter().enumerate() {
+                let mut line = vec![0.0; len];
+                for i in 0..plane {
+                    let cell = layer * plane + i;
+                    line[i / nx * width + i % nx] = moments[cell] * m.at(c, cell);
+                }
+                let (k, s) = (spectrum(table), spectrum(line));
+                sum.iter_mut().zip(k.iter().zip(&s)).for_each(|(sum, (k, s))| *sum += k * s);
+            }
+            sum
+        })
+        .collect();
+    let mut sum = forward.make_output_vec();
+    for part in &parts {
+        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+    }
+    // Of a real line the first and the last wave number are real; rounding may say otherwise.
+    [0, len / 2].iter().for_each(|k| sum[*k].im = 0.0);
+    let mut line = vec![0.0; len];
+    backward.process(&mut sum, &mut line).expect("the lengths are the plan's");
+    (0..plane).map(|i| line[i / nx * width + i % nx] / len as f64).collect()
 }
 
 /// The centre of a cell (m), in a window that has moved.
@@ -1053,4 +1121,42 @@ fn lattice(mesh: &Mesh, m: &Field, [u, v]: [usize; 2], i: usize) -> f64 {
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mfm_image_is_the_sum_over_all_cells() {
+        let random = |n: usize, seed: i64| {
+            let mut r = super::super::random::GoRandom::new(seed);
+            (0..n).map(|_| r.normal()).collect::<Vec<f64>>()
+        };
+        for pbc in [[0, 0, 0], [2, 0, 0], [1, 3, 0]] {
+            let mesh = Mesh { n: [7, 5, 3], cell: [4e-9, 3e-9, 2e-9], pbc };
+            let m = Field { components: 3, n: mesh.n, data: random(3 * mesh.cells(), 1) };
+            let moments = random(mesh.cells(), 2);
+            let tip = [20e-9, 50e-9];
+            let image = mfm(&mesh, &m, &moments, tip);
+            let largest = image.iter().fold(0.0, |a, v| f64::max(a, v.abs()));
+            for (j, have) in image.iter().enumerate() {
+                let to = mesh.position(j % 7, j / 7, 0);
+                let mut want = 0.0;
+                for i in 0..mesh.cells() {
+                    let from = mesh.position(i % 7, i / 7 % 5, i / 35);
+                    for (p, q) in (-(pbc[0] as i64)..=pbc[0] as i64).flat_map(|p| (-(pbc[1] as i64)..=pbc[1] as i64).map(move |q| (p, q))) {
+                        for (height, sign) in [(tip[0], 1.0), (tip[0] + tip[1], -1.0)] {
+                            let x = to[0] - from[0] + p as f64 * mesh.size()[0];
+                            let y = to[1] - from[1] + q as f64 * mesh.size()[1];
+                            let z = 0.5 * mesh.size()[2] + height - from[2];
+                            want += sign * moments[i] * dot(gradient(mesh.cell_volume(), [x, y, z]), m.vector(i));
+                        }
+                    }
+                }
+                // Rounding of sums of a few hundred terms, by transforms in double precision.
+                assert!((have - want).abs() < 1e-12 * largest, "{j}: {have:e}, not {want:e}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::field::{Field, Quantity};
 use super::library::{self, Args, Kind};
 use super::output::{Column, Output, Periodic};
 use super::random::GoRandom;
-use super::syntax::{Block, Expr, Kind as E, Op, Script, Spot, Stmt, error_at};
+use super::syntax::{Block, Expr, Kind as E, Op, Script, Spot, Stmt};
 use super::text;
 use super::time::{self, Now, Timed};
 use super::value::{Type, Value, serves, wanted};
@@ -61,8 +61,8 @@ pub struct Interpreter {
     folder: PathBuf,
     scopes: Vec<HashMap<String, Value>>,
     live: Vec<Live>,
-    /// The line that was logged last.
-    logged: u32,
+    /// The line that was logged last, and its file.
+    logged: (u16, u32),
     /// When progress was shown last.
     shown: Instant,
     /// How many of the engine's warnings have been shown.
@@ -106,7 +106,7 @@ impl Interpreter {
             folder: folder.into(),
             scopes: vec![HashMap::new()],
             live: Vec::new(),
-            logged: 0,
+            logged: (0, 0),
             shown: Instant::now(),
             told: 0,
         }
@@ -145,15 +145,16 @@ impl Interpreter {
 
     fn at(&self, spot: Spot) -> impl Fn(Stop) -> Stop + use<'_> {
         move |s| match s {
-            Stop::Fault(f) => Stop::Problem(error_at(&self.script.name, &self.script.text, spot, f.message).hint(f.hint).into()),
+            Stop::Fault(f) => Stop::Problem(self.script.error(spot, f.message).hint(f.hint).into()),
             other => other,
         }
     }
 
     fn block(&mut self, block: &Block, outer: bool) -> Result<()> {
         for (statement, spot) in block.iter() {
-            if outer && std::mem::replace(&mut self.logged, spot.line) != spot.line {
-                let line = self.script.text.lines().nth(spot.line as usize - 1).unwrap_or("").trim().to_string();
+            let place = (spot.file, spot.line);
+            if outer && std::mem::replace(&mut self.logged, place) != place {
+                let line = self.script.line(*spot).trim().to_string();
                 self.output.log(&line);
             }
             let result = self.statement(statement);
@@ -161,7 +162,7 @@ impl Interpreter {
                 let line = self.engine.warned[self.told].clone();
                 self.told += 1;
                 self.output.log(&format!("//WARNING {line}"));
-                eprintln!("{}:{}: warning: {line}", self.script.name, spot.line);
+                eprintln!("{}:{}: warning: {line}", self.script.name(*spot), spot.line);
             }
             result.map_err(self.at(*spot))?;
         }
@@ -738,22 +739,25 @@ impl Interpreter {
             (Type::Magnetisation, "setcell") => {
                 let mesh = self.engine.mesh()?;
                 let at = library::cell(mesh.n, a.iii(0))?;
-                let (mut m, i) = (self.engine.m(), mesh.index(at[0], at[1], at[2]));
-                (0..3).for_each(|c| m[c * mesh.cells() + i] = a.v(3)[c]);
-                self.engine.set_m(m);
+                if a.v(3).iter().any(|v| !v.is_finite()) {
+                    return Err(Fault::new("this is no vector of numbers", "").into());
+                }
+                self.engine.set_cell_m(mesh.index(at[0], at[1], at[2]), a.v(3));
                 Ok(Value::Nothing)
             }
             (Type::Magnetisation, "getcell") => {
                 let mesh = self.engine.mesh()?;
                 let at = library::cell(mesh.n, a.iii(0))?;
-                let (m, i) = (self.engine.m(), mesh.index(at[0], at[1], at[2]));
-                Ok(Value::Vector(std::array::from_fn(|c| m[c * mesh.cells() + i])))
+                Ok(Value::Vector(self.engine.cell_m(mesh.index(at[0], at[1], at[2]))))
             }
             (Type::Magnetisation, "setarray" | "loadfile") => {
                 let f = if name == "setarray" { a.data(0).borrow().clone() } else { library::load(self, a.s(0))? };
                 let f = library::on_mesh(self, &f)?;
                 if f.components != 3 {
                     return Err(Fault::new(format!("m has three components, and these data {}", f.components), "").into());
+                }
+                if f.data.iter().any(|v| !v.is_finite()) {
+                    return Err(Fault::new("some of these data are not numbers", "").into());
                 }
                 self.engine.set_m(f.data);
                 Ok(Value::Nothing)
@@ -773,7 +777,7 @@ impl Interpreter {
             (Type::Regions, "setcell") => {
                 let at = library::cell(self.engine.mesh()?.n, a.iii(0))?;
                 let r = library::region(a.i(3))?;
-                Ok(self.engine.add_region_step(RegionStep::Cell(r, at)).map(|()| Value::Nothing)?)
+                Ok(self.engine.set_cell_region(r, at).map(|()| Value::Nothing)?)
             }
             (Type::Regions | Type::Geometry, _) => {
                 let mesh = self.engine.mesh()?;
@@ -817,7 +821,12 @@ impl Interpreter {
             let gone = began.elapsed().as_secs_f64();
             let left = if done > 0.0 { format!(", about {:.0} s left", gone * (1.0 / done - 1.0)) } else { String::new() };
             let (t, steps) = (self.engine.time(), self.engine.steps);
-            eprintln!("{}: t = {:.4} ns, step {steps}, {:.0} % of this run in {gone:.0} s{left}", self.script.name, 1e9 * t, 100.0 * done);
+            eprintln!(
+                "{}: t = {:.4} ns, step {steps}, {:.0} % of this run in {gone:.0} s{left}",
+                self.script.files[0].name,
+                1e9 * t,
+                100.0 * done
+            );
         }
     }
 

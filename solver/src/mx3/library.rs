@@ -1,6 +1,6 @@
 //! Every name of the language: what it is, what it takes, what it does. There is no other list.
 
-use super::engine::{Fault, Grains, Hook, RegionStep, Source};
+use super::engine::{Fault, Grains, Hook, RegionStep, Source, free_memory};
 use super::field::{Average, Field, Named, QUANTITIES, Quantity, named, parameter};
 use super::interpreter::{Interpreter, Stop};
 use super::output::{Column, Format, Periodic};
@@ -239,7 +239,8 @@ impl Voronoi {
     }
 
     fn points(&self, tile: [i64; 3]) -> Vec<([f64; 3], f64)> {
-        let mut r = GoRandom::new(self.seed + tile[0] * 73_856_093 + tile[1] * 19_349_663 + tile[2] * 83_492_791);
+        let place = [73_856_093, 19_349_663, 83_492_791].iter().zip(tile).fold(0i64, |sum, (k, t)| sum.wrapping_add(t.wrapping_mul(*k)));
+        let mut r = GoRandom::new(self.seed.wrapping_add(place));
         let mean: f64 = if self.deep { 8.0 } else { 4.0 };
         // Poisson by multiplication of uniforms; Knuth, The Art of Computer Programming 2, section 3.4.1.
         let (mut count, mut product) = (0, r.uniform());
@@ -265,7 +266,7 @@ impl Voronoi {
         for z in dz {
             for y in -1..=1 {
                 for x in -1..=1 {
-                    let tile = [home[0] + x, home[1] + y, home[2] + z];
+                    let tile = [home[0].wrapping_add(x), home[1].wrapping_add(y), home[2].wrapping_add(z)];
                     for c in tiles.entry(tile).or_insert_with(|| self.points(tile)) {
                         let d: f64 = (0..if self.deep { 3 } else { 2 }).map(|a| (p[a] - c.0[a]).powi(2)).sum();
                         if d < least {
@@ -412,6 +413,7 @@ macro_rules! variable {
                 Type::$type,
                 |it| Value::$type(it.$($path).+ $([$index])?),
                 |it, v| {
+                    sound($name, &v)?;
                     if let Value::$type(v) = v {
                         it.$($path).+ $([$index])? = v;
                         it.engine.touch();
@@ -422,6 +424,16 @@ macro_rules! variable {
             about: $about,
         }
     };
+}
+
+/// Refuses what is not a number.
+fn sound(name: &str, v: &Value) -> Result<(), Fault> {
+    let bad = match v {
+        Value::Float(v) => v.is_nan(),
+        Value::Vector(v) => v.iter().any(|v| v.is_nan()),
+        _ => false,
+    };
+    if bad { Err(Fault::new(format!("{name} would not be a number"), "")) } else { Ok(()) }
 }
 
 fn number(v: &Value) -> f64 {
@@ -503,7 +515,7 @@ pub const NAMES: &[Entry] = &[
     f("DefRegionCell", "iiii", Type::Nothing, "Numbers one cell", |it, a| {
         let r = region(a.i(0))?;
         let n = it.engine.mesh()?.n;
-        nothing(cell(n, a.iii(1)).and_then(|at| it.engine.add_region_step(RegionStep::Cell(r, at))))
+        nothing(cell(n, a.iii(1)).and_then(|at| it.engine.set_cell_region(r, at)))
     }),
     f("RedefRegion", "ii", Type::Nothing, "Gives all cells of one number another", |it, a| {
         let step = region(a.i(0)).and_then(|x| Ok(RegionStep::Renumber(x, region(a.i(1))?)))?;
@@ -560,7 +572,7 @@ pub const NAMES: &[Entry] = &[
     f("YRange", "ff", Type::Shape, "From and up to (m)", |_, a| shape(Shape::range(1, a.f(0), a.f(1)))),
     f("ZRange", "ff", Type::Shape, "From and up to (m)", |_, a| shape(Shape::range(2, a.f(0), a.f(1)))),
     f("Layers", "ii", Type::Shape, "Layers from and up to", |it, a| layers(it, a.i(0), a.i(1))),
-    f("Layer", "i", Type::Shape, "One layer", |it, a| layers(it, a.i(0), a.i(0) + 1)),
+    f("Layer", "i", Type::Shape, "One layer", |it, a| layers(it, a.i(0), a.i(0).saturating_add(1))),
     f("Universe", "", Type::Shape, "Everywhere", |_, _| shape(Shape::universe())),
     f("Cell", "iii", Type::Shape, "One cell", |it, a| shape(Shape::cuboid(it.engine.mesh()?.cell).transl(centre(it, a.iii(0))?))),
     f("ImageShape", "s", Type::Shape, "Dark pixels of a picture, stretched over the box", |it, a| {
@@ -632,14 +644,6 @@ pub const NAMES: &[Entry] = &[
     },
     Entry { name: "B1", kind: Kind::Parameter(P::B1), about: "Magneto-elastic coupling, first" },
     Entry { name: "B2", kind: Kind::Parameter(P::B2), about: "Magneto-elastic coupling, second" },
-    Entry {
-        name: "theta_SH",
-        kind: Kind::Parameter(P::ThetaSh),
-        about: "Spin Hall angle of a current in the plane beside the magnet (set Pol to 0 then)",
-    },
-    Entry { name: "beta_FL", kind: Kind::Parameter(P::BetaFl), about: "Field-like over damping-like spin-orbit torque" },
-    Entry { name: "xi_VCMA", kind: Kind::Parameter(P::XiVcma), about: "Voltage-controlled anisotropy (J/(V m))" },
-    Entry { name: "E_z", kind: Kind::Excitation(P::Ez), about: "Electric field across the barrier (V/m)" },
     // --- excitations
     Entry { name: "B_ext", kind: Kind::Excitation(P::BExt), about: "Applied field" },
     Entry { name: "J", kind: Kind::Excitation(P::J), about: "Current density" },
@@ -659,16 +663,6 @@ pub const NAMES: &[Entry] = &[
     f("ext_InterExchange", "iif", Type::Nothing, "Exchange between two regions (J/m)", |it, a| pair(it, P::Aex, a, false)),
     f("ext_ScaleDind", "iif", Type::Nothing, "Factor on the DMI between two regions", |it, a| pair(it, P::Dind, a, true)),
     f("ext_InterDind", "iif", Type::Nothing, "DMI between two regions (J/m2)", |it, a| pair(it, P::Dind, a, false)),
-    f(
-        "ext_InterlayerCoupling",
-        "iiff",
-        Type::Nothing,
-        "Bilinear J1 and biquadratic J2 (J/m2) between two layers across a spacer",
-        |it, a| coupling(it, a, |c| (c.j1, c.j2) = (a.f(2), a.f(3))),
-    ),
-    f("ext_InterlayerDMI", "iiv", Type::Nothing, "Interlayer DMI vector (J/m2) between two layers across a spacer", |it, a| {
-        coupling(it, a, |c| c.d = a.v(2))
-    }),
     variable!("GammaLL", Float, "Gyromagnetic ratio (rad/(T s))", engine.settings.gamma),
     variable!("DoPrecess", Bool, "Precession", engine.settings.do_precess),
     variable!("DisableZhangLiTorque", Bool, "Leaves out Zhang-Li torque", engine.settings.disable_zhang_li),
@@ -869,7 +863,7 @@ pub const NAMES: &[Entry] = &[
     f("CropZ", "qii", Type::Field(0), "Cells from and up to along z", |_, a| crop(a, 2)),
     f("CropLayer", "qi", Type::Field(0), "One layer", |_, a| {
         let mut range = [[0, usize::MAX]; 3];
-        range[2] = bounds(a.i(1), a.i(1) + 1)?;
+        range[2] = bounds(a.i(1), a.i(1).saturating_add(1))?;
         quantity(Quantity::Crop(a.q(0), range))
     }),
     f("CropRegion", "qi", Type::Field(0), "The smallest box around a region", |it, a| {
@@ -891,11 +885,24 @@ pub const NAMES: &[Entry] = &[
         if it.engine.fits(&a.q(0))? != it.engine.mesh()?.n {
             return Err(Fault::new("a field term goes over the whole mesh", "mask it instead of cropping it").into());
         }
+        if a.q(0).components() != 3 {
+            return Err(Fault::new(format!("a field term is a vector, and {} is a number", a.q(0).name()), "").into());
+        }
         it.engine.custom_fields.push(a.q(0));
         it.engine.touch();
         Ok(Value::Nothing)
     }),
     f("AddEdensTerm", "q", Type::Nothing, "Adds a quantity to the energy density (J/m3)", |it, a| {
+        if it.engine.fits(&a.q(0))? != it.engine.mesh()?.n {
+            return Err(Fault::new("an energy term goes over the whole mesh", "mask it instead of cropping it").into());
+        }
+        if a.q(0).components() != 1 {
+            return Err(Fault::new(format!("an energy density is a number, and {} a vector", a.q(0).name()), "").into());
+        }
+        // Else it would be part of what it is made of.
+        if a.q(0).mentions(&["E_total", "E_custom", "Edens_total", "Edens_custom"]) {
+            return Err(Fault::new(format!("{} holds the energy that it would be added to", a.q(0).name()), "").into());
+        }
         it.engine.custom_energies.push(a.q(0));
         it.engine.touch();
         Ok(Value::Nothing)
@@ -925,6 +932,7 @@ pub const NAMES: &[Entry] = &[
     f("Masked", "qS", Type::Field(0), "Zero outside a shape", |_, a| quantity(Quantity::Masked(a.q(0), a.shape(1).clone()))),
     f("Normalized", "q", Type::Field(0), "Unit vectors", |_, a| quantity(Quantity::Normalized(a.q(0)))),
     f("RunningAverage", "q", Type::Field(0), "Average over time from now on", |it, a| {
+        it.engine.fits(&a.q(0)).map_err(Stop::Fault)?;
         let average = Arc::new(Mutex::new(Average::default()));
         it.engine.magnet()?.follow(&a.q(0), &average);
         it.engine.averages.push((a.q(0), average.clone()));
@@ -1053,7 +1061,7 @@ pub const NAMES: &[Entry] = &[
     f("sprintf", "sx*", Type::Str, "Text by a format", |it, a| {
         let values: Vec<Value> = a.0[1..].iter().map(|v| it.settled(v)).collect::<Result<_, _>>()?;
         let arguments: Vec<text::Arg<'_>> = values.iter().map(text::arg).collect();
-        Ok(Value::Str(text::format(&a.s(0).replace("\\n", "\n").replace("\\t", "\t"), &arguments).into()))
+        Ok(Value::Str(text::format(a.s(0), &arguments).into()))
     }),
     f("now", "", Type::Instant, "Wall-clock time", |_, _| Ok(Value::Instant(std::time::Instant::now()))),
     f("since", "D", Type::Duration, "Wall-clock time gone by", |_, a| match &a.0[0] {
@@ -1066,9 +1074,44 @@ pub const NAMES: &[Entry] = &[
     Entry { name: "false", kind: Kind::Constant(Type::Bool, || Value::Bool(false)), about: "Falsehood" },
 ];
 
+/// What mumax3 does not have. Its scripts may give these names to variables of their own.
+pub const ADDED: &[Entry] = &[
+    Entry {
+        name: "theta_SH",
+        kind: Kind::Parameter(P::ThetaSh),
+        about: "Spin Hall angle of a current in the plane beside the magnet (set Pol to 0 then)",
+    },
+    Entry { name: "beta_FL", kind: Kind::Parameter(P::BetaFl), about: "Field-like over damping-like spin-orbit torque" },
+    Entry { name: "xi_VCMA", kind: Kind::Parameter(P::XiVcma), about: "Voltage-controlled anisotropy (J/(V m))" },
+    Entry { name: "E_z", kind: Kind::Excitation(P::Ez), about: "Electric field across the barrier (V/m)" },
+    f(
+        "ext_InterlayerCoupling",
+        "iiff",
+        Type::Nothing,
+        "Bilinear J1 and biquadratic J2 (J/m2) between two layers across a spacer",
+        |it, a| coupling(it, a, |c| (c.j1, c.j2) = (a.f(2), a.f(3))),
+    ),
+    f("ext_InterlayerDMI", "iiv", Type::Nothing, "Interlayer DMI vector (J/m2) between two layers across a spacer", |it, a| {
+        coupling(it, a, |c| c.d = a.v(2))
+    }),
+];
+
 fn zeros(components: i64, n: [i64; 3]) -> Result<Value, Stop> {
     if components < 1 || n.iter().any(|n| *n < 1) {
         return Err(Stop::Fault(Fault::new("data has at least one component and one cell along every axis", "")));
+    }
+    let bytes = 8.0 * components as f64 * n.iter().map(|n| *n as f64).product::<f64>();
+    let free = free_memory().unwrap_or(f64::from(u32::MAX));
+    if bytes > free {
+        let message = format!(
+            "data of {components} x {} x {} x {} numbers need about {:.1} GiB, and {:.1} GiB are free",
+            n[0],
+            n[1],
+            n[2],
+            bytes / f64::from(1 << 30),
+            free / f64::from(1 << 30)
+        );
+        return Err(Stop::Fault(Fault::new(message, "a mask has as many cells as the mesh")));
     }
     Ok(data(Field::zeros(components as usize, n.map(|n| n as usize))))
 }
@@ -1119,11 +1162,16 @@ pub fn find(name: &str) -> Option<Entry> {
     INDEX.with(|index| index.get(name).copied())
 }
 
-/// All entries: [`NAMES`] and the named quantities.
+/// Whether a script may not define this name (in lower case): it is one of mumax3's.
+pub fn is_taken(name: &str) -> bool {
+    find(name).is_some() && !ADDED.iter().any(|e| e.name.eq_ignore_ascii_case(name))
+}
+
+/// All entries: [`NAMES`], [`ADDED`] and the named quantities.
 pub fn all() -> Vec<Entry> {
     let taken = |name: &str| NAMES.iter().any(|e| e.name.eq_ignore_ascii_case(name));
     let quantities = QUANTITIES.iter().filter(|q| !taken(q.name)).map(|q| Entry { name: q.name, kind: Kind::Quantity(q), about: q.about });
-    NAMES.iter().copied().chain(quantities).collect()
+    NAMES.iter().chain(ADDED).copied().chain(quantities).collect()
 }
 
 /// What a quantity is as a value of the language.

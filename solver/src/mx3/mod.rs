@@ -21,7 +21,7 @@ use spinloom_base::{Diagnostic, Problems};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syntax::{Kind, Script, Stmt};
+use syntax::{Block, Kind, Script, Spot, Stmt};
 
 /// How a script is run.
 #[derive(Clone, Debug)]
@@ -50,47 +50,88 @@ impl Default for Options {
 /// Everything that is wrong with it.
 pub fn vet(file: &Path) -> Result<Script, Problems> {
     let text = std::fs::read_to_string(file).map_err(|e| Diagnostic::file(file.display().to_string(), format!("cannot be read: {e}")))?;
-    let script = read(&file.display().to_string(), &text, file.parent().unwrap_or(Path::new("")), 0)?;
+    let mut reader = Reader { files: Vec::new(), problems: Problems::new() };
+    let body = reader.read(&file.display().to_string(), &text, file.parent().unwrap_or(Path::new("")), 0);
+    let script = reader.problems.into_result(Some(Script { files: reader.files, body: Arc::new(body) }))?;
     check::check(&script, &HashMap::new())?;
     Ok(script)
 }
 
-/// Parses, and takes in the files named by `source("…")` where they are named.
-fn read(name: &str, text: &str, folder: &Path, depth: usize) -> Result<Script, Problems> {
-    let mut script = syntax::parse(name, text)?;
-    let mut problems = Problems::new();
-    let mut body = Vec::new();
-    for (statement, spot) in script.body.iter() {
-        let source = match statement {
-            Stmt::Expr(e) => match &e.kind {
-                Kind::Call(f, a) if matches!(&f.kind, Kind::Name(n) if n == "source") => Some(a),
-                _ => None,
-            },
-            _ => None,
-        };
-        let Some(arguments) = source else {
-            body.push((statement.clone(), *spot));
-            continue;
-        };
-        let error = |message: String| syntax::error_at(name, text, *spot, message);
-        match arguments.as_slice() {
-            [syntax::Expr { kind: Kind::Str(file), .. }] if depth < 16 => {
-                let path = folder.join(file);
-                match std::fs::read_to_string(&path) {
-                    Ok(inner) => {
-                        if let Some(s) = problems.take(read(&path.display().to_string(), &inner, folder, depth + 1)) {
-                            body.extend(s.body.iter().map(|(s, _)| (s.clone(), *spot)));
-                        }
+/// Parses, and takes in the files named by `source("…")` where they are named, wherever a statement may stand.
+struct Reader {
+    files: Vec<syntax::File>,
+    problems: Problems,
+}
+
+/// How many files may be taken in one through the other, and how many in all.
+const DEEPEST: usize = 16;
+const MOST_FILES: usize = 1000;
+
+impl Reader {
+    fn read(&mut self, name: &str, text: &str, folder: &Path, depth: usize) -> Vec<(Stmt, Spot)> {
+        let file = syntax::File { name: name.into(), text: text.into() };
+        let parsed = syntax::parse(&file, self.files.len() as u16);
+        self.files.push(file);
+        let Some(body) = self.problems.take(parsed) else { return Vec::new() };
+        self.list(body, folder, depth)
+    }
+
+    fn list(&mut self, list: Vec<(Stmt, Spot)>, folder: &Path, depth: usize) -> Vec<(Stmt, Spot)> {
+        let mut body = Vec::new();
+        for (statement, spot) in list {
+            match &statement {
+                Stmt::Expr(e) => match &e.kind {
+                    Kind::Call(f, arguments) if matches!(&f.kind, Kind::Name(n) if n == "source") => {
+                        body.extend(self.source(arguments, spot, folder, depth));
                     }
-                    Err(e) => problems.push(error(format!("{} cannot be read: {e}", path.display()))),
-                }
+                    _ => body.push((statement, spot)),
+                },
+                _ => body.push((self.statement(statement, folder, depth), spot)),
             }
-            [_] if depth < 16 => problems.push(error("source takes a file's name in quotes".into()).hint("write source(\"file\")")),
-            _ => problems.push(error("source takes one file, and files take in one another at most 16 deep".into())),
+        }
+        body
+    }
+
+    fn block(&mut self, block: &Block, folder: &Path, depth: usize) -> Block {
+        Arc::new(self.list(block.to_vec(), folder, depth))
+    }
+
+    fn statement(&mut self, statement: Stmt, folder: &Path, depth: usize) -> Stmt {
+        match statement {
+            Stmt::Block(b) => Stmt::Block(self.block(&b, folder, depth)),
+            Stmt::For(first, condition, next, b) => Stmt::For(first, condition, next, self.block(&b, folder, depth)),
+            Stmt::If(condition, then, otherwise) => {
+                let otherwise = otherwise.map(|o| Box::new(self.statement(*o, folder, depth)));
+                Stmt::If(condition, self.block(&then, folder, depth), otherwise)
+            }
+            other => other,
         }
     }
-    script.body = Arc::new(body);
-    problems.into_result(Some(script))
+
+    fn source(&mut self, arguments: &[syntax::Expr], spot: Spot, folder: &Path, depth: usize) -> Vec<(Stmt, Spot)> {
+        let files = &self.files;
+        let error = |message: String| syntax::error_at(&files[usize::from(spot.file)], spot, message);
+        let problem = match arguments {
+            _ if depth == DEEPEST || files.len() == MOST_FILES => {
+                error(format!("files take in one another at most {DEEPEST} deep, and at most {MOST_FILES} in all"))
+            }
+            [syntax::Expr { kind: Kind::Str(file), .. }] => {
+                let beside = folder.join(file);
+                let path = if !beside.exists() && Path::new(file).exists() { PathBuf::from(file) } else { beside };
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => {
+                        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+                        return self.read(&path.display().to_string(), &text, &folder, depth + 1);
+                    }
+                    Err(e) => error(format!("{} cannot be read: {e}", path.display())),
+                }
+            }
+            [_] => error("source takes a file's name in quotes".into()).hint("write source(\"file\")"),
+            _ => error(format!("source takes one file, not {}", arguments.len())),
+        };
+        self.problems.push(problem);
+        Vec::new()
+    }
 }
 
 /// Runs a script; returns how many expectations it held.

@@ -6,9 +6,11 @@
 use spinloom_base::{Diagnostic, Place, Problems};
 use std::sync::Arc;
 
-/// Line and column, from 1.
+/// A place in a script: file, line and column, the last two from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Spot {
+    /// Number of the file in [`Script::files`].
+    pub file: u16,
     /// Line.
     pub line: u32,
     /// Column.
@@ -100,22 +102,43 @@ pub enum Stmt {
 /// Statements with the lines they came from.
 pub type Block = Arc<Vec<(Stmt, Spot)>>;
 
-/// A parsed script.
+/// A file of a script: as the user named it, and its text.
 #[derive(Clone, Debug)]
-pub struct Script {
-    /// As the user named it.
+pub struct File {
+    /// Its name.
     pub name: String,
     /// Its text.
     pub text: Arc<str>,
+}
+
+/// A parsed script.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The script, then the files it takes in.
+    pub files: Vec<File>,
     /// What it does.
     pub body: Block,
 }
 
 impl Script {
-    /// A place in it.
-    pub fn place(&self, spot: Spot) -> Place {
-        Place { file: self.name.clone(), line: spot.line, column: spot.column }
+    /// An error at a place in it.
+    pub fn error(&self, spot: Spot, message: impl Into<String>) -> Diagnostic {
+        error_at(&self.files[usize::from(spot.file)], spot, message)
     }
+
+    /// The line of a place.
+    pub fn line(&self, spot: Spot) -> &str {
+        line_of(&self.files[usize::from(spot.file)], spot)
+    }
+
+    /// The name of the file of a place.
+    pub fn name(&self, spot: Spot) -> &str {
+        &self.files[usize::from(spot.file)].name
+    }
+}
+
+fn line_of(file: &File, spot: Spot) -> &str {
+    file.text.lines().nth(spot.line.saturating_sub(1) as usize).unwrap_or("")
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -164,7 +187,8 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 struct Lexer<'a> {
-    name: &'a str,
+    file: &'a File,
+    number: u16,
     text: &'a str,
     at: usize,
     line: u32,
@@ -174,11 +198,11 @@ struct Lexer<'a> {
 
 impl Lexer<'_> {
     fn spot(&self) -> Spot {
-        Spot { line: self.line, column: self.text[self.start..self.at].chars().count() as u32 + 1 }
+        Spot { file: self.number, line: self.line, column: self.text[self.start..self.at].chars().count() as u32 + 1 }
     }
 
     fn error(&self, message: impl Into<String>) -> Diagnostic {
-        error_at(self.name, self.text, self.spot(), message)
+        error_at(self.file, self.spot(), message)
     }
 
     fn newline(&mut self) {
@@ -319,20 +343,19 @@ impl Lexer<'_> {
 }
 
 /// An error at a place, with its line of the source and a mark under it.
-pub fn error_at(name: &str, text: &str, spot: Spot, message: impl Into<String>) -> Diagnostic {
-    let line = text.lines().nth(spot.line.saturating_sub(1) as usize).unwrap_or("");
+pub fn error_at(file: &File, spot: Spot, message: impl Into<String>) -> Diagnostic {
+    let line = line_of(file, spot);
     let before: String = line.chars().take(spot.column.saturating_sub(1) as usize).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
     let message: String = message.into();
     Diagnostic::error(format!("{message}\n    {line}\n    {before}^\n   ")).at(Place {
-        file: name.into(),
+        file: file.name.clone(),
         line: spot.line,
         column: spot.column,
     })
 }
 
 struct Parser<'a> {
-    name: &'a str,
-    text: &'a str,
+    file: &'a File,
     tokens: Vec<(Token, Spot)>,
     at: usize,
 }
@@ -369,7 +392,7 @@ impl Parser<'_> {
     }
 
     fn error(&self, message: impl Into<String>) -> Diagnostic {
-        error_at(self.name, self.text, self.spot(), message)
+        error_at(self.file, self.spot(), message)
     }
 
     fn found(&self) -> String {
@@ -520,7 +543,7 @@ impl Parser<'_> {
                 let value = Arc::new(self.expression(0)?);
                 match (sign, left) {
                     (":=", Expr { kind: Kind::Name(name), .. }) => Ok(Stmt::Define(name, spot, value)),
-                    (":=", _) => Err(error_at(self.name, self.text, spot, "only a name can be defined with `:=`")),
+                    (":=", _) => Err(error_at(self.file, spot, "only a name can be defined with `:=`")),
                     ("=", left) => Ok(Stmt::Assign(left, value)),
                     ("+=", left) => Ok(Stmt::Change(left, Op::Add, value)),
                     (_, left) => Ok(Stmt::Change(left, Op::Sub, value)),
@@ -598,7 +621,7 @@ impl Parser<'_> {
             Token::Name(n) => Expr { kind: Kind::Name(n), spot },
             Token::Keyword(n) => {
                 let hint = REFUSED.iter().find(|(w, _)| *w == n).map_or("", |(_, h)| h);
-                return Err(error_at(self.name, self.text, spot, format!("`{n}` is no value")).hint(hint));
+                return Err(error_at(self.file, spot, format!("`{n}` is no value")).hint(hint));
             }
             Token::Sign("(") => {
                 let inner = self.expression(0)?;
@@ -643,27 +666,31 @@ impl Parser<'_> {
     }
 }
 
-/// Parses a script.
+/// Parses a file, the `number`th of a script, into its statements.
 ///
 /// # Errors
 /// Everything that is wrong with its form.
-pub fn parse(name: &str, text: &str) -> Result<Script, Problems> {
-    let tokens = Lexer { name, text, at: 0, line: 1, start: 0, list: Vec::new() }.run()?;
-    let mut parser = Parser { name, text, tokens, at: 0 };
+pub fn parse(file: &File, number: u16) -> Result<Vec<(Stmt, Spot)>, Problems> {
+    let tokens = Lexer { file, number, text: &file.text, at: 0, line: 1, start: 0, list: Vec::new() }.run()?;
+    let mut parser = Parser { file, tokens, at: 0 };
     let mut problems = Problems::new();
     let body = parser.statements(false, &mut problems);
-    problems.into_result(Some(Script { name: name.into(), text: text.into(), body: Arc::new(body) }))
+    problems.into_result(Some(body))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(name: &str, text: &str) -> Result<Vec<(Stmt, Spot)>, Problems> {
+        super::parse(&File { name: name.into(), text: text.into() }, 0)
+    }
+
     #[test]
     fn the_grammar_takes_what_go_takes_and_says_what_it_does_not() {
         let good = "a := 1; b := -2.5e-3 // comment\nfor i:=0; i<3; i++ {\n  a += i*(b-1)/2\n}\nif a==1 && !(b<2) { x(a,\n b) } else if a>3 { } else { m.Average()[1] }\n/* x\ny */ c := \"s\"\nfor a < 3 { a++ }\nfor { a-- }";
         let script = parse("t", good).unwrap();
-        assert_eq!(script.body.len(), 7);
+        assert_eq!(script.len(), 7);
         for (bad, word) in [
             ("x *= 2", "*="),
             ("a := [3]", "value"),

@@ -22,8 +22,14 @@ fn scripts() -> Vec<PathBuf> {
 
 /// Runs a script's text in a folder of its own; returns that folder and what came of it.
 fn run(text: &str) -> (tempfile::TempDir, Result<usize, String>) {
+    run_beside(text, &[])
+}
+
+/// The same with other files in that folder.
+fn run_beside(text: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result<usize, String>) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("s.mx3");
+    others.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
     std::fs::write(&file, text).unwrap();
     let result = mx3::run(&file, &Options::default()).map_err(|e| e.to_string());
     (dir, result)
@@ -80,6 +86,33 @@ fn a_script_leaves_the_files_people_know() {
 }
 
 #[test]
+fn files_are_called_and_tables_headed_as_people_know() {
+    let out = tempfile::tempdir().unwrap();
+    let options = Options { out: Some(out.path().to_path_buf()), ..Options::default() };
+    mx3::run(&folder().join("files.mx3"), &options).unwrap();
+    let read = |name: &str| std::fs::read_to_string(out.path().join(name)).unwrap();
+    assert_eq!(read("names.txt"), "m m_x m.region3 m_xrange0-4_yrange2-3_zrange0-1_ E_total T A/m2\n");
+    for file in ["m_000.ovf", "m_001.ovf", "m_z_zrange1-2__000.ovf", "m_002.png", "m_z_000.ovf", "m_z_001.ovf", "m_z_002.ovf"] {
+        assert!(out.path().join(file).exists(), "{file}");
+    }
+    let table = read("table.txt");
+    let lines: Vec<&str> = table.lines().collect();
+    let heads = "# t (s)\tmx ()\tmy ()\tmz ()\tm_x ()\tm.region3x ()\tm.region3y ()\tm.region3z ()\tm_xrange0-8_x ()\tm_xrange0-8_y ()\tm_xrange0-8_z ()\tMsat (A/m)\text_coreposx (m)\text_coreposy (m)\text_coreposz (m)\ttwice ()";
+    assert_eq!(lines[0], heads);
+    assert_eq!(lines[2], "# a remark 3");
+    // Two by hand, then at 0, 1, 2, 3 and 4 ps.
+    assert_eq!(lines.len(), 4 + 5, "{table}");
+    assert!(
+        lines[4..]
+            .iter()
+            .enumerate()
+            .all(|(k, l)| (l.split('\t').next().unwrap().parse::<f64>().unwrap() - 1e-12 * k as f64).abs() < 1e-18)
+    );
+    let last = |l: &str| l.rsplit('\t').next().unwrap().parse::<f64>().unwrap();
+    assert_eq!((last(lines[3]), last(lines[8])), (1.0, 17.0));
+}
+
+#[test]
 fn live_expressions_see_the_names_that_stood_where_they_stand() {
     let text = "setGridSize(2, 2, 1)\nsetCellSize(2e-9, 2e-9, 2e-9)\nMsat = 1e6\nx := 1.0\ntableAddVar(x, \"x\", \"\")\n{ x := 5.0; tableSave(); print(x) }\nx = 2\nfor x := 7.0; x < 8; x++ { tableSave() }\n";
     let (dir, result) = run(text);
@@ -113,8 +146,22 @@ fn bad_scripts_are_told_where_and_why_before_anything_runs() {
         ("print(m + 1)\n", vec!["quantities combine by add"]),
         ("t := 1\n", vec!["belongs to the language"]),
         ("source(\"nothing.mx3\")\n", vec!["cannot be read"]),
+        ("x := 1\nif x > 0 {\n  source(\"bad.txt\")\n}\n", vec!["bad.txt:2:6", "`msta` is not known", "y := msta"]),
+        ("source(\"s.mx3\")\n", vec!["at most 16 deep"]),
+        ("x := source(\"bad.txt\")\n", vec!["s.mx3:1:6", "`source` is not known"]),
+        ("print(\"a)\n", vec!["s.mx3:1:7", "never ends"]),
+        ("/* x\n", vec!["s.mx3:1:1", "never ends"]),
+        ("for i := 0; i < 3; i++ {\n", vec!["s.mx3:2:1", "expected `}`", "end of the file"]),
+        ("x := 3 3\ny := *2\n", vec!["s.mx3:1:8", "s.mx3:2:6", "pointers"]),
+        ("m.average()[\"a\"]\n", vec!["an index is an integer"]),
+        ("s := \"a\" == \"b\"\n", vec!["texts cannot be compared"]),
+        ("v := -vector(1, 2, 3)\n", vec![".mul(-1)"]),
+        ("c := circle(1) + circle(2)\n", vec![".add(s)"]),
+        ("Aex.setregion(1)\n", vec!["takes 2 argument(s), not 1"]),
+        ("pi = 3\n", vec!["`pi` cannot be assigned to"]),
+        ("run = 3\nrun()\n", vec!["s.mx3:1:1", "s.mx3:2:1", "takes 1 argument(s), not 0"]),
     ] {
-        let (dir, result) = run(text);
+        let (dir, result) = run_beside(text, &[("bad.txt", "// of another file\ny := msta\n")]);
         let message = result.unwrap_err();
         for w in words {
             assert!(message.contains(w), "{text}: {message}");
@@ -142,9 +189,36 @@ fn what_goes_wrong_on_the_way_is_told_with_its_place() {
         (format!("{mesh}Msat = 1\nsave(cropx(m, 0, 2).region(1))\n"), vec!["then crop"]),
         (format!("{mesh}tablesave()\ntableadd(E_total)\n"), vec!["has been begun"]),
         (format!("{mesh}m.setcell(9, 0, 0, vector(1, 0, 0))\n"), vec!["no cell (9, 0, 0)"]),
+        (format!("{mesh}i := 1\ni = i / 0\n"), vec!["s.mx3:4:1", "not an integer"]),
+        (format!("{mesh}print(m.average()[3])\n"), vec!["no element 3", "from 0 to 2"]),
+        (format!("{mesh}Msat = 1\nsave(cross(alpha, m))\n"), vec!["s.mx3:4:1", "a vector product takes two vectors"]),
+        (format!("{mesh}Msat = 1\nprint(runningaverage(add(m, alpha)).average())\n"), vec!["as many on both sides"]),
+        (format!("{mesh}addFieldTerm(alpha)\n"), vec!["a field term is a vector"]),
+        (format!("{mesh}addEdensTerm(mul(const(2), Edens_total))\n"), vec!["the energy that it would be added to"]),
+        (format!("{mesh}addEdensTerm(m)\n"), vec!["an energy density is a number"]),
+        (
+            format!("{mesh}addFieldTerm(crop(m, 0, 4, 0, 4, 0, 1))\nMsat = 1\nsetgridsize(8, 8, 1)\nsteps(1)\n"),
+            vec!["does not go over the whole mesh"],
+        ),
+        (format!("{mesh}newVectorMask(1000000, 1000000, 1000)\n"), vec!["GiB"]),
+        (format!("{mesh}newScalarMask(9223372036854775807, 2, 2)\n"), vec!["GiB"]),
+        (format!("{mesh}newSlice(0, 1, 1, 1)\n"), vec!["at least one component"]),
+        (format!("{mesh}Msat = 1\nDemagAccuracy = 1e9\nprint(E_demag)\n"), vec!["s.mx3:5", "at most 100"]),
+        (format!("{mesh}EdgeSmooth = 1000000\nsetgeom(circle(3e-9))\n"), vec!["at most 100"]),
+        (format!("{mesh}Msat = 1\nMaxErr = 0\nsteps(1)\n"), vec!["lets no step be taken"]),
+        (format!("{mesh}Msat = 1\nMinDt = -1\nsteps(1)\n"), vec!["below zero"]),
+        (format!("{mesh}GammaLL = 0/0\n"), vec!["GammaLL would not be a number"]),
+        (format!("{mesh}B_ext = vector(0, 0/0, 0)\n"), vec!["B_ext would not be a number"]),
+        (format!("{mesh}m = uniform(0/0, 1, 0)\n"), vec!["no vector of numbers"]),
+        (format!("{mesh}m.setcell(0, 0, 0, vector(1/0, 0, 0))\n"), vec!["no vector of numbers"]),
+        (format!("{mesh}OutputFormat = DUMP\n"), vec!["the dump format is not written", "OVF2_BINARY"]),
+        (format!("{mesh}m.loadfile(\"junk.ovf\")\n"), vec!["junk.ovf"]),
+        (format!("{mesh}setgeom(imageshape(\"junk.ovf\"))\n"), vec!["junk.ovf"]),
+        (format!("{mesh}f := functionFromDatafile(\"junk.ovf\", 0, 1, \"linear\")\n"), vec!["junk.ovf"]),
+        (format!("{mesh}defregion(300, universe())\n"), vec!["no region 300", "0 to 255"]),
         (format!("{mesh}Msat = 1e6\nAex = 1e300\nm = randommag()\nalpha = 1\nfixdt = 1\nrun(2)\n"), vec!["not a number"]),
     ] {
-        let (dir, result) = run(&text);
+        let (dir, result) = run_beside(&text, &[("junk.ovf", "\u{1}\u{2}\n# OOMMF OVF 9.0\n# xnodes: many\n")]);
         let message = result.unwrap_err();
         for w in words {
             assert!(message.contains(w), "{text}: {message}");
@@ -174,5 +248,79 @@ fn scripts_run_on_graphics_devices_too() {
             assert!(off < 2e-4, "{off:e}");
         }
         Err(e) => eprintln!("SKIPPED: {e}"),
+    }
+}
+
+#[test]
+fn what_cannot_go_on_is_said_but_ends_nothing() {
+    let mesh = "setgridsize(4, 4, 1)\nsetcellsize(1e-9, 1e-9, 1e-9)\n";
+    for (text, words) in [
+        ("relax()\nexpect(\"done\", 1, 1, 0)\n", "Msat is zero everywhere"),
+        ("Msat = 8e5\nAex = 1e-11\nRelaxTorqueThreshold = 1e-30\nrelax()\nexpect(\"done\", 1, 1, 0)\n", "falls no further"),
+    ] {
+        let (dir, result) = run(&format!("{mesh}{text}"));
+        assert_eq!(result, Ok(1));
+        let log = std::fs::read_to_string(dir.path().join("s.out/log.txt")).unwrap();
+        assert!(log.contains(words), "{log}");
+    }
+}
+
+/// Every function of the language, and every variable, with what is at the edge of sense: it may refuse, and must come back.
+#[test]
+fn no_name_falls_over_what_it_is_given() {
+    use mx3::library::Kind;
+    use mx3::value::Type;
+    let choices = |letter: char| -> &'static [&'static str] {
+        match letter {
+            'f' | 'F' => &["0", "-1", "0/0", "inf", "1e300", "1e-9", "2.5"],
+            'i' => &["0", "-1", "3", "9223372036854775807", "256", "-9223372036854775807"],
+            's' => &["\"\"", "\"x.ovf\"", "\"no/such/folder/x\"", "\"%d%s%\"", "\"linear\""],
+            'v' | 'V' => &["vector(0, 0, 0)", "vector(0/0, 1, inf)", "m.average()", "vector(1e300, 1, 0)"],
+            'S' => &["universe().inverse()", "layers(-3, 99)", "circle(0).scale(0, 0, 0)", "cell(-1, 99, 0).repeat(-1e-9, 0, inf)"],
+            'C' => &["uniform(0, 0, 0)", "uniform(0/0, 1, 0)", "vortex(0, inf).scale(0, 1, 1)", "randommag().add(-1, randommag())"],
+            'q' => &["m", "E_total", "geom", "B_ext.region(255)", "cropx(m.comp(2), 0, 9)", "dot(m, alpha)", "const(0/0)", "ext_corepos"],
+            'd' => &["m.hostcopy()", "newSlice(2, 1, 1, 1)", "newScalarMask(9, 1, 3)"],
+            'B' => &["false", "step < -1"],
+            'T' => &["DUMP", "FIXEDLAYER_TOP", "OVF1_TEXT"],
+            'D' => &["now()"],
+            'b' => &["true", "false"],
+            _ => &["1", "\"a\"", "m", "E_total", "vector(1, 2, 3)", "true"],
+        }
+    };
+    let head = "setgridsize(4, 2, 2)\nsetcellsize(2e-9, 2e-9, 2e-9)\nMsat = 1e6\nAex = 1e-11\nalpha = 1\n";
+    let mut texts = Vec::new();
+    for entry in mx3::library::all() {
+        match entry.kind {
+            Kind::Function(letters, ..) if !["Run", "Steps", "Exit"].contains(&entry.name) => {
+                let letters: Vec<char> = letters.replace('*', "x").chars().collect();
+                texts.extend((0..6).map(|v| {
+                    let arguments: Vec<&str> =
+                        letters.iter().enumerate().map(|(i, l)| choices(*l)[(v * (i + 1) + i) % choices(*l).len()]).collect();
+                    format!("{}({})", entry.name, arguments.join(", "))
+                }));
+            }
+            Kind::Variable(of, ..) => {
+                let letter = match of {
+                    Type::Int => 'i',
+                    Type::Bool => 'b',
+                    Type::Str => 's',
+                    Type::Vector => 'v',
+                    Type::Token => 'T',
+                    _ => 'f',
+                };
+                texts.extend(choices(letter).iter().map(|v| format!("{} = {v}", entry.name)));
+            }
+            Kind::Parameter(p) | Kind::Excitation(p) => {
+                let letter = if p.info().components == 3 { 'v' } else { 'f' };
+                texts.extend(choices(letter).iter().map(|v| format!("{} = {v}", entry.name)));
+            }
+            _ => texts.push(format!("save({0})\nsave({0}.comp(0))", entry.name)),
+        }
+    }
+    for text in texts {
+        // Whatever is set, a step that follows must end too.
+        let whole = format!("{head}{text}\nfixdt = 1e-15\nsteps(1)\ntablesave()\nprint(E_total, MFM.average())\n");
+        let ran = std::panic::catch_unwind(|| run(&whole).1);
+        assert!(ran.is_ok(), "{text}");
     }
 }

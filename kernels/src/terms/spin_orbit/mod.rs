@@ -1,6 +1,6 @@
 //! Spin–orbit torque of an in-plane current.
 
-use super::{Coefficients, Driven, Law, TermInfo, filled, layer_thickness, per_msat};
+use super::{Coefficients, Driven, Law, TermInfo, filled, kept, layer_thickness, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, cross};
@@ -20,12 +20,12 @@ impl Law for SpinOrbit {
         degree: None,
         switch: Some(ParameterId::ThetaSh),
     };
-    const COEFFICIENTS: usize = 4;
+    const COEFFICIENTS: usize = 5;
     const GPU: &'static str = "\
-FN VEC spin_orbit_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3) {
+FN VEC spin_orbit_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3, REAL c4) {
     VEC s = VEC(c0, c1, c2);
     VEC d = cross(m, s);
-    return d + c3 * s;
+    return c3 * d + c4 * s;
 }
 ";
     const DRIVEN: &'static [Driven] = &[
@@ -39,13 +39,14 @@ FN VEC spin_orbit_finish(VEC m, VEC a, VEC extra, REAL c0, REAL c1, REAL c2, REA
         let thickness = layer_thickness(v, mesh);
         let b = HBAR * v.scalar(ParameterId::ThetaSh) * per_msat(v) / (2.0 * E_CHARGE * thickness);
         // z × J
-        filled([-b * j[1], b * j[0], 0.0, v.scalar(ParameterId::BetaFl)])
+        let [across, along] = kept(v, [1.0, v.scalar(ParameterId::BetaFl)]);
+        filled([-b * j[1], b * j[0], 0.0, across, along])
     }
 
     #[inline(always)]
     fn finish<T: Real>(m: [T; 3], _a: [T; 3], c: &Coefficients<T>, _extra: [T; 3]) -> [T; 3] {
         let s = [c[0], c[1], c[2]];
         let d = cross(m, s);
-        [d[0] + c[3] * s[0], d[1] + c[3] * s[1], d[2] + c[3] * s[2]]
+        [c[3] * d[0] + c[4] * s[0], c[3] * d[1] + c[4] * s[1], c[3] * d[2] + c[4] * s[2]]
     }
 }

@@ -1,6 +1,6 @@
 //! Spin-transfer torque of a current through a texture.
 
-use super::{Coefficients, Driven, FreeFace, Law, TermInfo, filled, per_msat};
+use super::{Coefficients, Driven, FreeFace, Law, TermInfo, filled, kept, per_msat};
 use crate::material::{ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, cross};
@@ -20,17 +20,17 @@ impl Law for ZhangLi {
         degree: None,
         switch: Some(ParameterId::Pol),
     };
-    const COEFFICIENTS: usize = 4;
+    const COEFFICIENTS: usize = 5;
     const LINKED: bool = true;
     const FREE_FACE: FreeFace = FreeFace::Nothing;
     const GPU: &'static str = "\
-FN VEC zhang_li_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a, REAL c0, REAL c1, REAL c2, REAL c3) {
+FN VEC zhang_li_gather(VEC m, VEC mj, REAL link, int axis, REAL sign, VEC a, REAL c0, REAL c1, REAL c2, REAL c3, REAL c4) {
     REAL w = link * sign * (axis == 0 ? c0 : (axis == 1 ? c1 : c2));
     return a + w * (mj - m);
 }
-FN VEC zhang_li_finish(VEC m, VEC h, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3) {
+FN VEC zhang_li_finish(VEC m, VEC h, VEC extra, REAL c0, REAL c1, REAL c2, REAL c3, REAL c4) {
     VEC d = cross(m, h);
-    return d + c3 * h;
+    return c3 * d + c4 * h;
 }
 ";
     const DRIVEN: &'static [Driven] = &[
@@ -43,7 +43,8 @@ FN VEC zhang_li_finish(VEC m, VEC h, VEC extra, REAL c0, REAL c1, REAL c2, REAL 
         let xi = v.scalar(ParameterId::Xi);
         let k = MUB * v.scalar(ParameterId::Pol) * per_msat(v) / (2.0 * E_CHARGE * GAMMA_LL * (1.0 + xi * xi));
         let j = v.vector(ParameterId::J);
-        filled([k * j[0], k * j[1], k * j[2], xi])
+        let [across, along] = kept(v, [1.0, xi]);
+        filled([k * j[0], k * j[1], k * j[2], across, along])
     }
 
     fn link(a: &Values, b: &Values) -> f64 {
@@ -64,6 +65,6 @@ FN VEC zhang_li_finish(VEC m, VEC h, VEC extra, REAL c0, REAL c1, REAL c2, REAL 
     #[inline(always)]
     fn finish<T: Real>(m: [T; 3], h: [T; 3], c: &Coefficients<T>, _extra: [T; 3]) -> [T; 3] {
         let d = cross(m, h);
-        [d[0] + c[3] * h[0], d[1] + c[3] * h[1], d[2] + c[3] * h[2]]
+        [c[3] * d[0] + c[4] * h[0], c[3] * d[1] + c[4] * h[1], c[3] * d[2] + c[4] * h[2]]
     }
 }
