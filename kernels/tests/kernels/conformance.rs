@@ -620,7 +620,7 @@ fn an_ensemble_beyond_the_largest_memory_is_parted() {
         device.set_material(3, &changed);
         device.replay(prepared, 3);
         assert!(device.trouble().is_none());
-        let all: Vec<_> = (0..5).map(|r| (device.download(r, spinloom_kernels::plan::Buffer(1), true), device.control(r))).collect();
+        let all: Vec<_> = (0..5).map(|r| (device.download(r, spinloom_kernels::plan::Buffer(1), false), device.control(r))).collect();
         (device.info().layout, all)
     };
     // Two replicas fit: 24 fields of 3 numbers a cell.
