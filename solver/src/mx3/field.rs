@@ -1133,7 +1133,7 @@ mod tests {
             (0..n).map(|_| r.normal()).collect::<Vec<f64>>()
         };
         for pbc in [[0, 0, 0], [2, 0, 0], [1, 3, 0]] {
-            let mesh = Mesh { n: [7, 5, 3], cell: [4e-9, 3e-9, 2e-9], pbc };
+            let mesh = Mesh { pbc, ..Mesh::new([7, 5, 3], [4e-9, 3e-9, 2e-9]) };
             let m = Field { components: 3, n: mesh.n, data: random(3 * mesh.cells(), 1) };
             let moments = random(mesh.cells(), 2);
             let tip = [20e-9, 50e-9];
