@@ -35,6 +35,14 @@ fn run_beside(text: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result
     (dir, result)
 }
 
+/// Runs a script that must fail, with another file beside it, and looks for words in what it is told.
+fn told(text: &str, other: (&str, &str), words: &[&str]) -> tempfile::TempDir {
+    let (dir, result) = run_beside(text, &[other]);
+    let message = result.unwrap_err();
+    words.iter().for_each(|w| assert!(message.contains(w), "{text}: {message}"));
+    dir
+}
+
 #[test]
 fn every_name_of_the_language_is_known() {
     let names = names();
@@ -161,11 +169,7 @@ fn bad_scripts_are_told_where_and_why_before_anything_runs() {
         ("pi = 3\n", vec!["`pi` cannot be assigned to"]),
         ("run = 3\nrun()\n", vec!["s.mx3:1:1", "s.mx3:2:1", "takes 1 argument(s), not 0"]),
     ] {
-        let (dir, result) = run_beside(text, &[("bad.txt", "// of another file\ny := msta\n")]);
-        let message = result.unwrap_err();
-        for w in words {
-            assert!(message.contains(w), "{text}: {message}");
-        }
+        let dir = told(text, ("bad.txt", "// of another file\ny := msta\n"), &words);
         assert!(!dir.path().join("s.out").exists(), "{text}: nothing may run");
     }
 }
@@ -218,11 +222,7 @@ fn what_goes_wrong_on_the_way_is_told_with_its_place() {
         (format!("{mesh}defregion(300, universe())\n"), vec!["no region 300", "0 to 255"]),
         (format!("{mesh}Msat = 1e6\nAex = 1e300\nm = randommag()\nalpha = 1\nfixdt = 1\nrun(2)\n"), vec!["not a number"]),
     ] {
-        let (dir, result) = run_beside(&text, &[("junk.ovf", "\u{1}\u{2}\n# OOMMF OVF 9.0\n# xnodes: many\n")]);
-        let message = result.unwrap_err();
-        for w in words {
-            assert!(message.contains(w), "{text}: {message}");
-        }
+        let dir = told(&text, ("junk.ovf", "\u{1}\u{2}\n# OOMMF OVF 9.0\n# xnodes: many\n"), &words);
         // The log says so too, and what was written before stays.
         assert!(std::fs::read_to_string(dir.path().join("s.out/log.txt")).unwrap().contains("ERROR"), "{text}");
     }
