@@ -40,9 +40,11 @@ const STEPS: &str = "tens of thousands of steps, whose kernels are far shorter t
 const CELLS: &str = "thousands of steps on thousands of cells";
 
 macro_rules! problems {
+    (@) => { None };
+    (@ $why:expr) => { Some($why) };
     ($($name:literal $about:literal $source:literal $run:path $(, tedious: $why:expr)?;)*) => {
         /// Every problem there is.
-        pub const PROBLEMS: &[Problem] = &[$(Problem { name: $name, about: $about, source: $source, run: $run, tedious: None $(.or(Some($why)))? },)*];
+        pub const PROBLEMS: &[Problem] = &[$(Problem { name: $name, about: $about, source: $source, run: $run, tedious: problems!(@ $($why)?) },)*];
     };
 }
 
