@@ -610,6 +610,10 @@ pub fn fit(model: &dyn Model, data: &Data, options: &Options) -> Result<Fitted, 
         ));
         problems.push(d.hint(format!("measure at least {least}")));
     }
+    if data.get("run").is_some() && (0..data.rows()).filter(|&i| data.begins(i)).count() > data.blocks() {
+        problems
+            .push(Diagnostic::error("the rows of a run do not follow each other").hint("sort the table by run, and by time within a run"));
+    }
     problems.into_result(Some(()))?;
     let devices = data.distinct("device");
     let one = fit_pooled(model, data, options)?;
@@ -745,7 +749,7 @@ fn fit_pooled(model: &dyn Model, data: &Data, options: &Options) -> Result<Fitte
         let parts = d.of.iter().any(|&k| parameters[k].undetermined.is_some());
         let why = || format!("{}: the parameters it follows from are not determined", d.name);
         let undetermined = (moves || parts || !value.is_finite()).then(why);
-        let hessian = (undetermined.is_none() && spread > 0.0).then(|| [value - reach * spread, value + reach * spread]);
+        let hessian = (undetermined.is_none() && spread > 0.0).then_some([value - reach * spread, value + reach * spread]);
         let bootstrap = drawn(&|g| g.1[i]);
         derived.push(Estimate {
             name: d.name.into(),
@@ -882,36 +886,44 @@ fn held_out(model: &dyn Model, data: &Data, p: &[f64], range: f64, seed: u64) ->
 /// Random effects: every device by itself, then mean and spread of each parameter.
 fn over_devices(model: &dyn Model, data: &Data, devices: &[f64], mut pooled: Fitted) -> Fitted {
     let device = data.col("device");
-    let fits: Vec<(Vec<f64>, Vec<f64>)> = devices
+    // Coordinates, variances, cost and degrees of freedom of each.
+    let fits: Vec<(Vec<f64>, Vec<f64>, f64, f64)> = devices
         .par_iter()
         .filter_map(|d| {
             let own = data.filter(|i| device[i] == *d);
             let (search, theta, cost, fine) = best(model, &own)?;
             let (covariance, flat) = covariance(&search.information(&theta, cost));
             // In the pooled units, so that devices can be compared.
-            let variances = (0..theta.len())
-                .map(|k| covariance[(k, k)] * if search.coefficient(k).scale == Scale::Any { search.units[k].powi(2) } else { 1.0 });
-            let coordinates =
-                (0..theta.len()).map(|k| if search.coefficient(k).scale == Scale::Any { search.p_of(k, theta[k]) } else { theta[k] });
-            let usable = fine && flat.is_empty();
-            usable.then(|| (coordinates.collect(), variances.collect()))
+            let any = |k: usize| search.coefficient(k).scale == Scale::Any;
+            let variances = (0..theta.len()).map(|k| covariance[(k, k)] * if any(k) { search.units[k].powi(2) } else { 1.0 }).collect();
+            let coordinates = (0..theta.len()).map(|k| if any(k) { search.p_of(k, theta[k]) } else { theta[k] }).collect();
+            (fine && flat.is_empty()).then_some((coordinates, variances, cost, search.weight() - theta.len() as f64))
         })
         .collect();
     if fits.len() < FEWEST_DEVICES {
         return pooled;
+    }
+    // What is left inside the devices; the residuals of one fit to all hold their differences too.
+    let degrees: f64 = fits.iter().map(|f| f.3).sum();
+    if let Some(sigma) = pooled.derived.iter_mut().find(|d| d.name == "sigma")
+        && let (true, Ok(chi)) = (degrees > 0.0, ChiSquared::new(degrees))
+    {
+        sigma.value = (2.0 * fits.iter().map(|f| f.2).sum::<f64>() / degrees).sqrt();
+        sigma.hessian = Some([0.975, 0.025].map(|q| sigma.value * (degrees / chi.inverse_cdf(q)).sqrt()));
+        pooled.sigma = sigma.value;
     }
     for (k, e) in pooled.parameters.iter_mut().enumerate() {
         let scale = model.about().coefficients[k].scale;
         let y: Vec<f64> = fits.iter().map(|f| f.0[k]).collect();
         let v: Vec<f64> = fits.iter().map(|f| f.1[k]).collect();
         let effect = random_effects(&y, &v);
-        let back = |x: f64| match scale {
+        let [low, high] = effect.interval;
+        let [value, low, high] = [effect.mean, low, high].map(|x| match scale {
             Scale::Positive => x.exp(),
             Scale::Any => x,
             Scale::Share => 1.0 / (1.0 + (-x).exp()),
-        };
-        e.value = back(effect.mean);
-        e.hessian = Some(effect.interval.map(back));
+        });
+        (e.value, e.hessian) = (value, Some([low, high]));
         (e.profile, e.bootstrap) = (None, None);
         e.device_spread = Some((effect.spread, effect.spread_interval));
     }

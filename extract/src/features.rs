@@ -16,7 +16,7 @@ pub struct TwoStates {
 /// Two centres by alternation (S. P. Lloyd, IEEE Trans. Inf. Theory 28, 129 (1982)), from the ends of the signal; none of a signal that is constant.
 pub fn two_states(values: &[f64]) -> Option<TwoStates> {
     let [mut low, mut high] = crate::models::span(values);
-    if !(high > low) {
+    if low >= high {
         return None;
     }
     for _ in 0..100 {

@@ -185,6 +185,32 @@ fn devices_are_told_from_cycles() {
 }
 
 #[test]
+fn noise_inside_a_device_is_not_the_spread_of_devices() {
+    // Twenty devices whose first level is spread by 40 uS, read with 5 uS.
+    let model = named("levels");
+    let example = model.example();
+    let mut random = Stream::new(4, 22);
+    let mut all = Data::default();
+    for device in 0..20 {
+        let truth = [2e-4 + 4e-5 * random.normal(), 1e-3, 0.06];
+        let mut one = model.simulate(&truth, example.sigma, &example.design, &mut random);
+        one.set("device", "1", vec![f64::from(device); one.rows()]);
+        all.append(&one);
+    }
+    let f = fit(model, &all, &QUICK).unwrap();
+    // 2540 degrees of freedom: 1.4 % scatter; and the spread of twenty: 16 %.
+    assert!(
+        (f.sigma / example.sigma - 1.0).abs() < 0.05 && f.derived[0].hessian.is_some_and(|[low, high]| low < f.sigma && f.sigma < high),
+        "{f:?}"
+    );
+    let (spread, [low, high]) = f.parameters[0].device_spread.unwrap();
+    assert!((spread / 4e-5 - 1.0).abs() < 0.5 && low < 4e-5 && 4e-5 < high, "{spread} {low} {high}");
+    assert!(f.parameters[2].device_spread.unwrap().1[0] == 0.0, "{:?}", f.parameters[2]);
+    let mixed = Data::new([("run", "1", vec![0.0, 1.0].repeat(20)), ("x", "V", vec![0.0; 40]), ("y", "1", vec![0.0; 40])]);
+    assert!(fit(named("sigmoid"), &mixed, &QUICK).unwrap_err().to_string().contains("do not follow each other"));
+}
+
+#[test]
 fn random_effects_of_equal_variances_are_arithmetic() {
     // Values 1, 2, 3, 4 (variance 5/3), each known to 0.5: tau^2 = 5/3 - 0.5 by Paule and Mandel; the mean is plain, its t interval that of a plain mean.
     let r = random_effects(&[1.0, 2.0, 3.0, 4.0], &[0.5; 4]);

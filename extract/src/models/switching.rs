@@ -107,7 +107,6 @@ pub const FIELD: Switching = Switching {
         positive("B_k", "T", "fields held for times decades apart at two or more temperatures").needs(&[("T", 2), ("t", 2)]),
     ],
     exponent: 2.0,
-    ..LINEAR
 };
 
 fn mean_temperature(data: &Data) -> f64 {
