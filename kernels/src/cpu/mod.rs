@@ -35,7 +35,7 @@ const WORTH_SHARING: usize = 20_000;
 
 enum Convolver<T: Real> {
     None,
-    Transform(Convolution<T>),
+    Transform(Box<Convolution<T>>),
     Direct(Vec<Arc<Tensor>>),
 }
 
@@ -189,7 +189,7 @@ impl<T: Real> Cpu<T> {
                     None => vec![Tensor::of(system.demag, &mesh, padded)],
                 })
             }
-            true => Convolver::Transform(Convolution::new(&mesh, system.demag, isa)),
+            true => Convolver::Transform(Box::new(Convolution::new(&mesh, system.demag, isa))),
         };
         let partnered = system.partnered();
         let shared = Arc::new(Regions::new(&mesh, &system.regions, &system.replicas[0].material, partnered));

@@ -335,6 +335,33 @@ fn particular() -> System {
     system
 }
 
+/// The rate of motion under some terms on every device there is, against the reference device's, which is returned.
+fn every_device_agrees(system: &System, m: &[f64], terms: &[Term]) -> Vec<f64> {
+    let exact = evaluate(cpu::reference(system).unwrap().as_mut(), system, m, terms, Some(Motion::Llg));
+    let scale = largest(&exact);
+    let mut compared = Vec::new();
+    let mut check = |name: &str, device: &mut dyn Device, bound: f64| {
+        let off = worst(&exact, &evaluate(device, system, m, terms, Some(Motion::Llg))) / scale;
+        assert!(off < bound, "{name} differs by {off:e}");
+        compared.push(format!("{name} {off:.0e}"));
+    };
+    for isa in Isa::available() {
+        check("f64", cpu::double_with(system, isa).unwrap().as_mut(), 1e-12);
+        check("f32", cpu::single_with(system, isa).unwrap().as_mut(), 2e-6);
+    }
+    for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
+        if let Some(mut device) = on_vulkan(system, precision) {
+            check("vulkan", &mut device, bound);
+        }
+        match Host::new(Limits::LEAST) {
+            Some(host) => check("the CUDA text", &mut Gpu::new(system, Box::new(host), precision).unwrap(), bound),
+            None => eprintln!("SKIPPED: no C++ compiler here"),
+        }
+    }
+    println!("{}", compared.join(", "));
+    exact
+}
+
 /// Every cell of its own region: values of any parameter per cell.
 fn cellwise(n: [usize; 3], pbc: [u32; 3]) -> System {
     let mesh = Mesh { pbc, ..Mesh::new(n, [2e-9, 3e-9, 1.5e-9]) };
@@ -354,24 +381,7 @@ fn cells_may_have_values_of_their_own_for_every_parameter() {
     let system = cellwise([20, 17, 1], [1, 0, 0]);
     let m = state(&system, false);
     let all: Vec<Term> = system.terms.iter().copied().filter(|t| *t != Term::Thermal).collect();
-    let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &all, Some(Motion::Llg));
-    let scale = largest(&exact);
-    let mut compared = Vec::new();
-    let mut check = |name: &str, device: &mut dyn Device, bound: f64| {
-        let off = worst(&exact, &evaluate(device, &system, &m, &all, Some(Motion::Llg))) / scale;
-        assert!(off < bound, "{name} differs by {off:e}");
-        compared.push(format!("{name} {off:.0e}"));
-    };
-    check("f64", cpu::double(&system).unwrap().as_mut(), 1e-12);
-    check("f32", cpu::single(&system).unwrap().as_mut(), 2e-6);
-    if let Some(mut device) = on_vulkan(&system, Precision::Single) {
-        check("vulkan", &mut device, 2e-6);
-    }
-    match Host::new(Limits::LEAST) {
-        Some(host) => check("the CUDA text", &mut Gpu::new(&system, Box::new(host), Precision::Double).unwrap(), 1e-12),
-        None => eprintln!("SKIPPED: no C++ compiler here"),
-    }
-    println!("{}", compared.join(", "));
+    every_device_agrees(&system, &m, &all);
     // Against the table of all pairs: the same system in few regions, each half of the cells alike.
     let few = |regions: usize| {
         let mut s = system.clone();
@@ -407,28 +417,8 @@ fn what_only_some_cells_have_is_the_same_on_every_device() {
     assert!(system.terms.contains(&Term::Custom));
     let m = state(&system, false);
     let all: Vec<Term> = system.terms.iter().copied().filter(|t| *t != Term::Thermal).collect();
-    let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &all, Some(Motion::Llg));
+    let exact = every_device_agrees(&system, &m, &all);
     let scale = largest(&exact);
-    let mut compared = Vec::new();
-    let mut check = |name: &str, device: &mut dyn Device, bound: f64| {
-        let off = worst(&exact, &evaluate(device, &system, &m, &all, Some(Motion::Llg))) / scale;
-        assert!(off < bound, "{name} differs by {off:e}");
-        compared.push(format!("{name} {off:.0e}"));
-    };
-    for isa in Isa::available() {
-        check("f64", cpu::double_with(&system, isa).unwrap().as_mut(), 1e-12);
-        check("f32", cpu::single_with(&system, isa).unwrap().as_mut(), 2e-6);
-    }
-    for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
-        if let Some(mut device) = on_vulkan(&system, precision) {
-            check("vulkan", &mut device, bound);
-        }
-        match Host::new(Limits::LEAST) {
-            Some(host) => check("the CUDA text", &mut Gpu::new(&system, Box::new(host), precision).unwrap(), bound),
-            None => eprintln!("SKIPPED: no C++ compiler here"),
-        }
-    }
-    println!("{}", compared.join(", "));
     // Each of them matters: without it the result is another.
     let without = |change: &dyn Fn(&mut System)| {
         let mut other = particular();
