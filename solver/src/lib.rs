@@ -7,7 +7,7 @@
 //!
 //! | what | where | what tests it |
 //! |---|---|---|
-//! | exchange, six neighbours | `terms/exchange` | gradient and device tests, `dmi1d`, `resonance` |
+//! | exchange, six neighbours | `terms/exchange` | gradient and device tests, `dmi1d`, `spin-waves`, `spirals` |
 //! | exchange and DMI between two regions | `material::Pair`, `ext_InterExchange` … | `mx3/energies`, conformance |
 //! | demagnetisation, exact tensor; mumax3's sampled one | `terms/demag` | `prisms`, `newell`; `mx3/sp5` to 1e-4 |
 //! | interfacial and bulk DMI, Neumann and open faces | `terms/interfacial_dmi`, `terms/bulk_dmi` | `dmi1d`, `mx3/energies` |
@@ -24,7 +24,7 @@
 //! | thermal field | `terms/thermal` | `fokker-planck`, `langevin`, `mx3/energies` |
 //! | the user's fields and energies | `terms/custom`, `mx3::field` | `mx3/custom` |
 //! | Landau-Lifshitz-Gilbert, with and without precession | `plan::Motion` | `macrospin`, `mx3/running` |
-//! | Zhang-Li and Slonczewski torque | `terms/zhang_li`, `terms/slonczewski` | `walls`, `slonczewski`, `stt`, `mx3/sp5`, `mx3/slonczewski` |
+//! | Zhang-Li and Slonczewski torque | `terms/zhang_li`, `terms/slonczewski` | `walker`, `zhang-li`, `slonczewski`, `stt`, `mx3/sp5`, `mx3/slonczewski` |
 //! | spin-orbit torque of an in-plane current | `terms/spin_orbit` | `wall-sot` |
 //! | frozen spins; spins without demagnetisation | `cpu::tables` | `mx3/energies`, conformance |
 //! | Euler, Heun, RK23, RK4, RK45, RK56, implicit midpoint | `tableau` | order of convergence, `mx3/sp4_solvers` |

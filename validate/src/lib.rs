@@ -36,8 +36,10 @@ pub struct Problem {
     pub tedious: Option<&'static str>,
 }
 
+/// Reasons why problems are left out in the quick form on a processor that plays a graphics device.
 const STEPS: &str = "tens of thousands of steps, whose kernels are far shorter than the way to them";
 const CELLS: &str = "thousands of steps on thousands of cells";
+const MESHES: &str = "many large meshes, each with kernels of its own to translate";
 
 macro_rules! problems {
     (@) => { None };
@@ -62,9 +64,9 @@ problems! {
     "sp5" "muMAG standard problem 5: a vortex driven by a current"
         "Najafi et al., J. Appl. Phys. 105, 113914 (2009); OOMMF, Finocchio et al., fidimag, mumax3" mumag::sp5, tedious: CELLS;
     "prisms" "demagnetising factors of rectangular prisms"
-        "Aharoni, J. Appl. Phys. 83, 3432 (1998)" magnetostatics::prisms, tedious: CELLS;
+        "Aharoni, J. Appl. Phys. 83, 3432 (1998)" magnetostatics::prisms, tedious: MESHES;
     "cylinders" "demagnetising factors of disks and cylinders"
-        "Joseph (1966); Chen, Brug and Goldfarb, IEEE Trans. Magn. 27, 3601 (1991)" magnetostatics::cylinders, tedious: CELLS;
+        "Joseph (1966); Chen, Brug and Goldfarb, IEEE Trans. Magn. 27, 3601 (1991)" magnetostatics::cylinders, tedious: MESHES;
     "stacked" "the field of one prism in another one above it"
         "Newell, Williams and Dunlop, J. Geophys. Res. 98, 9551 (1993), in 70-digit arithmetic" magnetostatics::stacked;
     "small-meshes" "every demagnetising field of a chain and a small grid"

@@ -186,7 +186,7 @@ pub fn settle(sim: &mut Simulation, t: &Trial) {
     }
 }
 
-/// Where a curve first passes zero downwards or upwards after the place `from`, by straight lines between its points; not-a-number if nowhere.
+/// Where a curve first passes zero, by straight lines between its points; not-a-number if nowhere.
 pub fn zero(x: &[f64], y: &[f64]) -> f64 {
     (1..x.len())
         .find(|&i| y[i - 1] * y[i] <= 0.0 && y[i - 1] != y[i])
