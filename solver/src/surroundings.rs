@@ -599,8 +599,9 @@ impl Around {
                             }
                         }
                         (HeatSource::Resistivity(rho), None) => {
-                            let inside = self.regions.cells.iter().map(|r| usize::from(*r)).filter(|r| heat.regions.contains(r));
-                            power[0] += inside.map(|r| density(r, *rho)).sum::<f64>() * volume;
+                            let cells =
+                                self.regions.cells.iter().map(|r| usize::from(*r)).enumerate().filter(|(_, r)| heat.regions.contains(r));
+                            power[0] += cells.map(|(i, r)| density(r, *rho) * self.mesh.weight(i)).sum::<f64>() * volume;
                         }
                         (HeatSource::Resistivity(rho), Some(d)) => {
                             d.cells.iter().for_each(|c| power[*c] += density(usize::from(self.regions.cells[*c]), *rho));
