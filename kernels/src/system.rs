@@ -62,6 +62,13 @@ impl System {
         system
     }
 
+    /// The factor of Msat in every cell, where [`System::cellwise`] has any.
+    pub fn moment_factors(&self) -> Option<Vec<f64>> {
+        let mut of_msat = self.cellwise.iter().filter(|c| c.parameter == ParameterId::Msat).peekable();
+        of_msat.peek()?;
+        Some(of_msat.fold(vec![1.0; self.mesh.cells()], |product, c| product.iter().zip(c.factors.iter()).map(|(a, b)| a * b).collect()))
+    }
+
     /// The same system for a device: a region for every region and set of factors that occur together, numbered in the order of the cells, the same
     /// for all replicas.
     ///

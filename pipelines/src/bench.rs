@@ -34,7 +34,7 @@ struct Line {
     mcells_best: f64,
     /// The plan's own least traffic over the time, of the least (GB/s).
     gigabytes: f64,
-    /// What copying a large array reaches here, read and written bytes (GB/s); absent on graphics devices.
+    /// What copying a large array reaches on this device, read and written bytes (GB/s).
     copy_gigabytes: Option<f64>,
     /// Seconds from the description to the first evaluation done.
     start_up: f64,
@@ -147,17 +147,26 @@ pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
         }
         systems.push((Work::Strip.name(), "384x64x1".into(), strip([384, 64, 1])));
     }
-    let copy = if options.count.is_none() && options.device.starts_with("cpu") { Some(copy_speed()) } else { None };
+    let copies: Vec<Option<f64>> = choices
+        .iter()
+        .map(|choice| {
+            if options.count.is_some() {
+                return Ok(None);
+            }
+            let found = choice.copy_speed().map_err(|e| Problems::from(Diagnostic::error(format!("{choice}: {e}"))))?;
+            Ok(Some(found.map_or_else(copy_speed, |bytes| bytes / 1e9)))
+        })
+        .collect::<Result<_, Problems>>()?;
     for (work, text, system) in &mut systems {
         system.replicas = (0..options.replicas as u64).map(|id| Replica { id, ..system.replicas[0].clone() }).collect();
-        for choice in &choices {
+        for (choice, copy) in choices.iter().zip(&copies) {
             if let Some(architecture) = options.count {
                 let counted = count(work, text, system, choice.precision(), method, architecture)?;
                 println!("{}", serde_json::to_string(&counted).expect("numbers and text"));
                 continue;
             }
             let mut line = measure(work, text, system, *choice, method)?;
-            line.copy_gigabytes = copy;
+            line.copy_gigabytes = *copy;
             if options.json {
                 println!("{}", serde_json::to_string(&line).expect("numbers and text"));
             } else {

@@ -462,8 +462,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     };
     if !cellwise.is_empty() && surroundings.heat.iter().any(|h| matches!(h.body, crate::heat::Body::Mesh { .. })) {
         let node = cells_node.unwrap_or(root);
-        problems
-            .push(node.error("cells that differ cannot have temperatures of their own as well").hint("heat them as one body, `rc`"));
+        problems.push(node.error("cells that differ cannot have temperatures of their own as well").hint("heat them as one body, `rc`"));
     }
     let mut system = System { terms: Vec::new(), seed: seed? as u64, cellwise, ..System::new(mesh, map, material) };
     if let Err(why) = system.expanded() {

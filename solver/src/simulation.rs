@@ -505,9 +505,8 @@ impl Simulation {
                 let (m, b) = (self.m(r), self.device.download(r, self.buffers.field, false));
                 let regions = &self.system.regions_of(r).cells;
                 let ms: Vec<f64> = self.system.replicas[r].material.regions.iter().map(|v| v.scalar(ParameterId::Msat)).collect();
-                let factors: Vec<&[f64]> =
-                    self.system.cellwise.iter().filter(|c| c.parameter == ParameterId::Msat).map(|c| &c.factors[..]).collect();
-                let own = |i: usize| factors.iter().map(|f| f[i]).product::<f64>();
+                let factors = self.system.moment_factors();
+                let own = |i: usize| factors.as_ref().map_or(1.0, |f| f[i]);
                 let sum: f64 = (0..cells)
                     .map(|i| {
                         ms.get(usize::from(regions[i])).map_or(0.0, |ms| {

@@ -268,6 +268,8 @@ pub struct Around {
     /// The regions as the device has them, parted by temperature.
     parts: RegionMap,
     grains: Vec<Vec<Grain>>,
+    /// Factor of Msat in every cell, where cells have factors of their own.
+    moments: Option<Vec<f64>>,
     temperatures: Vec<Vec<f64>>,
     memories: Vec<Memory>,
     /// What each probe's source has given (J).
@@ -314,6 +316,7 @@ impl Around {
                 })
                 .collect(),
             parts: regions.clone(),
+            moments: system.moment_factors(),
             temperatures: about.heat.iter().map(|h| vec![h.ambient.at(0.0); h.body.len(&mesh)]).collect(),
             memories: about
                 .bias
@@ -559,6 +562,11 @@ impl Around {
         }
     }
 
+    /// Factor of Msat in a cell.
+    fn moment(&self, cell: usize) -> f64 {
+        self.moments.as_ref().map_or(1.0, |m| m[cell])
+    }
+
     /// Thickness of the layer that grains touch (m).
     fn touched(&self, grains: &[Grain]) -> f64 {
         let cell = grains.iter().find_map(|g| g.cells.first()).copied().unwrap_or(0);
@@ -667,7 +675,7 @@ impl Around {
         if !self.grains.is_empty() {
             let mut field = vec![NEXT_TO_NOTHING; 3 * cells];
             let ms: Vec<f64> = material.regions.iter().map(|v| v.scalar(ParameterId::Msat)).collect();
-            let msat = |i: usize| ms.get(usize::from(self.parts.cells[i])).copied().unwrap_or(0.0);
+            let msat = |i: usize| ms.get(usize::from(self.parts.cells[i])).map_or(0.0, |ms| ms * self.moment(i));
             for (i, grains) in self.grains.iter().enumerate() {
                 let temperatures = self.grain_temperatures(i, t);
                 self.about.bias[i].field(grains, &self.memories[i].signs, msat, self.touched(grains), &temperatures, &mut field);
@@ -745,7 +753,8 @@ impl Around {
                 for (g, (s, temperature)) in self.grains[i].iter().zip(self.memories[i].signs.iter().zip(self.grain_temperatures(i, t))) {
                     count += g.cells.len();
                     if temperature < bias.neel {
-                        let moments = g.cells.iter().map(|c| ms[usize::from(self.parts.cells[*c])]).filter(|ms| *ms > 0.0);
+                        let moments =
+                            g.cells.iter().map(|c| self.moment(*c) * ms[usize::from(self.parts.cells[*c])]).filter(|ms| *ms > 0.0);
                         sum += moments.map(|ms| bias.coupling * s * towards(g) / (ms * self.touched(&self.grains[i]))).sum::<f64>();
                     }
                 }

@@ -308,6 +308,33 @@ pub trait Backend: Send {
     fn forget(&mut self);
 }
 
+/// Bytes read and written a second by copying an array of so many bytes from one memory to another (the least of some tries).
+///
+/// # Errors
+/// No room, or a lost device.
+pub fn copy_speed(backend: &mut dyn Backend, bytes: usize) -> Result<f64, GpuError> {
+    const GROUP: u32 = 128;
+    // Groups along one axis may be few: each item copies every so many-th number.
+    const GROUPS: u32 = 4096;
+    let numbers = bytes / 4;
+    let items = GROUP * GROUPS;
+    let body = format!("KERNEL_MAIN {{ for (int i = int(GID.x); i < {numbers}; i += {items}) {{ to[i] = from[i]; }} }}");
+    let binding = |name, writable| Binding { name, element: Element::Float, writable };
+    let bindings = vec![binding("from", false), binding("to", true)];
+    let kernel = Kernel { name: "copy".into(), body, bindings, shared: vec![], group: GROUP, precision: Precision::Single };
+    let memories = vec![backend.allocate(4 * numbers)?, backend.allocate(4 * numbers)?];
+    let program = backend.compile(&kernel)?;
+    let recording = backend.record(&[Launch { program, memories: memories.clone(), groups: [GROUPS, 1, 1] }])?;
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let clock = std::time::Instant::now();
+        backend.replay(recording, 8)?;
+        best = best.min(clock.elapsed().as_secs_f64() / 8.0);
+    }
+    memories.into_iter().for_each(|m| backend.free(m));
+    Ok(8.0 * numbers as f64 / best)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
