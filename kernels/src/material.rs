@@ -55,7 +55,7 @@ parameters! {
     J, "J", 3, CURRENT_DENSITY, "A/m^2", [0.0; 3], None, "Current density in the layer that makes the spin current";
     ThetaSh, "theta_SH", 1, NONE, "1", [0.0; 3], None, "Spin Hall angle (damping-like efficiency)";
     BetaFl, "beta_FL", 1, NONE, "1", [0.0; 3], None, "Field-like over damping-like spin-orbit torque (b_j = beta a_j)";
-    FreeLayerThickness, "FreeLayerThickness", 1, LENGTH, "m", [0.0; 3], Some(0.0), "Thickness that takes up the spin current; 0 means the mesh height";
+    FreeLayerThickness, "FreeLayerThickness", 1, LENGTH, "m", [0.0; 3], Some(0.0), "Thickness that takes up the spin current; 0 means the height of the mesh, in a stack that of the layer";
     Dbulk, "Dbulk", 1, SURFACE_ENERGY, "J/m^2", [0.0; 3], None, "Bulk Dzyaloshinskii-Moriya strength";
     Kc1, "Kc1", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "First cubic anisotropy constant";
     Kc2, "Kc2", 1, ENERGY_DENSITY, "J/m^3", [0.0; 3], None, "Second cubic anisotropy constant";
@@ -222,6 +222,24 @@ pub struct Cellwise {
     pub factors: Arc<Vec<f64>>,
 }
 
+/// Two neighbouring cells along an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Apart {
+    /// Length of the cell itself (m).
+    pub own: f64,
+    /// Distance of the centres (m).
+    pub distance: f64,
+    /// How much of that lies in the cell itself, 0 to 1.
+    pub share: f64,
+}
+
+impl Apart {
+    /// Of cells of one length.
+    pub fn regular(length: f64) -> Self {
+        Self { own: length, distance: length, share: 0.5 }
+    }
+}
+
 impl Material {
     /// The region that couplings and pairs know a region by.
     pub fn base(&self, region: u16) -> u16 {
@@ -236,18 +254,18 @@ impl Material {
 
     /// What a cell of a region sees of the mesh: [`Mesh::of_layer`].
     pub fn mesh_of(&self, mesh: &Mesh, region: usize) -> Mesh {
-        self.layers.get(region).map_or(*mesh, |z| mesh.of_layer(z[0]))
+        self.layers.get(region).map_or(*mesh, |[first, last]| Mesh { n: [mesh.n[0], mesh.n[1], last - first + 1], ..mesh.of_layer(*first) })
     }
 
-    /// The distance d that makes 1/d² the weight of a neighbour along z in a second difference: between layers i and j of a stack that touch,
-    /// d² = tᵢ (tᵢ + tⱼ)/2, the flux through the face between their centres over the cell's own thickness; `None` across a gap.
-    pub fn apart(&self, mesh: &Mesh, own: usize, other: usize) -> Option<f64> {
-        let Some(stack) = mesh.stack else { return Some(mesh.cell[2]) };
+    /// What lies between neighbours along z of two regions; `None` across a gap of a stack.
+    pub fn apart(&self, mesh: &Mesh, own: usize, other: usize) -> Option<Apart> {
+        let Some(stack) = mesh.stack else { return Some(Apart::regular(mesh.cell[2])) };
         let (a, b) = (*self.layers.get(own)?, *self.layers.get(other)?);
         let (ta, tb) = (stack.layer(a[0]).1, stack.layer(b[0]).1);
         // Layers of one region touch each other, and are alike.
         let shared = a[0] <= b[1] && b[0] <= a[1];
-        (shared || stack.touch(a[1], b[0]) || stack.touch(b[1], a[0])).then(|| (ta * 0.5 * (ta + tb)).sqrt())
+        let touch = shared || stack.touch(a[1], b[0]) || stack.touch(b[1], a[0]);
+        touch.then_some(Apart { own: ta, distance: 0.5 * (ta + tb), share: ta / (ta + tb) })
     }
 
     /// The largest gyromagnetic ratio of any region (rad/(T s)).

@@ -87,6 +87,9 @@ impl System {
             if let Some(f) = c.factors.iter().find(|f| !f.is_finite()) {
                 return Err(format!("a cell's factor of {name} is {f}"));
             }
+            if let Some(f) = c.factors.iter().find(|f| **f < 0.0 && c.parameter.info().minimum.is_some()) {
+                return Err(format!("a cell's factor of {name} is {f}, and {name} cannot be below zero"));
+            }
         }
         if self.replicas.iter().any(|r| r.material.drive.is_some()) {
             return Err("parameters that follow functions of their own cannot have values per cell".into());
@@ -173,7 +176,7 @@ impl System {
     }
 
     /// What a stack cannot hold, in words.
-    fn unstackable(&self) -> Option<String> {
+    pub fn unstackable(&self) -> Option<String> {
         let stack = self.mesh.stack?;
         if stack.count() != self.mesh.n[2] {
             return Some(format!("the stack has {} layers, the mesh {}", stack.count(), self.mesh.n[2]));

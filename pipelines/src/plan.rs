@@ -38,11 +38,11 @@ pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, 
     let (dry, log) = Dry::new(CARD);
     let precision = if experiment.device.precision() == "f64" { Precision::Double } else { Precision::Single };
     let trouble = |e: spinloom_kernels::DeviceError| Problems::from(Diagnostic::error(e.to_string()));
-    let mut gpu = Gpu::new(&experiment.system, Box::new(dry), precision).map_err(trouble)?;
+    let system = experiment.system.expanded().map_err(|e| Problems::from(Diagnostic::error(e)))?.into_owned();
+    let mut gpu = Gpu::new(&system, Box::new(dry), precision).map_err(trouble)?;
     if options.unfused {
         gpu.take_apart().map_err(trouble)?;
     }
-    let system = experiment.system.clone();
     let sim = Simulation::on(Box::new(gpu), system, experiment.tableau, experiment.step, experiment.demag_every).map_err(trouble)?;
     let mesh = experiment.system.mesh;
     let log = log.lock().unwrap_or_else(|e| e.into_inner()).clone();

@@ -131,11 +131,13 @@ fn spread(images: &mut [Vec<f64>], axis: [f64; 3]) {
 /// The stiffest curvature of the energy per moment (T): exchange on the mesh, and what every other term can hold against a turn.
 fn stiffness(system: &System, mesh: &Mesh) -> f64 {
     let axes = 0..if mesh.n[2] > 1 { 3 } else { 2 };
-    let laplacian: f64 = axes.filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / mesh.cell[a].powi(2)).sum();
+    let thinnest = (0..mesh.n[2]).map(|z| mesh.thickness(z)).fold(f64::INFINITY, f64::min);
+    let least = |a: usize| if a == 2 { thinnest } else { mesh.cell[a] };
+    let laplacian: f64 = axes.filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / least(a).powi(2)).sum();
     let curvature: f64 = (0..3).filter(|a| mesh.n[*a] > 1).map(|a| 2.0 / mesh.cell[a]).sum();
     let material = &system.replicas[0].material;
     let coupled: f64 =
-        material.couplings.iter().map(|c| (c.j1.abs() + 4.0 * c.j2.abs() + c.d.iter().map(|d| d.abs()).sum::<f64>()) / mesh.cell[2]).sum();
+        material.couplings.iter().map(|c| (c.j1.abs() + 4.0 * c.j2.abs() + c.d.iter().map(|d| d.abs()).sum::<f64>()) / thinnest).sum();
     let joined = material.pairs.iter().filter(|p| p.parameter == P::Aex).map(|p| p.value.abs()).fold(0.0, f64::max);
     let of = |v: &spinloom_kernels::Values| {
         let ms = v.scalar(P::Msat);
@@ -165,7 +167,8 @@ pub fn barrier(
     axis: [f64; 3],
     options: &Options,
 ) -> Result<Barrier, DeviceError> {
-    let mut ensemble = system.clone();
+    let expanded = system.expanded().map_err(|what| DeviceError::Unsupported { device: device.to_string(), what })?;
+    let mut ensemble = expanded.into_owned();
     let one = ensemble.replicas[0].clone();
     ensemble.replicas = (0..options.images).map(|id| Replica { id: id as u64, ..one.clone() }).collect();
     ensemble.terms.retain(|t| *t != Term::Thermal && t.has_energy());

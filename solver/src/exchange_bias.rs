@@ -197,14 +197,22 @@ impl ExchangeBias {
             .collect()
     }
 
-    /// What the grains do to the magnet: B (T) in every cell, `[component][z][y][x]`. `height` is that of a cell (m), `temperature` that of every grain (K).
-    pub fn field(&self, grains: &[Grain], signs: &[f64], msat: impl Fn(usize) -> f64, height: f64, temperature: &[f64], out: &mut [f64]) {
+    /// What the grains do to the magnet: B (T) in every cell, `[component][z][y][x]`. `height` is that of a cell (m), as `msat` is its moment, `temperature` that of every grain (K).
+    pub fn field(
+        &self,
+        grains: &[Grain],
+        signs: &[f64],
+        msat: impl Fn(usize) -> f64,
+        height: impl Fn(usize) -> f64,
+        temperature: &[f64],
+        out: &mut [f64],
+    ) {
         let cells = out.len() / 3;
         for ((grain, sign), t) in grains.iter().zip(signs).zip(temperature) {
             for &i in &grain.cells {
                 let ms = msat(i);
                 if ms > 0.0 && *t < self.neel {
-                    (0..3).for_each(|c| out[c * cells + i] += self.coupling * sign * grain.axis[c] / (ms * height));
+                    (0..3).for_each(|c| out[c * cells + i] += self.coupling * sign * grain.axis[c] / (ms * height(i)));
                 }
             }
         }
@@ -430,7 +438,7 @@ mod tests {
         let mut memory = fresh(&bias, &grains);
         let field = || {
             let mut b = vec![0.0; 3 * 160 * 160];
-            bias.field(&grains, &memory.signs, |_| 1e6, 2e-9, &vec![300.0; grains.len()], &mut b);
+            bias.field(&grains, &memory.signs, |_| 1e6, |_| 2e-9, &vec![300.0; grains.len()], &mut b);
             mean(&b[..160 * 160])
         };
         // J/(Msat t) = 0.1 T if all agree; at random nothing but noise, 5/√1600 of it.
@@ -438,7 +446,7 @@ mod tests {
         let cooled = |memory: &mut Memory, along: f64| ramp(&bias, &grains, memory, [690.0, 300.0], 1.0, along);
         let fraction = |memory: &Memory| {
             let mut b = vec![0.0; 3 * 160 * 160];
-            bias.field(&grains, &memory.signs, |_| 1e6, 2e-9, &vec![300.0; grains.len()], &mut b);
+            bias.field(&grains, &memory.signs, |_| 1e6, |_| 2e-9, &vec![300.0; grains.len()], &mut b);
             mean(&b[..160 * 160]) / 0.1
         };
         cooled(&mut memory, 1.0);

@@ -223,7 +223,9 @@ impl Probe {
         let n = cells.len().max(1) as f64;
         match self.kind {
             ProbeKind::Hall { amplitude } => {
-                Reading { v: amplitude * cells.iter().map(|i| m[2 * (m.len() / 3) + i]).sum::<f64>() / n, ..Reading::default() }
+                let weights: f64 = cells.iter().map(|i| mesh.weight(*i)).sum();
+                let sum: f64 = cells.iter().map(|i| mesh.weight(*i) * m[2 * (m.len() / 3) + i]).sum();
+                Reading { v: amplitude * sum / weights.max(f64::MIN_POSITIVE), ..Reading::default() }
             }
             ProbeKind::Junction(junction) => {
                 let cos = cells.iter().map(|i| junction.cos(m, *i)).sum::<f64>() / n;

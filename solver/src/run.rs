@@ -508,6 +508,9 @@ fn same_bits(before: &Header, now: &Header) -> Result<(), Problems> {
         let old = before.choices.iter().find(|c| c.key == choice.key).map_or("absent", |c| &c.value);
         compare(&choice.key, old.into(), choice.value.clone());
     }
+    for gone in before.choices.iter().filter(|c| now.choices.iter().all(|n| n.key != c.key)) {
+        compare(&gone.key, gone.value.clone(), "absent".into());
+    }
     problems.into_result(Some(()))
 }
 
@@ -539,6 +542,10 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     for c in &system.cellwise {
         let bytes: Vec<u8> = c.factors.iter().flat_map(|f| f.to_le_bytes()).collect();
         choices.push(Choice { key: format!("cells of {}", c.parameter.info().name), value: spinloom_base::hash::of_bytes(&bytes) });
+    }
+    if let Some(stack) = &system.mesh.stack {
+        let layer = |z| format!("{:e} m at {:e} m", stack.layer(z).1, stack.layer(z).0);
+        choices.push(Choice { key: "layers".into(), value: (0..stack.count()).map(layer).collect::<Vec<_>>().join(", ") });
     }
     choices.push(Choice { key: "stepper".into(), value: experiment.tableau.name.into() });
     choices.push(Choice {

@@ -614,11 +614,17 @@ impl Simulation {
 
     /// γ μ0 Msat (rad/s), the largest of any region.
     fn demag_frequency(&self, replica: usize) -> f64 {
-        self.system.replicas[replica].material.own_frequency().max(f64::MIN_POSITIVE)
+        self.with_cells(replica, Material::own_frequency).max(f64::MIN_POSITIVE)
     }
 
     fn gamma(&self, replica: usize) -> f64 {
-        self.system.replicas[replica].material.largest_gamma()
+        self.with_cells(replica, Material::largest_gamma)
+    }
+
+    /// Asks a replica's material with the values of every cell.
+    fn with_cells(&self, replica: usize, ask: impl Fn(&Material) -> f64) -> f64 {
+        // What cannot be expanded was refused when the simulation was made.
+        self.system.expanded().map_or(f64::NAN, |system| ask(&system.replicas[replica].material))
     }
 
     /// Finds a minimum of the energy of every replica by steepest descent with Barzilai–Borwein steps (Exl et al., J. Appl. Phys. 115,

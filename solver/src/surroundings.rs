@@ -567,9 +567,8 @@ impl Around {
         self.moments.as_ref().map_or(1.0, |m| m[cell])
     }
 
-    /// Thickness of the layer that grains touch (m).
-    fn touched(&self, grains: &[Grain]) -> f64 {
-        let cell = grains.iter().find_map(|g| g.cells.first()).copied().unwrap_or(0);
+    /// Height of a cell (m).
+    fn height(&self, cell: usize) -> f64 {
         self.mesh.thickness(cell / (self.mesh.n[0] * self.mesh.n[1]))
     }
 
@@ -678,7 +677,7 @@ impl Around {
             let msat = |i: usize| ms.get(usize::from(self.parts.cells[i])).map_or(0.0, |ms| ms * self.moment(i));
             for (i, grains) in self.grains.iter().enumerate() {
                 let temperatures = self.grain_temperatures(i, t);
-                self.about.bias[i].field(grains, &self.memories[i].signs, msat, self.touched(grains), &temperatures, &mut field);
+                self.about.bias[i].field(grains, &self.memories[i].signs, msat, |c| self.height(c), &temperatures, &mut field);
             }
             material.masks.push(Mask { parameter: ParameterId::BExt, values: Arc::new(field), factor: 1.0 });
         }
@@ -755,7 +754,7 @@ impl Around {
                     if temperature < bias.neel {
                         let moments =
                             g.cells.iter().map(|c| self.moment(*c) * ms[usize::from(self.parts.cells[*c])]).filter(|ms| *ms > 0.0);
-                        sum += moments.map(|ms| bias.coupling * s * towards(g) / (ms * self.touched(&self.grains[i]))).sum::<f64>();
+                        sum += moments.map(|mt| bias.coupling * s * towards(g) / mt).sum::<f64>();
                     }
                 }
                 sum / count.max(1) as f64

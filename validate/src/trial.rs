@@ -120,7 +120,7 @@ impl Trial {
         self.plots.push(Plot { name: format!("plot{}", self.plots.len()), title: title.into(), x: owned(x), y: owned(y), lines });
     }
 
-    /// Draws <mx>, <my> and <mz> over those of a reference, against time.
+    /// Draws the mean mx, my and mz over those of a reference, against time.
     pub fn plot_motion(&mut self, title: &str, times: &[f64], ours: &[[f64; 3]], reference: &str, theirs: &[[f64; 3]]) {
         let lines = (0..3).flat_map(|c| {
             let axis = ["mx", "my", "mz"][c];

@@ -1,7 +1,7 @@
 //! Parameter tables of one replica: what the laws' coefficients are in every region, now.
 
 use super::rows::BLOCK;
-use crate::material::{Mask, Material, ParameterId, Values};
+use crate::material::{Apart, Mask, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::plan::Motion;
 use crate::real::Real;
@@ -179,13 +179,13 @@ impl<T: Real> Tables<T> {
                     })
                     .collect();
                 let links = if L::LINKED {
-                    let joined = |a, b| material.joined(L::PAIRED, a, b, L::link(&regions[a], &regions[b]));
+                    let joined = |a, b, share| material.joined(L::PAIRED, a, b, L::link(&regions[a], &regions[b], share));
                     let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
                     (0..3)
                         .map(|axis| {
                             Links::new(regions.len(), neighbours, ghosts, |a, b| {
-                                let distance = if axis == 2 { material.apart(mesh, a, b) } else { Some(mesh.cell[axis]) };
-                                distance.map_or(0.0, |d| joined(a, b) * L::link_scale(d))
+                                let apart = if axis == 2 { material.apart(mesh, a, b) } else { Some(Apart::regular(mesh.cell[axis])) };
+                                apart.map_or(0.0, |d| joined(a, b, d.share) * L::link_scale(&d))
                             })
                         })
                         .collect()

@@ -4,7 +4,7 @@
 //! pairs and vacuum belong to the device's cells pass. From the list follow the quantities `B_x`, `E_x`, `Edens_x` of each
 //! group, their headers and help, and the tests that every term must pass.
 
-use crate::material::{Coupling, Material, ParameterId, Values};
+use crate::material::{Apart, Coupling, Material, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
 
@@ -115,7 +115,8 @@ pub trait Law: 'static {
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64>;
 
     /// The coefficient of the link between two neighbouring cells, before [`Law::link_scale`].
-    fn link(_a: &Values, _b: &Values) -> f64 {
+    /// `share` is how much of the way between their centres lies in the first.
+    fn link(_a: &Values, _b: &Values, _share: f64) -> f64 {
         0.0
     }
 
@@ -124,8 +125,8 @@ pub trait Law: 'static {
         0.0
     }
 
-    /// What multiplies a link along an axis with this distance (m) between cell centres.
-    fn link_scale(_distance: f64) -> f64 {
+    /// What multiplies a link between cells so far apart.
+    fn link_scale(_apart: &Apart) -> f64 {
         1.0
     }
 
@@ -214,13 +215,14 @@ fn per_msat(v: &Values) -> f64 {
 
 /// Harmonic mean 2ab/(a+b) of two regions' stiffnesses that agree in sign, 0 if either is 0 or without moment. The interface of two materials is two half bonds in series
 /// (Heistracher et al., J. Magn. Magn. Mater. 548, 168875 (2022)). Strengths of opposite sign follow mumax3's rule, Vansteenkiste et al., AIP Adv. 4, 107133 (2014).
-pub fn pair_mean(a: &Values, b: &Values, id: ParameterId) -> f64 {
+/// Where the cells are not alike, `share` of the bond lies in the first.
+pub fn pair_mean(a: &Values, b: &Values, id: ParameterId, share: f64) -> f64 {
     if a.scalar(ParameterId::Msat) == 0.0 || b.scalar(ParameterId::Msat) == 0.0 {
         return 0.0;
     }
     let (a, b) = (a.scalar(id), b.scalar(id));
     if a * b > 0.0 {
-        2.0 * a * b / (a + b)
+        a * b / (share * b + (1.0 - share) * a)
     } else if a * b < 0.0 {
         (a + b).signum() * ((-a * b).sqrt() * (a + b).abs() / 2.0).sqrt()
     } else {

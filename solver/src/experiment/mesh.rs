@@ -1,6 +1,7 @@
 //! The mesh of an experiment: its layers, its regions, and what differs from cell to cell.
 
 use super::*;
+use spinloom_kernels::mesh::{MAX_LAYERS, Stack};
 
 /// The mesh, and the layers of a stack.
 pub(super) fn read_mesh(node: &Node, problems: &mut Problems) -> Option<(Mesh, Vec<Layer>)> {
@@ -63,24 +64,42 @@ pub(super) struct Layer {
 /// From the bottom up, `{name, thickness, cells, material}` or `{spacer: 0.9 nm}`.
 pub(super) fn read_layers(node: &Node, problems: &mut Problems) -> Option<(Stack, Vec<Layer>)> {
     let mut height = 0.0;
+    // Reads on after a bad entry, so that all are told of.
+    let mut whole = true;
     let (mut faces, mut layers) = (Vec::new(), Vec::new());
     for n in node.list(problems)? {
         let mut f = Fields::of(n, "a layer", problems)?;
         if let Some(spacer) = f.optional("spacer") {
             f.finish(problems);
-            height += spacer.positive(Dimension::LENGTH, problems)?;
+            match spacer.positive(Dimension::LENGTH, problems) {
+                Some(s) => height += s,
+                None => whole = false,
+            }
             continue;
         }
         let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
         let thickness = f.required("thickness", problems).and_then(|n| n.positive(Dimension::LENGTH, problems));
-        let cells = f.optional("cells").map_or(Some(1), |n| n.count(problems).filter(|c| *c > 0));
+        let cells = f.optional("cells").map_or(Some(1), |n| {
+            let count = n.count(problems)?;
+            if !(1..=MAX_LAYERS).contains(&count) {
+                problems.push(n.error(format!("a layer has 1 to {MAX_LAYERS} cells along z, not {count}")));
+                return None;
+            }
+            Some(count)
+        });
         let material = f.optional("material").cloned();
         f.finish(problems);
-        let (thickness, cells) = (thickness?, cells?);
+        let (Some(name), Some(thickness), Some(cells)) = (name, thickness, cells) else {
+            whole = false;
+            continue;
+        };
         let first = faces.len();
         faces.extend((0..cells).map(|k| (height + thickness * k as f64 / cells as f64, thickness / cells as f64)));
         height += thickness;
-        layers.push(Layer { name: name?, place: n.place.clone(), material, mesh_layers: [first, faces.len() - 1] });
+        layers.push(Layer { name, place: n.place.clone(), material, mesh_layers: [first, faces.len() - 1] });
+    }
+    if !whole {
+        return None;
     }
     match Stack::new(&faces) {
         Ok(stack) => Some((stack, layers)),
@@ -137,9 +156,12 @@ pub(super) fn read_cellwise(node: &Node, document: &Document, mesh: &Mesh, probl
             }
         });
         f.finish(problems);
-        list.push(Cellwise { parameter: parameter?, factors: factors?.into() });
+        if parameter.is_some_and(|p| list.iter().flatten().any(|c: &Cellwise| c.parameter == p)) {
+            problems.push(n.error("this parameter has factors already").hint("multiply them in one file"));
+        }
+        list.push(parameter.zip(factors).map(|(parameter, factors)| Cellwise { parameter, factors: factors.into() }));
     }
-    Some(list)
+    list.into_iter().collect()
 }
 
 /// Names and material nodes of the regions after the first, and the painted map.

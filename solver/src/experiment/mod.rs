@@ -11,7 +11,7 @@ use crate::devices::DeviceChoice;
 use crate::exchange_bias::ExchangeBias;
 use crate::heat::{Heat, Law};
 use crate::oersted::Conductor;
-use crate::quantities::{self, Quantity};
+use crate::quantities::{self, Quantity, Source};
 use crate::readout::{Probe, ProbeKind};
 use crate::shapes::Shape;
 use crate::simulation::{DemagEvery, Step};
@@ -24,7 +24,6 @@ use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Place, Problems, Value, units};
 use spinloom_kernels::material::{Cellwise, Coupling};
-use spinloom_kernels::mesh::Stack;
 use spinloom_kernels::{Material, Mesh, PARAMETERS, ParameterId, RegionMap, System, Term, Values, Waveform};
 
 /// A whole experiment, ready to run.
@@ -309,6 +308,9 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
     if !demag {
         first.system.terms.retain(|t| *t != Term::Demag);
     }
+    if let Some(why) = first.system.unstackable() {
+        problems.push(root.get("mesh").unwrap_or(root).error(why));
+    }
     first.axes = sweep
         .names
         .into_iter()
@@ -393,11 +395,29 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             material.regions[*region].set_scalar(ParameterId::Temp, heat.ambient.at(0.0));
         }
     }
-    check_material(root, material_node.unwrap_or(root), &material, problems);
+    let cellwise = match cells_node {
+        Some(node) => read_cellwise(node, document, &mesh, problems)?,
+        None => Vec::new(),
+    };
+    let around = |k: usize| surrounding_nodes[k].filter(|_| !cellwise.is_empty());
+    for node in [around(2), around(3)].into_iter().flatten() {
+        let error = node.error("what is heated cannot have values per cell: its parameters follow its temperature region by region");
+        problems.push(error.hint("leave out `cells`, or the heat"));
+    }
+    // With the values of every cell, in which limits are sought.
+    let each = System { cellwise: cellwise.clone(), ..System::new(mesh, map.clone(), material.clone()) };
+    let each = match each.expanded() {
+        Ok(system) => system.replicas[0].material.clone(),
+        Err(why) => {
+            problems.push(cells_node.unwrap_or(root).error(why));
+            return None;
+        }
+    };
+    check_material(root, material_node.unwrap_or(root), &each, problems);
     let thermal = material.uses(ParameterId::Temp);
     let (tableau, step, demag_every) = read_solver(solver_node, thermal, problems)?;
     if let DemagEvery::Time(t) = demag_every {
-        let turn = t * material.own_frequency();
+        let turn = t * each.own_frequency();
         if turn > 0.72 {
             problems.push(
                 solver_node
@@ -408,7 +428,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         }
     }
     if let (true, DemagEvery::Time(t)) = (thermal, demag_every) {
-        let turn = t * highest_frequency(&material, &mesh);
+        let turn = t * highest_frequency(&each, &mesh);
         if turn > THERMAL_TURN {
             problems.push(
                 solver_node
@@ -421,6 +441,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
 
     let mut table = Fields::of(table_node?, "the table", problems)?;
     let every = table.required("every", problems).and_then(|n| n.positive(Dimension::TIME, problems));
+    let layered = mesh.stack.is_some_and(|s| s.count() > 1);
     let logs = log_names(protocol_node?);
     let mut columns: Vec<Quantity> = logs.iter().enumerate().map(|(i, (n, unit))| Quantity::log(i, n, unit)).collect();
     columns.extend(quantities::always());
@@ -429,6 +450,10 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             let text = n.text(problems)?;
             match quantities::find(text).or_else(|| quantities::find_in_region(text, &region_names)) {
                 Some(q) if columns.iter().any(|c| c.name == q.name) => problems.push(n.error(format!("`{text}` is in the table already"))),
+                Some(q) if layered && matches!(q.source, Source::Wall(_) | Source::WallVelocity) => {
+                    let error = n.error(format!("`{text}` would mix the walls of the stack's layers"));
+                    problems.push(error.hint("follow a layer by its average, e.g. `mz.NAME`"));
+                }
                 Some(q) => columns.push(q),
                 None => {
                     let names = quantities::names();
@@ -466,18 +491,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     }
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
 
-    let cellwise = match cells_node {
-        Some(node) => read_cellwise(node, document, &mesh, problems)?,
-        None => Vec::new(),
-    };
-    if !cellwise.is_empty() && surroundings.heat.iter().any(|h| matches!(h.body, crate::heat::Body::Mesh { .. })) {
-        let node = cells_node.unwrap_or(root);
-        problems.push(node.error("cells that differ cannot have temperatures of their own as well").hint("heat them as one body, `rc`"));
-    }
     let mut system = System { terms: Vec::new(), seed: seed? as u64, cellwise, ..System::new(mesh, map, material) };
-    if let Err(why) = system.expanded() {
-        problems.push(cells_node.unwrap_or(root).error(why));
-    }
     if demag? {
         system.terms.push(Term::Demag);
     }

@@ -150,6 +150,47 @@ fn a_stack_is_read_and_its_layers_are_coupled_over_their_own_thickness() {
     assert!((b[2 * 12] - soft).abs() < 1e-12 && (b[2 * 12 + 4] + hard / 1.0004f64.sqrt()).abs() < 1e-12 && b[2 * 12 + 8] == 0.0);
 }
 
+/// What enters through an interface is taken up by the whole layer, however it is cut; exchange through a face between unequal layers and the
+/// gradient along a current are those of a chain of unequal cells.
+#[test]
+fn a_layer_is_one_however_it_is_cut() {
+    let build = |faces: &[(f64, f64)], regions: &[u16], set: &dyn Fn(&mut Values)| {
+        let mut v = [material(8e5), material(8e5)];
+        v[1].set_scalar(P::Aex, 2.6e-11);
+        v.iter_mut().for_each(set);
+        let mesh = Mesh::stacked([1, 1], [4e-9, 4e-9], Stack::new(faces).unwrap());
+        let map = RegionMap::new(regions.to_vec(), 2);
+        let system = System::new(mesh, map, Material { regions: v.to_vec(), ..Material::default() });
+        Simulation::new(system, DeviceChoice::CpuDouble, &tableau::RK45, Step::Adaptive { max_err: 1e-7 }).unwrap()
+    };
+    let torque = |faces: &[(f64, f64)], regions: &[u16]| {
+        let mut sim = build(faces, regions, &|v| {
+            v.set_scalar(P::ThetaSh, 0.3);
+            v.set(P::J, [1e12, 0.0, 0.0]);
+        });
+        let n = regions.len();
+        sim.set_m(0, &(0..3 * n).map(|i| [0.6, 0.0, 0.8][i / n]).collect::<Vec<_>>());
+        sim.field(0, &[Term::SpinOrbit])
+    };
+    let (one, two) = (torque(&[(0.0, 2e-9)], &[0]), torque(&[(0.0, 1e-9), (1e-9, 1e-9)], &[0, 0]));
+    assert!(one[0].abs() + one[1].abs() > 1e-3 && (0..3).all(|c| (one[c] - two[2 * c]).abs() < 1e-15), "{one:?} {two:?}");
+    // 1 nm of A beside 5 nm of 2A, at right angles: B1 = 2 A12/(Ms t1 d), with half bonds in series 1/(share/A + (1 - share)/2A).
+    let mut sim = build(&[(0.0, 1e-9), (1e-9, 5e-9)], &[0, 1], &|v| {
+        v.set_scalar(P::Pol, 0.5);
+        v.set(P::J, [0.0, 0.0, 1e12]);
+    });
+    sim.set_m(0, &[0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    let b = sim.field(0, &[Term::Exchange]);
+    let (d, share) = (3e-9, 1.0 / 6.0);
+    let bond = 1.0 / (share / 1.3e-11 + (1.0 - share) / 2.6e-11);
+    assert!((b[0] / (2.0 * bond / (8e5 * 1e-9 * d)) - 1.0).abs() < 1e-12, "{b:?}");
+    assert!((b[5] / (2.0 * bond / (8e5 * 5e-9 * d)) - 1.0).abs() < 1e-12, "{b:?}");
+    // Zhang and Li's field is half of the difference over the distance of the centres, the same size in both.
+    let b = sim.field(0, &[Term::ZhangLi]);
+    let size = |i: usize| (0..3).map(|c| b[2 * c + i].powi(2)).sum::<f64>().sqrt();
+    assert!(size(0) > 1e-6 && (size(0) / size(1) - 1.0).abs() < 1e-12, "{b:?}");
+}
+
 /// A film of two layers far wider than thick: between uniform perpendicular layers there is no stray field in the middle.
 #[test]
 fn wide_layers_see_nothing_of_each_other_in_their_middle() {
@@ -215,7 +256,10 @@ protocol:
     assert_eq!(sim.energy(0, &[Term::Exchange]), 0.0);
     let record = uninterrupted(&e, &dir.path().join("out"));
     assert!((record.column("E_anis", 0).unwrap()[0] / anis - 1.0).abs() < 1e-12);
+    write("less.ovf", &|i| 1.0 - 0.01 * i as f64);
     for (from, to, words) in [
+        ("factors: ms.ovf", "factors: less.ovf", "Msat cannot be below zero"),
+        ("parameter: Msat", "parameter: Ku1", "has factors already"),
         ("parameter: Ku1", "parameter: Ku11", "did you mean `Ku1`"),
         ("ku.ovf", "none.ovf", "none.ovf"),
         ("size: [80 nm", "size: [76 nm", "wanted: one component on the 19 x 15 x 1 cells"),
@@ -236,6 +280,11 @@ fn what_is_wrong_with_a_stack_is_told_at_its_place() {
         ("{soft: {uniform", "{sofd: {uniform", "did you mean `soft`"),
         ("mz.soft", "mz.sogt", "`mz.sogt` is not a quantity"),
         ("size: [8 nm, 8 nm]", "size: [8 nm, 8 nm, 8 nm]", "e.yaml:7"),
+        ("thickness: 2.6 nm, material", "thickness: 2.6 T, material", "e.yaml:10"),
+        ("cells: 2,", "cells: 2000000000,", "a layer has 1 to 16 cells"),
+        ("cell: [4 nm, 4 nm]", "cell: [4 nm, 4 nm]\n  pbc: [0, 0, 1]", "a stack cannot be periodic along z"),
+        ("material: {Aex", "material: {Dbulk: 1 mJ/m^2, Aex", "bulk DMI needs cells of one thickness"),
+        ("mz.soft,", "wall_x,", "`wall_x` would mix the walls"),
         (
             "couplings:",
             "regions: {post: {shape: {box: {x: [0 nm, 8 nm]}}}}\ncouplings:",

@@ -1,7 +1,7 @@
 //! Bulk Dzyaloshinskii–Moriya interaction.
 
 use super::{Coefficients, Law, TermInfo, filled, pair_mean, per_msat};
-use crate::material::{ParameterId, Values};
+use crate::material::{Apart, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
 
@@ -35,13 +35,13 @@ FN VEC bulk_dmi_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a; }
         filled([per_msat(v)])
     }
 
-    fn link(a: &Values, b: &Values) -> f64 {
-        pair_mean(a, b, ParameterId::Dbulk)
+    fn link(a: &Values, b: &Values, share: f64) -> f64 {
+        pair_mean(a, b, ParameterId::Dbulk, share)
     }
 
     // Two faces of a central difference make 2D/(2d).
-    fn link_scale(distance: f64) -> f64 {
-        1.0 / distance
+    fn link_scale(apart: &Apart) -> f64 {
+        1.0 / apart.distance
     }
 
     #[inline(always)]

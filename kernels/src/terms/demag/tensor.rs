@@ -250,8 +250,9 @@ impl Tensor {
         }
         let reach = reach(kernel, mesh);
         let numbers = COMPONENTS * reach.iter().map(|r| *r as usize + 1).product::<usize>();
-        // Everything the numbers depend on; the version, because how they are computed may change.
-        let description = format!("{} {kernel:?} {:?} {:?} {:?}", env!("CARGO_PKG_VERSION"), mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc);
+        // Everything the numbers depend on.
+        let description =
+            format!("{} {WAY} {kernel:?} {:?} {:?} {:?}", env!("CARGO_PKG_VERSION"), mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc);
         let worth = WORTH_A_FILE.contains(&numbers);
         let kept_on_disk = if worth { cache::read("tensors", &description).filter(|b| b.len() == 8 * numbers) } else { None };
         let octant: Vec<[f64; COMPONENTS]> = match kept_on_disk {
@@ -405,6 +406,8 @@ pub enum DemagKernel {
 /// Tensors that are kept, and numbers in the largest of them (64 MiB).
 const MOST_KEPT: usize = 4;
 const LARGEST_KEPT: usize = 8 << 20;
+/// To be raised when the numbers are computed otherwise: tensors on disk are then others.
+const WAY: u32 = 1;
 /// Numbers of an octant that is worth a file: fewer are computed in less time than a disk takes, more are a hundred megabytes.
 const WORTH_A_FILE: std::ops::Range<usize> = 200_000..16_000_000;
 

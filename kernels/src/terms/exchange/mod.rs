@@ -1,7 +1,7 @@
 //! Heisenberg exchange.
 
 use super::{Coefficients, Law, TermInfo, filled, pair_mean, per_msat};
-use crate::material::{ParameterId, Values};
+use crate::material::{Apart, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::Real;
 
@@ -29,12 +29,12 @@ FN VEC exchange_finish(VEC m, VEC a, VEC extra, REAL c0) { return c0 * a; }
         filled([2.0 * per_msat(v)])
     }
 
-    fn link(a: &Values, b: &Values) -> f64 {
-        pair_mean(a, b, ParameterId::Aex)
+    fn link(a: &Values, b: &Values, share: f64) -> f64 {
+        pair_mean(a, b, ParameterId::Aex, share)
     }
 
-    fn link_scale(distance: f64) -> f64 {
-        1.0 / (distance * distance)
+    fn link_scale(apart: &Apart) -> f64 {
+        1.0 / (apart.own * apart.distance)
     }
 
     #[inline(always)]

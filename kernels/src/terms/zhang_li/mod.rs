@@ -1,7 +1,7 @@
 //! Spin-transfer torque of a current through a texture.
 
 use super::{Coefficients, Driven, FreeFace, Law, TermInfo, filled, kept, per_msat};
-use crate::material::{ParameterId, Values};
+use crate::material::{Apart, ParameterId, Values};
 use crate::mesh::Mesh;
 use crate::real::{Real, cross};
 use spinloom_base::constants::{E_CHARGE, GAMMA_LL, MUB};
@@ -47,12 +47,12 @@ FN VEC zhang_li_finish(VEC m, VEC h, VEC extra, REAL c0, REAL c1, REAL c2, REAL 
         filled([k * j[0], k * j[1], k * j[2], across, along])
     }
 
-    fn link(a: &Values, b: &Values) -> f64 {
+    fn link(a: &Values, b: &Values, _share: f64) -> f64 {
         if a.scalar(ParameterId::Msat) > 0.0 && b.scalar(ParameterId::Msat) > 0.0 { 1.0 } else { 0.0 }
     }
 
-    fn link_scale(distance: f64) -> f64 {
-        1.0 / distance
+    fn link_scale(apart: &Apart) -> f64 {
+        1.0 / apart.distance
     }
 
     #[inline(always)]
