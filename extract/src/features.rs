@@ -1,6 +1,6 @@
 //! Features of signals, found without being told where: states, dwell times, first passages, switching, ring-down.
 //!
-//! Signals are given as times and values; what is found becomes [`Data`] for a model.
+//! Signals are given as times and values; what is found becomes [`crate::Data`] for a model.
 
 use crate::velocity::mean_and_deviation;
 

@@ -2,7 +2,7 @@
 //!
 //! Two levels of parallelism that never fight: where there are enough replicas, or the mesh is too small to be worth a
 //! hand-off, replicas run side by side, each on one thread; otherwise rows and columns of one replica are shared out.
-//! [`Cpu::reference`] is the plain version that everything faster is held to: `f64`, direct sum, one cell at a time.
+//! [`fn@reference`] is the plain version that everything faster is held to: `f64`, direct sum, one cell at a time.
 
 mod cells;
 pub(crate) mod convolution;
