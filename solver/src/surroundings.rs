@@ -752,8 +752,8 @@ impl Around {
                 for (g, (s, temperature)) in self.grains[i].iter().zip(self.memories[i].signs.iter().zip(self.grain_temperatures(i, t))) {
                     count += g.cells.len();
                     if temperature < bias.neel {
-                        let moments =
-                            g.cells.iter().map(|c| self.moment(*c) * ms[usize::from(self.parts.cells[*c])]).filter(|ms| *ms > 0.0);
+                        let moment = |c: &usize| self.height(*c) * self.moment(*c) * ms[usize::from(self.parts.cells[*c])];
+                        let moments = g.cells.iter().map(moment).filter(|mt| *mt > 0.0);
                         sum += moments.map(|mt| bias.coupling * s * towards(g) / mt).sum::<f64>();
                     }
                 }
