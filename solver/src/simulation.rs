@@ -314,15 +314,15 @@ impl Simulation {
 
     /// Tells the device about changed parameters of a replica.
     pub fn apply(&mut self, replica: usize) {
-        self.tell(replica);
+        self.tell(&[replica]);
         self.stale[replica] = true;
         self.forget_samples(replica);
     }
 
-    /// Gives the device a replica's parameters and regions.
-    fn tell(&mut self, replica: usize) {
+    /// Gives the device the parameters and regions of some replicas.
+    fn tell(&mut self, replicas: &[usize]) {
         match self.system.expanded() {
-            Ok(system) => self.device.set_material(replica, &system),
+            Ok(system) => replicas.iter().for_each(|r| self.device.set_material(*r, &system)),
             Err(what) => {
                 let device = self.device.info().name;
                 self.refused.get_or_insert(DeviceError::Unsupported { device, what });
@@ -379,6 +379,7 @@ impl Simulation {
     /// Holds all that moves in time at its present value, or lets it go again: for what has no clock.
     fn hold_time(&mut self, hold: Option<Vec<Material>>) -> Vec<Material> {
         let now: Vec<Material> = self.system.replicas.iter().map(|r| r.material.clone()).collect();
+        let mut changed = Vec::new();
         for r in 0..self.replicas() {
             let held = match &hold {
                 Some(list) => list[r].clone(),
@@ -386,9 +387,10 @@ impl Simulation {
             };
             if held != now[r] {
                 self.system.replicas[r].material = held;
-                self.tell(r);
+                changed.push(r);
             }
         }
+        self.tell(&changed);
         now
     }
 

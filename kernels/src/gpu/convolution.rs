@@ -115,17 +115,8 @@ impl Convolution {
     /// In words, what the device cannot do.
     pub fn new(mesh: &Mesh, kernel: DemagKernel, limits: &Limits, precision: Precision) -> Result<Self, String> {
         let n = mesh.n;
-        let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
-            (true, n) => n,
-            (false, _) if a == 2 && mesh.stack.is_some() => 1,
-            (false, 1) => 1,
-            (false, n) => crate::cpu::fft::smooth(2 * n - 1),
-        });
-        let mut axes = Vec::new();
-        for (axis, points) in padded.into_iter().enumerate() {
-            let planned = Axis::plan(n[axis], points, axis > 0, limits, precision);
-            axes.push(planned.map_err(|e| format!("along {}: {e}", ["x", "y", "z"][axis]))?);
-        }
+        let mut axes = Self::axes(mesh, limits, precision)?;
+        let padded = axes.each_ref().map(|a| a.points);
         let (components, mut table) = match &mesh.stack {
             Some(stack) => {
                 let pairs = Tensor::of_layers(mesh, stack, [padded[0], padded[1]]);
@@ -137,14 +128,7 @@ impl Convolution {
                 (components, octant(&tensor, components, Isa::Baseline, false))
             }
         };
-        for (a, axis) in axes.iter_mut().enumerate() {
-            let whole = axis.inner.is_none();
-            axis.stored = match a {
-                0 if whole => axis.points / 2 + 1,
-                1 if whole && n[2] == 1 && mesh.stack.is_none() => axis.cells,
-                2 if whole => axis.cells,
-                _ => axis.points,
-            };
+        for axis in &mut axes {
             for (start, points) in axis.twiddles.iter_mut().zip([axis.points, axis.outer.n, axis.inner.as_ref().map_or(1, |l| l.n)]) {
                 *start = table.len();
                 table.extend(twiddles(points));
@@ -158,6 +142,41 @@ impl Convolution {
             components,
             table,
         })
+    }
+
+    /// The axes, with how much of each is stored; no tensor is computed for that.
+    fn axes(mesh: &Mesh, limits: &Limits, precision: Precision) -> Result<[Axis; 3], String> {
+        let n = mesh.n;
+        let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
+            (true, n) => n,
+            (false, _) if a == 2 && mesh.stack.is_some() => 1,
+            (false, 1) => 1,
+            (false, n) => crate::cpu::fft::smooth(2 * n - 1),
+        });
+        let mut axes = Vec::new();
+        for (axis, points) in padded.into_iter().enumerate() {
+            let planned = Axis::plan(n[axis], points, axis > 0, limits, precision);
+            axes.push(planned.map_err(|e| format!("along {}: {e}", ["x", "y", "z"][axis]))?);
+        }
+        for (a, axis) in axes.iter_mut().enumerate() {
+            let whole = axis.inner.is_none();
+            axis.stored = match a {
+                0 if whole => axis.points / 2 + 1,
+                1 if whole && n[2] == 1 && mesh.stack.is_none() => axis.cells,
+                2 if whole => axis.cells,
+                _ => axis.points,
+            };
+        }
+        Ok(axes.try_into().unwrap_or_else(|_| unreachable!("three axes")))
+    }
+
+    /// Reals of the spectrum of one replica of a mesh.
+    ///
+    /// # Errors
+    /// As [`Convolution::new`].
+    pub fn spectrum_of(mesh: &Mesh, limits: &Limits, precision: Precision) -> Result<usize, String> {
+        let axes = Self::axes(mesh, limits, precision)?;
+        Ok(2 * 3 * axes.iter().map(|a| a.stored).product::<usize>())
     }
 
     /// Sizes of the circular grid.

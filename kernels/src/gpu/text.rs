@@ -255,6 +255,16 @@ fn group_largest(out: &mut String, value: &str, which: usize) {
     let _ = write!(out, "    if (LID.x == 0u) {{ partial[(r * 2 + {which}) * GROUPS + int(WG.x)] = red[0]; }}\n    BARRIER();\n");
 }
 
+/// Largest of what [`group_largest`] has left of a replica, into `red[0]`.
+fn largest_of_groups(out: &mut String, which: usize) {
+    let _ = write!(
+        out,
+        "    REAL v{which} = REAL(0.0f);\n    for (int g = int(LID.x); g < GROUPS; g += {GROUP}) {{ v{which} = larger(v{which}, partial[(r * 2 + {which}) * GROUPS + g]); }}\n    \
+         red[int(LID.x)] = v{which};\n    BARRIER();\n"
+    );
+    tree(out, |a, b| format!("larger({a}, {b})"));
+}
+
 fn combination(out: &mut String, names: &Names, combine: &Combine, fresh: Option<Ref>) {
     let _ = writeln!(out, "    VEC next = load({} + own);", names.place(combine.base));
     for (rate, weight) in combine.weights.iter().filter(|w| w.1 != 0.0) {
@@ -490,12 +500,7 @@ pub fn measured(names: &Names, torque: bool, error: bool, evaluations: u32) -> K
         if !wanted {
             continue;
         }
-        let _ = write!(
-            body,
-            "    REAL v{which} = REAL(0.0f);\n    for (int g = int(LID.x); g < GROUPS; g += {GROUP}) {{ v{which} = larger(v{which}, partial[(r * 2 + {which}) * GROUPS + g]); }}\n    \
-             red[int(LID.x)] = v{which};\n    BARRIER();\n"
-        );
-        tree(&mut body, |a, b| format!("larger({a}, {b})"));
+        largest_of_groups(&mut body, which);
         let _ = write!(
             body,
             "    if (on && LID.x == 0u) {{ ctl[r * CTL_SIZE + {to}] = red[0] < REAL(3.0e38f) ? {factor}sqrt(red[0]) : REAL(3.0e38f); }}\n    BARRIER();\n"
@@ -835,12 +840,8 @@ pub fn sample_error(names: &Names, ring: [Ref; 3], predicted: Ref) -> Kernel {
 
 /// Takes note of a sample and chooses the next interval: [`crate::Control::sampled`].
 pub fn sampled(names: &Names) -> Kernel {
-    let mut body = names.defines() + FINITE + "KERNEL_MAIN {\n    int r = int(WG.y);\n    REAL v = REAL(0.0f);\n";
-    let _ = write!(
-        body,
-        "    for (int g = int(LID.x); g < GROUPS; g += {GROUP}) {{ v = larger(v, partial[(r * 2) * GROUPS + g]); }}\n    red[int(LID.x)] = v;\n    BARRIER();\n"
-    );
-    tree(&mut body, |a, b| format!("larger({a}, {b})"));
+    let mut body = names.defines() + FINITE + "KERNEL_MAIN {\n    int r = int(WG.y);\n";
+    largest_of_groups(&mut body, 0);
     let _ = write!(
         body,
         "    {OF_REPLICA}    if (LID.x == 0u && state[s + {due}] == 1u) {{\n        int points = min(int(state[s + {count}]), int(state[s + {order}]) + 1);\n        \

@@ -17,8 +17,7 @@ const FIELDS: usize = 24;
 
 /// How many replicas of a system fit one set of memories.
 fn most(system: &System, limits: &Limits, precision: Precision) -> Result<usize, String> {
-    let spectrum =
-        if system.terms.contains(&Term::Demag) { Convolution::new(&system.mesh, system.demag, limits, precision)?.spectrum(1) } else { 0 };
+    let spectrum = if system.terms.contains(&Term::Demag) { Convolution::spectrum_of(&system.mesh, limits, precision)? } else { 0 };
     let numbers = spectrum.max(FIELDS * 3 * system.mesh.cells());
     let bound = (limits.buffer / precision.bytes()).min(i32::MAX as usize);
     // Groups of all replicas lie along one axis of the grid.

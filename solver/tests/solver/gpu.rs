@@ -260,6 +260,76 @@ impl Backend for Counting {
     }
 }
 
+/// A device that fails at one of its duties.
+struct Failing(Counting, fn(&Counts) -> bool, GpuError);
+
+impl Failing {
+    fn now(&self) -> Result<(), GpuError> {
+        if (self.1)(&self.0.1.lock().unwrap()) { Err(self.2.clone()) } else { Ok(()) }
+    }
+}
+
+impl Backend for Failing {
+    fn found(&self) -> &Found {
+        self.0.found()
+    }
+    fn allocate(&mut self, bytes: usize) -> Result<Memory, GpuError> {
+        let memory = self.0.allocate(bytes)?;
+        self.now().map(|()| memory)
+    }
+    fn free(&mut self, memory: Memory) {
+        self.0.free(memory);
+    }
+    fn write(&mut self, memory: Memory, offset: usize, bytes: &[u8]) -> Result<(), GpuError> {
+        self.0.write(memory, offset, bytes)
+    }
+    fn read(&self, memory: Memory, offset: usize, bytes: &mut [u8]) -> Result<(), GpuError> {
+        self.0.read(memory, offset, bytes)
+    }
+    fn compile(&mut self, kernel: &Kernel) -> Result<Program, GpuError> {
+        let program = self.0.compile(kernel)?;
+        self.now().map(|()| program)
+    }
+    fn record(&mut self, launches: &[Launch]) -> Result<Recording, GpuError> {
+        self.0.record(launches)
+    }
+    fn replay(&mut self, recording: Recording, times: usize) -> Result<(), GpuError> {
+        self.0.replay(recording, times)?;
+        self.now()
+    }
+    fn forget(&mut self) {
+        self.0.forget();
+    }
+}
+
+/// No room, a kernel that does not compile, a device that is lost on the way: who, what and where is told, and nothing goes on.
+#[test]
+fn a_failing_device_says_what_failed() {
+    if !vulkan() {
+        return;
+    }
+    let mesh = Mesh::new([16, 16, 1], [4e-9, 4e-9, 2e-9]);
+    let v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.1)]);
+    let system = System::new(mesh, RegionMap::uniform(256), Material::uniform(v, 1));
+    let build = |when: fn(&Counts) -> bool, error: GpuError| {
+        let counting = Counting(Vulkan::open(0).unwrap(), Arc::default());
+        let gpu = Gpu::new(&system, Box::new(Failing(counting, when, error)), Precision::Single)?;
+        Simulation::on(Box::new(gpu), system.clone(), &tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation)
+    };
+    let full = GpuError::OutOfMemory { bytes: 4096, why: "full".into() };
+    let told = build(|c| c.allocations == 1, full).map(|_| ()).unwrap_err().to_string();
+    assert!(told.contains("vulkan:0") && told.contains("`parameters`") && told.contains("bytes"), "{told}");
+    let bad = GpuError::Compile { kernel: "cells".into(), why: "a brace".into() };
+    let told = build(|c| c.compilations == 5, bad).map(|_| ()).unwrap_err().to_string();
+    assert!(told.contains("vulkan:0") && told.contains("`cells`") && told.contains("a brace"), "{told}");
+    let mut sim = build(|c| c.submissions == 20, GpuError::Lost("gone".into())).unwrap_or_else(|e| panic!("{e}"));
+    sim.set_m(0, &vec![1.0; 768]);
+    sim.run_all_to(1e-9);
+    let told = sim.trouble().expect("it was lost").to_string();
+    assert!(told.contains("vulkan:0") && told.contains("gone") && told.contains("plan `"), "{told}");
+    assert!(sim.control(0).t < 1e-9 && sim.control(0).status == spinloom_kernels::Status::NotANumber);
+}
+
 #[test]
 fn a_run_on_a_graphics_device_keeps_its_budgets() {
     let Ok(backend) = Vulkan::open(0) else {
