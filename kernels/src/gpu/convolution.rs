@@ -134,14 +134,7 @@ impl Convolution {
                 table.extend(twiddles(points));
             }
         }
-        Ok(Self {
-            n,
-            stacked: mesh.stack.is_some(),
-            precision,
-            axes: axes.try_into().unwrap_or_else(|_| unreachable!("three axes")),
-            components,
-            table,
-        })
+        Ok(Self { n, stacked: mesh.stack.is_some(), precision, axes, components, table })
     }
 
     /// The axes, with how much of each is stored; no tensor is computed for that.
