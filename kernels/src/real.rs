@@ -19,7 +19,7 @@ pub trait Real:
     + AddAssign
     + SubAssign
     + MulAssign
-    + realfft::FftNum
+    + crate::cpu::isa::Vectors
     + 'static
 {
     /// 0.

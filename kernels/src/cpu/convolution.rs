@@ -1,21 +1,31 @@
-//! The demagnetising convolution by real transforms, without ever transforming or storing a row of zeros.
+//! The demagnetising convolution, without ever transforming or storing a row of zeros.
 //!
-//! x: each of the nz·ny rows is padded and transformed on its own (real to complex); its spectrum goes to *panels* of 16
-//! adjacent wave numbers, `[panel][component][z][y][16]`. Per panel, in cache: y forward (padded on the fly), z forward,
-//! product with the real symmetric kernel, z backward, y backward, keeping the rows that matter. Then x backward.
-//! The kernel is even or odd in every wave number, so one octant of it is stored. All scale factors lie in the kernel.
+//! A line of n cells lies in a circle of 2N ≥ 2n − 1 points, the rest zeros. Its spectrum is taken class by class, each a transform of length N of
+//! x_j exp(−2πi j o/N): wave numbers k + o in units of 1/N. Along y and z the classes are o = 0 and o = ½, and nothing of length 2N is ever held.
+//! Along x, where the numbers are real, one class is enough: the conjugates of the wave numbers k + ¼ are those that are missing of the *odd* ones, (2j + 1)/4N,
+//! at which the circle closes with the sign −1; nothing that matters comes from beyond the end, so that any closing will do. N reals become N
+//! complex numbers, and no wave number is its own conjugate. A periodic axis has N = n, o = 0; of x then 0..=N/2.
+//!
+//! 1. Along x: a lane for each row of any component, turned from rows into lanes and back in registers. The spectrum goes to *panels* of as many
+//!    adjacent wave numbers as a line of 64 bytes holds, `[panel][component][z][y][re, im][lane]`.
+//! 2. For each panel, in cache: y forward, z forward, product with the real symmetric kernel, z backward, y backward. The kernel is even or odd in the wave
+//!    numbers along y and z, so that half of each class is stored. All scale factors lie in it.
+//! 3. Back along x; the real part is the field.
+//!
+//! Bytes a cell and evaluation, of w-byte numbers: 1. reads 3w and writes 6w, 2. reads and writes 6w and reads the kernel, 4w in the plane and 6w
+//! in space, 3. reads 6w and writes 3w: 34w or 36w, 136 or 144 B in `f32`, where a panel (6 w L ny nz bytes in L lanes) stays in the cache.
 //!
 //! Layers of a stack are not equally far apart: there z is not transformed, and the product sums over the source layers with a kernel for each pair.
 
-use super::fft::{ColumnFft, LANES, Lane, cheapest, smooth};
-use super::isa::Isa;
+use super::fft::{Elements, Fft, Sink, Source, root};
+use super::isa::{Isa, with_vectors};
 use super::parallel::{Shared, each};
+use super::sizes::cheapest;
+use super::vector::{Complex, Lines, Vector, lanes, transpose};
 use crate::mesh::Mesh;
 use crate::real::Real;
 use crate::terms::demag::tensor::{COMPONENTS, DemagKernel, Tensor};
-use num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
-use std::sync::Arc;
+use rayon::prelude::*;
 
 /// μ0 Ms of the cells (T).
 pub enum Moment<T> {
@@ -25,454 +35,693 @@ pub enum Moment<T> {
     Cells(Vec<T>),
 }
 
+/// The wave numbers (k + offset)/N of an axis.
+struct Class<T> {
+    offset: f64,
+    /// exp(−2πi j offset/N) for the n cells; empty where that is 1.
+    twist: Vec<[T; 2]>,
+    /// Of how many the kernel is stored, from k = 0 on; k beyond is the mirror image of `mirror` − k.
+    stored: usize,
+    mirror: usize,
+    /// What is stored of the classes before.
+    before: usize,
+}
+
+impl<T: Real> Class<T> {
+    fn new(offset: f64, n: usize, len: usize, stored: usize, before: usize) -> Self {
+        let twist = if offset == 0.0 { Vec::new() } else { (0..n).map(|j| root(j as f64 * offset, len)).collect() };
+        Self { offset, twist, stored, mirror: len - (2.0 * offset) as usize, before }
+    }
+
+    /// Where the kernel of wave number `k` is stored, and whether it is mirrored.
+    #[inline(always)]
+    fn place(&self, k: usize) -> (usize, bool) {
+        if k < self.stored { (self.before + k, false) } else { (self.before + self.mirror - k, true) }
+    }
+
+    fn twist(&self) -> Option<&[[T; 2]]> {
+        if self.twist.is_empty() { None } else { Some(&self.twist) }
+    }
+}
+
+/// One axis of the mesh.
+struct Axis<T> {
+    /// Cells.
+    n: usize,
+    /// Points of the circle.
+    circle: usize,
+    periodic: bool,
+    /// Transform of one class.
+    fft: Fft<T>,
+    classes: Vec<Class<T>>,
+}
+
+impl<T: Real> Axis<T> {
+    /// The axis of real numbers.
+    fn real(n: usize, periodic: bool, isa: Isa) -> Self {
+        let len = if periodic { n } else { cheapest::<T>(n) };
+        let class = if periodic { Class::new(0.0, n, len, n / 2 + 1, 0) } else { Class::new(0.25, n, len, len, 0) };
+        Self { n, circle: if periodic { n } else { 2 * len }, periodic, fft: Fft::new(len, isa.many_registers()), classes: vec![class] }
+    }
+
+    /// An axis of spectra. A single open layer needs no transform.
+    fn complex(n: usize, periodic: bool, isa: Isa) -> Self {
+        let open = !periodic && n > 1;
+        let len = if open { cheapest::<T>(n) } else { n };
+        let mut classes = vec![Class::new(0.0, n, len, len / 2 + 1, 0)];
+        if open {
+            classes.push(Class::new(0.5, n, len, len.div_ceil(2), len / 2 + 1));
+        }
+        Self { n, circle: len * classes.len(), periodic, fft: Fft::new(len, isa.many_registers()), classes }
+    }
+
+    /// Transform length.
+    fn len(&self) -> usize {
+        self.fft.len()
+    }
+
+    /// Wave numbers of which the kernel is stored.
+    fn stored(&self) -> usize {
+        self.classes.iter().map(|c| c.stored).sum()
+    }
+
+    /// For each stored wave number: class offset and number in the class.
+    fn wave_numbers(&self) -> Sums {
+        let classes = self.classes.iter().map(|c| (c.offset, c.stored)).collect();
+        Sums { len: self.len(), circular: self.periodic, classes }
+    }
+}
+
 /// A planned convolution; shared by all replicas.
 pub struct Convolution<T: Real> {
-    n: [usize; 3],
-    padded: [usize; 3],
+    axes: [Axis<T>; 3],
     panels: usize,
     components: usize,
-    /// `[panel][kz ≤ pz/2][ky ≤ py/2][component][16]`
-    kernel: Vec<Lane<T>>,
-    x_forward: Arc<dyn RealToComplex<T>>,
-    x_backward: Arc<dyn ComplexToReal<T>>,
-    y: ColumnFft<T>,
-    z: ColumnFft<T>,
-    product: unsafe fn(&[Lane<T>], Product<'_, T>),
-    /// Of a stack, `[target · layers + source]`, each as `kernel`.
-    pairs: Vec<Vec<Lane<T>>>,
-    layers: unsafe fn(&[Vec<Lane<T>>], Layers<'_, T>),
+    /// `[panel][ky][kz][component][lane]`, of the stored wave numbers; of a stack one for each pair of layers, `[target · layers + source]`.
+    kernels: Vec<Lines<T>>,
+    forward: Pass<T>,
+    panel: Pass<T>,
+    backward: Pass<T>,
 }
 
-/// The spectra of all layers of a stack in one panel, and where its kernels lie.
-struct Layers<'a, T> {
-    /// `[component][layer][ky]`.
-    re: &'a mut [Lane<T>],
-    im: &'a mut [Lane<T>],
-    /// `[component][layer]`
-    sum_re: &'a mut [Lane<T>],
-    sum_im: &'a mut [Lane<T>],
-    /// Start of the kernel's panel, in lanes.
-    start: usize,
-    points: usize,
+/// One item of a pass: a block of rows, or a panel.
+type Pass<T> = unsafe fn(&Convolution<T>, usize, &Job<'_, T>, &mut Columns<T>);
+
+/// One convolution.
+struct Job<'a, T> {
+    m: &'a [T],
+    moment: &'a Moment<T>,
+    b: Shared<T>,
+    spectrum: Shared<T>,
 }
 
-/// Three components of a column of spectra, real and imaginary parts, and where its kernel lies.
-struct Product<'a, T> {
-    re: [&'a mut [Lane<T>]; 3],
-    im: [&'a mut [Lane<T>]; 3],
-    /// Start of the kernel line and the step to the next wave number, in lanes.
-    start: usize,
-    step: usize,
-    /// Sign of the odd components in the fixed wave number: (xy, xz, yz).
-    signs: [T; 3],
-    /// Which signs change beyond half the column.
-    flips: [bool; 3],
-    components: usize,
-}
-
-/// Scratch memory of one thread or one large simulation.
-pub struct Spectrum<T> {
-    re: Vec<Lane<T>>,
-    im: Vec<Lane<T>>,
-}
+/// Scratch memory for the spectrum of one replica.
+pub struct Spectrum<T>(Lines<T>);
 
 /// Scratch memory of one thread.
-pub struct Columns<T: Real> {
-    row: Vec<T>,
-    spectrum: Vec<Complex<T>>,
-    fft: Vec<Complex<T>>,
-    /// Columns of three components, real and imaginary: first over y for every z, then over z.
-    re: Vec<Lane<T>>,
-    im: Vec<Lane<T>>,
-    line_re: Vec<Lane<T>>,
-    line_im: Vec<Lane<T>>,
-    work_re: Vec<Lane<T>>,
-    work_im: Vec<Lane<T>>,
+pub struct Columns<T> {
+    /// The lines of a block of rows or of a panel, transformed.
+    lines: Lines<T>,
+    /// What the first class contributes, until the second one is there.
+    sum: Lines<T>,
+    /// Lines along z of one wave number along y, and what their first class contributes.
+    deep: Lines<T>,
+    deep_sum: Lines<T>,
+    /// Of the transforms.
+    work: Lines<T>,
 }
 
 impl<T: Real> Convolution<T> {
     /// Plans the mesh: sizes, transforms, kernel.
     pub fn new(mesh: &Mesh, kernel_of: DemagKernel, isa: Isa) -> Self {
-        let n = mesh.n;
-        // An open axis needs 2n − 1 circular offsets; a periodic one exactly its own length. A single open layer needs no
-        // transform at all. Real transforms along x want an even length.
-        let padded: [usize; 3] = std::array::from_fn(|a| match (mesh.pbc[a] > 0, n[a]) {
-            (true, n) => n,
-            (false, _) if a == 2 && mesh.stack.is_some() => 1,
-            (false, 1) if a > 0 => 1,
-            (false, n) if a == 0 => 2 * smooth(n),
-            (false, n) => cheapest(2 * n - 1),
-        });
-        let panels = (padded[0] / 2 + 1).div_ceil(LANES);
-        let mut planner = RealFftPlanner::<T>::new();
-        let product = match isa {
-            Isa::Baseline => product_body::<T> as _,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => product_avx2::<T> as _,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => product_avx512::<T> as _,
+        let axis = |a: usize| match a {
+            0 => Axis::real(mesh.n[0], mesh.pbc[0] > 0, isa),
+            2 if mesh.stack.is_some() => Axis { n: mesh.n[2], ..Axis::complex(1, false, isa) },
+            a => Axis::complex(mesh.n[a], mesh.pbc[a] > 0, isa),
         };
-        let layers = match isa {
-            Isa::Baseline => layers_body::<T> as _,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => layers_avx2::<T> as _,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => layers_avx512::<T> as _,
-        };
-        let (components, whole, pairs) = match &mesh.stack {
-            Some(stack) => {
-                let tensors = Tensor::of_layers(mesh, stack, [padded[0], padded[1]]);
-                (COMPONENTS, Vec::new(), tensors.iter().map(|t| kernel(t, COMPONENTS, isa, true)).collect())
-            }
+        let axes = [axis(0), axis(1), axis(2)];
+        let panels = axes[0].stored().div_ceil(lanes::<T>());
+        // Offsets below 0 mirror those above; along a periodic axis they are the same cells.
+        let held = mesh.n;
+        let (components, tensors) = match &mesh.stack {
+            Some(stack) => (COMPONENTS, Tensor::of_layers(mesh, stack, [held[0], held[1]])),
             None => {
-                let tensor = Tensor::of(kernel_of, mesh, padded);
-                let components = tensor.values.iter().filter(|v| !v.is_empty()).count();
-                (components, kernel(&tensor, components, isa, false), Vec::new())
+                let tensor = Tensor::of(kernel_of, mesh, held);
+                (tensor.values.iter().filter(|v| !v.is_empty()).count(), vec![tensor])
             }
         };
-        Self {
-            n,
-            padded,
-            panels,
-            components,
-            kernel: whole,
-            pairs,
-            layers,
-            x_forward: planner.plan_fft_forward(padded[0]),
-            x_backward: planner.plan_fft_inverse(padded[0]),
-            y: ColumnFft::new(padded[1], isa),
-            z: ColumnFft::new(padded[2], isa),
-            product,
-        }
+        let kernels = tensors.iter().map(|t| kernel(t, &axes, panels, components, mesh.stack.is_some(), isa)).collect();
+        Self { axes, panels, components, kernels, forward: forward(isa), panel: panel(isa), backward: backward(isa) }
     }
 
     /// Sizes of the circular grid.
     pub fn padded(&self) -> [usize; 3] {
-        self.padded
+        self.axes.each_ref().map(|a| a.circle)
     }
 
     /// Scratch memory for the whole spectrum.
     pub fn spectrum(&self) -> Spectrum<T> {
-        let len = self.panels * 3 * self.n[2] * self.n[1];
-        Spectrum { re: vec![[T::ZERO; LANES]; len], im: vec![[T::ZERO; LANES]; len] }
+        Spectrum(Lines::zeros(self.panels * self.rows() * 2 * lanes::<T>()))
     }
 
     /// Scratch memory for one thread.
     pub fn columns(&self) -> Columns<T> {
-        let lane = |n: usize| vec![[T::ZERO; LANES]; n];
-        let plane = 3 * self.n[2] * self.padded[1];
-        let longest = self.padded[1].max(self.padded[2]);
+        let [x, y, z] = self.axes.each_ref().map(Axis::len);
+        let [nx, ny, nz] = self.n();
+        let complex = |n: usize| Lines::zeros(n * 2 * lanes::<T>());
+        let bins = self.panels * lanes::<T>();
         Columns {
-            row: self.x_forward.make_input_vec(),
-            spectrum: self.x_forward.make_output_vec(),
-            fft: vec![Complex::new(T::ZERO, T::ZERO); self.x_forward.get_scratch_len().max(self.x_backward.get_scratch_len())],
-            re: lane(plane),
-            im: lane(plane),
-            line_re: lane(3 * self.padded[2].max(self.n[2])),
-            line_im: lane(3 * self.padded[2].max(self.n[2])),
-            work_re: lane(longest),
-            work_im: lane(longest),
+            lines: complex((3 * nz * y).max(bins.max(x))),
+            sum: complex((3 * nz * ny).max(nx.next_multiple_of(lanes::<T>()))),
+            deep: complex(3 * z.max(nz)),
+            deep_sum: complex(3 * nz),
+            work: complex((2 * x.max(y).max(z)).max(lanes::<T>())),
         }
+    }
+
+    /// Cells.
+    fn n(&self) -> [usize; 3] {
+        self.axes.each_ref().map(|a| a.n)
+    }
+
+    /// Rows of all components.
+    fn rows(&self) -> usize {
+        3 * self.axes[1].n * self.axes[2].n
     }
 
     /// `b = −μ0 N ∗ (Ms m)` in tesla. `columns` has one entry per thread; with one the work stays on the calling thread.
     pub fn run(&self, m: &[T], moment: &Moment<T>, b: &mut [T], spectrum: &mut Spectrum<T>, columns: &mut [Columns<T>]) {
-        let [nx, ny, nz] = self.n;
-        let cells = nx * ny * nz;
-        let (re, im, out) = (Shared::new(&mut spectrum.re), Shared::new(&mut spectrum.im), Shared::new(b));
-        let rows = 3 * nz * ny;
-        let wave_numbers = self.padded[0] / 2 + 1;
-        let place = |panel: usize, row: usize| panel * rows + row;
-
-        each(rows, columns, |row, c| {
-            let first = row * nx;
-            match moment {
-                Moment::Uniform(k) => c.row[..nx].iter_mut().zip(&m[first..first + nx]).for_each(|(r, m)| *r = *k * *m),
-                Moment::Cells(k) => {
-                    let k = &k[first % cells..][..nx];
-                    c.row[..nx].iter_mut().zip(&m[first..first + nx]).zip(k).for_each(|((r, m), k)| *r = *k * *m);
-                }
-            }
-            c.row[nx..].fill(T::ZERO);
-            self.x_forward.process_with_scratch(&mut c.row, &mut c.spectrum, &mut c.fft).expect("lengths are the planned ones");
-            for panel in 0..self.panels {
-                let part = &c.spectrum[panel * LANES..wave_numbers.min((panel + 1) * LANES)];
-                // SAFETY: every (panel, row) is written by this row alone.
-                let (re, im) = unsafe { (re.at(place(panel, row)), im.at(place(panel, row))) };
-                for (l, v) in part.iter().enumerate() {
-                    (re[l], im[l]) = (v.re, v.im);
-                }
-            }
-        });
-
-        each(self.panels, columns, |panel, c| {
-            // SAFETY: each panel's lanes are touched by this panel alone.
-            let (re, im) = unsafe { (re.range(place(panel, 0), rows), im.range(place(panel, 0), rows)) };
-            self.panel(panel, re, im, c);
-        });
-
-        each(rows, columns, |row, c| {
-            for panel in 0..self.panels {
-                let part = &mut c.spectrum[panel * LANES..wave_numbers.min((panel + 1) * LANES)];
-                // SAFETY: nobody writes the spectrum now.
-                let (re, im) = unsafe { (re.at(place(panel, row)), im.at(place(panel, row))) };
-                for (l, v) in part.iter_mut().enumerate() {
-                    *v = Complex::new(re[l], im[l]);
-                }
-            }
-            // The imaginary parts of these are zero but for rounding, and the library insists.
-            c.spectrum[0].im = T::ZERO;
-            if self.padded[0].is_multiple_of(2) {
-                c.spectrum[wave_numbers - 1].im = T::ZERO;
-            }
-            self.x_backward.process_with_scratch(&mut c.spectrum, &mut c.row, &mut c.fft).expect("lengths are the planned ones");
-            // SAFETY: each output row is written by this row alone.
-            unsafe { out.range(row * nx, nx) }.copy_from_slice(&c.row[..nx]);
-        });
+        let job = Job { m, moment, b: Shared::new(b), spectrum: Shared::new(spectrum.0.as_mut_slice()) };
+        let blocks = self.rows().div_ceil(lanes::<T>());
+        for (pass, items) in [(self.forward, blocks), (self.panel, self.panels), (self.backward, blocks)] {
+            // SAFETY: the instruction set was detected when the convolution was planned, and no two items of a pass write the same place.
+            each(items, columns, |i, c| unsafe { pass(self, i, &job, c) });
+        }
     }
 
-    /// y and z transforms, product and back, for the 16 wave numbers of one panel. `re`, `im`: `[component][z][y]`.
-    fn panel(&self, panel: usize, re: &mut [Lane<T>], im: &mut [Lane<T>], c: &mut Columns<T>) {
-        let ([_, ny, nz], [_, py, pz]) = (self.n, self.padded);
-        let zero = [T::ZERO; LANES];
-        for (column, (from_re, from_im)) in re.chunks(ny).zip(im.chunks(ny)).enumerate() {
-            let (r, i) = (&mut c.re[column * py..(column + 1) * py], &mut c.im[column * py..(column + 1) * py]);
-            r[..ny].copy_from_slice(from_re);
-            i[..ny].copy_from_slice(from_im);
-            r[ny..].fill(zero);
-            i[ny..].fill(zero);
-            self.y.forward(r, i, &mut c.work_re[..py], &mut c.work_im[..py]);
+    /// The first row of a block, and how many there are.
+    #[inline(always)]
+    fn block(&self, block: usize) -> (usize, usize) {
+        let first = block * lanes::<T>();
+        (first, lanes::<T>().min(self.rows() - first))
+    }
+
+    /// Where a row of a panel begins in the spectrum.
+    #[inline(always)]
+    fn place(&self, panel: usize, row: usize) -> usize {
+        (panel * self.rows() + row) * 2 * lanes::<T>()
+    }
+}
+
+/// Elements of a line, twisted; nothing beyond its end.
+struct Twisted<'a, T> {
+    from: Elements<T>,
+    n: usize,
+    twist: Option<&'a [[T; 2]]>,
+}
+
+impl<T: Real, V: Vector<Real = T>> Source<V> for Twisted<'_, T> {
+    #[inline(always)]
+    unsafe fn get(&self, i: usize, lane: usize) -> Complex<V> {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            if i >= self.n {
+                return Complex::zero();
+            }
+            let value = self.from.get(i, lane);
+            match self.twist {
+                Some(twist) => value.turned(*twist.get_unchecked(i)),
+                None => value,
+            }
         }
-        let (half_y, half_z) = (py / 2 + 1, pz / 2 + 1);
-        let start = panel * half_z * half_y * self.components;
-        let one = [T::ONE; 3];
-        if !self.pairs.is_empty() {
-            let (re, im, sum_re, sum_im) = (&mut c.re[..], &mut c.im[..], &mut c.line_re[..], &mut c.line_im[..]);
-            // SAFETY: the instruction set was detected when the convolution was planned.
-            unsafe { (self.layers)(&self.pairs, Layers { re, im, sum_re, sum_im, start, points: py }) };
-        } else if pz == 1 {
-            let product = Product {
-                re: split(&mut c.re, py),
-                im: split(&mut c.im, py),
-                start,
-                step: self.components,
-                signs: one,
-                flips: [true, false, true],
-                components: self.components,
+    }
+}
+
+/// The end of a backward transform: its elements exchanged, those within the line untwisted, added to what is there of another class.
+struct Untwisted<'a, T> {
+    sum: Option<Elements<T>>,
+    to: Elements<T>,
+    n: usize,
+    twist: Option<&'a [[T; 2]]>,
+}
+
+impl<T: Real, V: Vector<Real = T>> Sink<V> for Untwisted<'_, T> {
+    #[inline(always)]
+    unsafe fn put(&self, i: usize, lane: usize, value: Complex<V>) {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            if i >= self.n {
+                return;
+            }
+            // Exchanged numbers turn the other way: conj(i w z) = … , so the twist itself, not its conjugate, turns them back.
+            let mut value = match self.twist {
+                Some(twist) => value.turned(*twist.get_unchecked(i)),
+                None => value,
+            }
+            .exchanged();
+            if let Some(sum) = self.sum {
+                value = value.plus(sum.get(i, lane));
+            }
+            self.to.put(i, lane, value);
+        }
+    }
+}
+
+/// Real numbers, twisted.
+struct RealLine<'a, T> {
+    from: *const T,
+    n: usize,
+    twist: Option<&'a [[T; 2]]>,
+}
+
+impl<T: Real, V: Vector<Real = T>> Source<V> for RealLine<'_, T> {
+    #[inline(always)]
+    unsafe fn get(&self, i: usize, lane: usize) -> Complex<V> {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            if i >= self.n {
+                return Complex::zero();
+            }
+            let x = V::load(self.from.add(i * lanes::<T>() + lane));
+            match self.twist {
+                Some(twist) => {
+                    let [c, s] = *twist.get_unchecked(i);
+                    Complex { re: x.times(V::splat(c)), im: x.times(V::splat(s)) }
+                }
+                None => Complex { re: x, im: V::splat(T::ZERO) },
+            }
+        }
+    }
+}
+
+/// The real part of the end of a backward transform, untwisted.
+struct RealPart<'a, T> {
+    to: *mut T,
+    n: usize,
+    twist: Option<&'a [[T; 2]]>,
+}
+
+impl<T: Real, V: Vector<Real = T>> Sink<V> for RealPart<'_, T> {
+    #[inline(always)]
+    unsafe fn put(&self, i: usize, lane: usize, value: Complex<V>) {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            if i >= self.n {
+                return;
+            }
+            let real = match self.twist {
+                Some(twist) => {
+                    let [c, s] = *twist.get_unchecked(i);
+                    value.re.times_plus(V::splat(s), value.im.times(V::splat(c)))
+                }
+                None => value.im,
             };
-            // SAFETY: the instruction set was detected when the convolution was planned.
-            unsafe { (self.product)(&self.kernel, product) };
-        } else {
-            for ky in 0..py {
-                let (mirrored, odd) = if ky < half_y { (ky, T::ONE) } else { (py - ky, -T::ONE) };
-                for component in 0..3 {
-                    let (r, i) =
-                        (&mut c.line_re[component * pz..(component + 1) * pz], &mut c.line_im[component * pz..(component + 1) * pz]);
-                    for z in 0..nz {
-                        let at = (component * nz + z) * py + ky;
-                        (r[z], i[z]) = (c.re[at], c.im[at]);
+            real.store(self.to.add(i * lanes::<T>() + lane));
+        }
+    }
+}
+
+with_vectors! {
+    /// Rows to panels.
+    fn forward<V, T>(plan: &Convolution<T>, block: usize, job: &Job<'_, T>, c: &mut Columns<T>) {
+        let width = lanes::<T>();
+        let x = &plan.axes[0];
+        let (nx, (first, count)) = (x.n, plan.block(block));
+        let component = plan.axes[1].n * plan.axes[2].n;
+        // SAFETY: of this whole function: offsets stay within the rows, the scratch lines and the panels as they were allocated.
+        unsafe {
+            let (reals, spectrum) = (c.sum.start(), c.lines.start());
+            let mut square = [T::ZERO; 256];
+            for from in (0..nx).step_by(width) {
+                let part = width.min(nx - from);
+                for r in 0..count {
+                    let row = first + r;
+                    let (source, target) = (job.m.as_ptr().add(row * nx + from), square.as_mut_ptr().add(r * width));
+                    match job.moment {
+                        Moment::Uniform(k) if part == width => {
+                            let k = V::splat(*k);
+                            for l in (0..width).step_by(V::LANES) {
+                                V::load(source.add(l)).times(k).store(target.add(l));
+                            }
+                        }
+                        Moment::Cells(k) if part == width => {
+                            let k = k.as_ptr().add(row % component * nx + from);
+                            for l in (0..width).step_by(V::LANES) {
+                                V::load(source.add(l)).times(V::load(k.add(l))).store(target.add(l));
+                            }
+                        }
+                        _ => {
+                            for l in 0..part {
+                                let k = match job.moment {
+                                    Moment::Uniform(k) => *k,
+                                    Moment::Cells(k) => k[row % component * nx + from + l],
+                                };
+                                *target.add(l) = k * *source.add(l);
+                            }
+                        }
                     }
-                    r[nz..].fill(zero);
-                    i[nz..].fill(zero);
-                    self.z.forward(r, i, &mut c.work_re[..pz], &mut c.work_im[..pz]);
                 }
-                let product = Product {
-                    re: split(&mut c.line_re, pz),
-                    im: split(&mut c.line_im, pz),
-                    start: start + mirrored * self.components,
-                    step: half_y * self.components,
-                    signs: [odd, T::ONE, odd],
-                    flips: [false, true, true],
-                    components: self.components,
+                transpose::<V>(square.as_ptr(), width, reals.add(from * width), width);
+            }
+            let class = &x.classes[0];
+            let source = RealLine { from: reals, n: nx, twist: class.twist() };
+            x.fft.forward::<V>(&source, &Elements::at(spectrum), c.work.start());
+            for panel in 0..plan.panels {
+                let from = spectrum.add(panel * width * 2 * width);
+                let whole = count == width;
+                let to: *mut T = if whole { job.spectrum.range(plan.place(panel, first), 2 * width * width).as_mut_ptr() } else { c.work.start() };
+                transpose::<V>(from, 2 * width, to, 2 * width);
+                transpose::<V>(from.add(width), 2 * width, to.add(width), 2 * width);
+                if !whole {
+                    let len = 2 * width * count;
+                    job.spectrum.range(plan.place(panel, first), len).copy_from_slice(std::slice::from_raw_parts(to, len));
+                }
+            }
+        }
+    }
+}
+
+with_vectors! {
+    /// Panels to rows.
+    fn backward<V, T>(plan: &Convolution<T>, block: usize, job: &Job<'_, T>, c: &mut Columns<T>) {
+        let width = lanes::<T>();
+        let x = &plan.axes[0];
+        let (nx, (first, count)) = (x.n, plan.block(block));
+        // SAFETY: of this whole function: offsets stay within the rows, the scratch lines and the panels as they were allocated.
+        unsafe {
+            let (reals, spectrum) = (c.sum.start(), c.lines.start());
+            for panel in 0..plan.panels {
+                let to = spectrum.add(panel * width * 2 * width);
+                let whole = count == width;
+                let from: *const T = if whole {
+                    job.spectrum.range(plan.place(panel, first), 2 * width * width).as_ptr()
+                } else {
+                    let len = 2 * width * count;
+                    c.work.as_mut_slice()[..len].copy_from_slice(job.spectrum.range(plan.place(panel, first), len));
+                    c.work.start()
                 };
-                // SAFETY: as above.
-                unsafe { (self.product)(&self.kernel, product) };
-                for component in 0..3 {
-                    let (r, i) =
-                        (&mut c.line_re[component * pz..(component + 1) * pz], &mut c.line_im[component * pz..(component + 1) * pz]);
-                    self.z.forward(i, r, &mut c.work_im[..pz], &mut c.work_re[..pz]);
-                    for z in 0..nz {
-                        let at = (component * nz + z) * py + ky;
-                        (c.re[at], c.im[at]) = (r[z], i[z]);
+                transpose::<V>(from, 2 * width, to, 2 * width);
+                transpose::<V>(from.add(width), 2 * width, to.add(width), 2 * width);
+            }
+            let class = &x.classes[0];
+            let source = Twisted { from: Elements::at(spectrum).exchanged(), n: class.stored, twist: None };
+            x.fft.forward::<V>(&source, &RealPart { to: reals, n: nx, twist: class.twist() }, c.work.start());
+            let mut square = [T::ZERO; 256];
+            for from in (0..nx).step_by(width) {
+                let part = width.min(nx - from);
+                transpose::<V>(reals.add(from * width), width, square.as_mut_ptr(), width);
+                for r in 0..count {
+                    let to = job.b.range((first + r) * nx + from, part);
+                    if part == width {
+                        for l in (0..width).step_by(V::LANES) {
+                            V::load(square.as_ptr().add(r * width + l)).store(to.as_mut_ptr().add(l));
+                        }
+                    } else {
+                        to.copy_from_slice(&square[r * width..][..part]);
                     }
                 }
             }
         }
-        for (column, (to_re, to_im)) in re.chunks_mut(ny).zip(im.chunks_mut(ny)).enumerate() {
-            let (r, i) = (&mut c.re[column * py..(column + 1) * py], &mut c.im[column * py..(column + 1) * py]);
-            // Backward: real and imaginary parts exchanged.
-            self.y.forward(i, r, &mut c.work_im[..py], &mut c.work_re[..py]);
-            to_re.copy_from_slice(&r[..ny]);
-            to_im.copy_from_slice(&i[..ny]);
+    }
+}
+
+with_vectors! {
+    /// y and z transforms, product and back, for the wave numbers of one panel.
+    fn panel<V, T>(plan: &Convolution<T>, panel: usize, job: &Job<'_, T>, c: &mut Columns<T>) {
+        let width = 2 * lanes::<T>();
+        let [_, y, z] = &plan.axes;
+        let (ny, nz, count) = (y.n, z.n, y.len());
+        // SAFETY: of this whole function: offsets stay within the panel, the scratch lines and the kernel as they were allocated.
+        unsafe {
+            let data = job.spectrum.range(plan.place(panel, 0), plan.rows() * width).as_mut_ptr();
+            let (lines, work) = (c.lines.start(), c.work.start());
+            for (number, class) in y.classes.iter().enumerate() {
+                for line in 0..3 * nz {
+                    let source = Twisted { from: Elements::at(data.add(line * ny * width)), n: ny, twist: class.twist() };
+                    y.fft.forward::<V>(&source, &Elements::at(lines.add(line * count * width)), work);
+                }
+                if plan.kernels.len() > 1 {
+                    for k in 0..count {
+                        layers::<T, V>(plan, panel, class.place(k), lines.add(k * width), c.deep.start());
+                    }
+                } else if z.len() == 1 {
+                    for k in 0..count {
+                        let (at, mirrored) = class.place(k);
+                        let kernel = kernel_at(plan, panel, at, 0);
+                        let at = [0, 1, 2].map(|component| lines.add((component * count + k) * width));
+                        product::<T, V>(kernel, plan.components, [mirrored, false], at);
+                    }
+                } else {
+                    for k in 0..count {
+                        deep::<T, V>(plan, panel, class.place(k), lines.add(k * width), c);
+                    }
+                }
+                for line in 0..3 * nz {
+                    let source = Elements::at(lines.add(line * count * width)).exchanged();
+                    let (to, sum) = (Elements::at(data.add(line * ny * width)), Elements::at(c.sum.start().add(line * ny * width)));
+                    let last = number + 1 == y.classes.len();
+                    let sink = Untwisted { sum: (number > 0).then_some(sum), to: if last { to } else { sum }, n: ny, twist: class.twist() };
+                    y.fft.forward::<V>(&source, &sink, work);
+                }
+            }
         }
     }
 }
 
-fn split<T>(all: &mut [Lane<T>], len: usize) -> [&mut [Lane<T>]; 3] {
-    let (x, rest) = all.split_at_mut(len);
-    let (y, rest) = rest.split_at_mut(len);
-    [x, y, &mut rest[..len]]
-}
-
+/// The kernel's components at a stored wave number along y and z.
 #[inline(always)]
-unsafe fn product_body<T: Real>(kernel: &[Lane<T>], p: Product<'_, T>) {
-    let Product { re: [rx, ry, rz], im: [ix, iy, iz], start, step, signs, flips, components } = p;
-    let len = rx.len();
-    let half = len / 2 + 1;
-    for k in 0..len {
-        let (mirrored, beyond) = if k < half { (k, false) } else { (len - k, true) };
-        let sign = |c: usize| if beyond && flips[c] { -signs[c] } else { signs[c] };
-        let at = start + mirrored * step;
-        let [xx, yy, zz, xy] = [&kernel[at], &kernel[at + 1], &kernel[at + 2], &kernel[at + 3]];
-        let s_xy = sign(0);
-        for m in [(&mut *rx, &mut *ry, &mut *rz), (&mut *ix, &mut *iy, &mut *iz)] {
-            let (x, y, z) = (m.0[k], m.1[k], m.2[k]);
-            let (mut bx, mut by, mut bz) = ([T::ZERO; LANES], [T::ZERO; LANES], [T::ZERO; LANES]);
-            for l in 0..LANES {
-                let o = s_xy * xy[l];
-                bx[l] = xx[l] * x[l] + o * y[l];
-                by[l] = o * x[l] + yy[l] * y[l];
-                bz[l] = zz[l] * z[l];
-            }
-            if components == 6 {
-                let (xz, yz, s_xz, s_yz) = (&kernel[at + 4], &kernel[at + 5], sign(1), sign(2));
-                for l in 0..LANES {
-                    let (o, q) = (s_xz * xz[l], s_yz * yz[l]);
-                    bx[l] += o * z[l];
-                    by[l] += q * z[l];
-                    bz[l] += o * x[l] + q * y[l];
-                }
-            }
-            (m.0[k], m.1[k], m.2[k]) = (bx, by, bz);
-        }
-    }
+unsafe fn kernel_at<T: Real>(plan: &Convolution<T>, panel: usize, ky: usize, kz: usize) -> *const T {
+    let [_, y, z] = &plan.axes;
+    let at = ((panel * y.stored() + ky) * z.stored() + kz) * plan.components * lanes::<T>();
+    // SAFETY: of the caller: within the kernel.
+    unsafe { plan.kernels[0].as_slice().as_ptr().add(at) }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn product_avx2<T: Real>(kernel: &[Lane<T>], p: Product<'_, T>) {
-    // SAFETY: as for the caller.
-    unsafe { product_body(kernel, p) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-unsafe fn product_avx512<T: Real>(kernel: &[Lane<T>], p: Product<'_, T>) {
-    // SAFETY: as for the caller.
-    unsafe { product_body(kernel, p) }
-}
-
-/// The field's spectrum in every layer: the sum over the source layers. xz and yz are i times a real number.
+/// z transforms, product and back, of one wave number along y. `line`: the first component and layer.
 #[inline(always)]
-unsafe fn layers_body<T: Real>(pairs: &[Vec<Lane<T>>], p: Layers<'_, T>) {
-    let count = pairs.len().isqrt();
-    let half = p.points / 2 + 1;
-    let place = |c: usize, layer: usize, ky: usize| (c * count + layer) * p.points + ky;
-    for ky in 0..p.points {
-        let (mirrored, odd) = if ky < half { (ky, T::ONE) } else { (p.points - ky, -T::ONE) };
-        let at = p.start + mirrored * COMPONENTS;
-        for target in 0..count {
-            let mut b = [[T::ZERO; LANES]; 6];
-            for source in 0..count {
-                let k: &[Lane<T>; COMPONENTS] = pairs[target * count + source][at..].first_chunk().expect("a panel's lanes");
-                let [xr, yr, zr] = [0, 1, 2].map(|c| &p.re[place(c, source, ky)]);
-                let [xi, yi, zi] = [0, 1, 2].map(|c| &p.im[place(c, source, ky)]);
-                for l in 0..LANES {
-                    let (xy, xz, yz) = (odd * k[3][l], k[4][l], odd * k[5][l]);
-                    b[0][l] += k[0][l] * xr[l] + xy * yr[l] - xz * zi[l];
-                    b[1][l] += xy * xr[l] + k[1][l] * yr[l] - yz * zi[l];
-                    b[2][l] += k[2][l] * zr[l] - xz * xi[l] - yz * yi[l];
-                    b[3][l] += k[0][l] * xi[l] + xy * yi[l] + xz * zr[l];
-                    b[4][l] += xy * xi[l] + k[1][l] * yi[l] + yz * zr[l];
-                    b[5][l] += k[2][l] * zi[l] + xz * xr[l] + yz * yr[l];
-                }
+unsafe fn deep<T: Real, V: Vector<Real = T>>(
+    plan: &Convolution<T>,
+    panel: usize,
+    (ky, mirrored): (usize, bool),
+    line: *mut T,
+    c: &mut Columns<T>,
+) {
+    let width = 2 * lanes::<T>();
+    let [_, y, z] = &plan.axes;
+    let (nz, count) = (z.n, z.len());
+    let (deep, sums, work) = (c.deep.start(), c.deep_sum.start(), c.work.start());
+    // SAFETY: by the caller's promise.
+    unsafe {
+        for (number, class) in z.classes.iter().enumerate() {
+            for component in 0..3 {
+                let from = Elements::every(line.add(component * nz * y.len() * width), y.len());
+                let to = Elements::at(deep.add(component * count * width));
+                z.fft.forward::<V>(&Twisted { from, n: nz, twist: class.twist() }, &to, work);
             }
-            for c in 0..3 {
-                (p.sum_re[c * count + target], p.sum_im[c * count + target]) = (b[c], b[3 + c]);
+            for k in 0..count {
+                let (kz, below) = class.place(k);
+                let at = [0, 1, 2].map(|component| deep.add((component * count + k) * width));
+                product::<T, V>(kernel_at(plan, panel, ky, kz), plan.components, [mirrored, below], at);
+            }
+            for component in 0..3 {
+                let from = Elements::at(deep.add(component * count * width)).exchanged();
+                let (to, sum) = (
+                    Elements::every(line.add(component * nz * y.len() * width), y.len()),
+                    Elements::at(sums.add(component * nz * width)),
+                );
+                let last = number + 1 == z.classes.len();
+                let sink = Untwisted { sum: (number > 0).then_some(sum), to: if last { to } else { sum }, n: nz, twist: class.twist() };
+                z.fft.forward::<V>(&from, &sink, work);
             }
         }
-        for c in 0..3 {
-            for layer in 0..count {
-                let to = place(c, layer, ky);
-                (p.re[to], p.im[to]) = (p.sum_re[c * count + layer], p.sum_im[c * count + layer]);
+    }
+}
+
+/// Magnetisation to field of one wave number, in place. xy is odd in the wave number along y, xz in that along z, yz in both.
+#[inline(always)]
+unsafe fn product<T: Real, V: Vector<Real = T>>(kernel: *const T, components: usize, [y, z]: [bool; 2], at: [*mut T; 3]) {
+    let width = lanes::<T>();
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let at = [Elements::at(at[0]), Elements::at(at[1]), Elements::at(at[2])];
+        for l in (0..width).step_by(V::LANES) {
+            let k = kernel.add(l);
+            let (mx, my, mz): (Complex<V>, Complex<V>, Complex<V>) = (at[0].get(0, l), at[1].get(0, l), at[2].get(0, l));
+            let xy = V::load(k.add(3 * width)).signed(y);
+            let mut bx = my.scaled_plus(xy, mx.scaled(V::load(k)));
+            let mut by = mx.scaled_plus(xy, my.scaled(V::load(k.add(width))));
+            let mut bz = mz.scaled(V::load(k.add(2 * width)));
+            if components == COMPONENTS {
+                let (xz, yz) = (V::load(k.add(4 * width)).signed(z), V::load(k.add(5 * width)).signed(y != z));
+                bx = mz.scaled_plus(xz, bx);
+                by = mz.scaled_plus(yz, by);
+                bz = my.scaled_plus(yz, mx.scaled_plus(xz, bz));
+            }
+            at[0].put(0, l, bx);
+            at[1].put(0, l, by);
+            at[2].put(0, l, bz);
+        }
+    }
+}
+
+/// The same for all layers of a stack: the sum over the source layers. xz and yz are i times a real number, xy and yz odd in the wave number along y.
+#[inline(always)]
+unsafe fn layers<T: Real, V: Vector<Real = T>>(
+    plan: &Convolution<T>,
+    panel: usize,
+    (ky, mirrored): (usize, bool),
+    line: *mut T,
+    sums: *mut T,
+) {
+    let width = lanes::<T>();
+    let [_, y, z] = &plan.axes;
+    let start = (panel * y.stored() + ky) * COMPONENTS * width;
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let place = |component: usize, layer: usize| Elements::at(line.add((component * z.n + layer) * y.len() * 2 * width));
+        let sum = |component: usize, layer: usize| Elements::at(sums.add((component * z.n + layer) * 2 * width));
+        for l in (0..width).step_by(V::LANES) {
+            for target in 0..z.n {
+                let (mut bx, mut by, mut bz): (Complex<V>, Complex<V>, Complex<V>) = (Complex::zero(), Complex::zero(), Complex::zero());
+                for source in 0..z.n {
+                    let k = plan.kernels[target * z.n + source].as_slice().as_ptr().add(start + l);
+                    let (mx, my, mz) = (place(0, source).get(0, l), place(1, source).get(0, l), place(2, source).get(0, l));
+                    let (xy, xz) = (V::load(k.add(3 * width)).signed(mirrored), V::load(k.add(4 * width)));
+                    let yz = V::load(k.add(5 * width)).signed(mirrored);
+                    bx = my.scaled_plus(xy, mx.scaled_plus(V::load(k), bx)).plus_i(mz.scaled(xz));
+                    by = my.scaled_plus(V::load(k.add(width)), mx.scaled_plus(xy, by)).plus_i(mz.scaled(yz));
+                    bz = mz.scaled_plus(V::load(k.add(2 * width)), bz).plus_i(my.scaled_plus(yz, mx.scaled(xz)));
+                }
+                sum(0, target).put(0, l, bx);
+                sum(1, target).put(0, l, by);
+                sum(2, target).put(0, l, bz);
+            }
+            for (component, layer) in (0..3).flat_map(|c| (0..z.n).map(move |layer| (c, layer))) {
+                let b: Complex<V> = sum(component, layer).get(0, l);
+                place(component, layer).put(0, l, b);
             }
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn layers_avx2<T: Real>(pairs: &[Vec<Lane<T>>], p: Layers<'_, T>) {
-    // SAFETY: as for the caller.
-    unsafe { layers_body(pairs, p) }
+/// Of which wave numbers sums of cosines and sines are wanted along an axis.
+#[derive(Clone)]
+struct Sums {
+    len: usize,
+    /// Whether all places of the circle are given, or those from 0 up of a line that is even or odd.
+    circular: bool,
+    /// Offset, and how many.
+    classes: Vec<(f64, usize)>,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-unsafe fn layers_avx512<T: Real>(pairs: &[Vec<Lane<T>>], p: Layers<'_, T>) {
-    // SAFETY: as for the caller.
-    unsafe { layers_body(pairs, p) }
-}
-
-/// The same octant as a plain array, `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`.
-pub fn octant(tensor: &Tensor, components: usize, isa: Isa, odd: bool) -> Vec<f64> {
-    let lanes = kernel::<f64>(tensor, components, isa, odd);
-    let half = tensor.padded.map(|p| p / 2 + 1);
-    let mut plain = Vec::with_capacity(components * half.iter().product::<usize>());
-    for component in 0..components {
-        for row in 0..half[2] * half[1] {
-            for kx in 0..half[0] {
-                plain.push(lanes[(kx / LANES * half[2] * half[1] + row) * components + component][kx % LANES]);
+with_vectors! {
+    /// Sums along one axis of `[outer][n][inner]`, for the lines `block` · lanes on.
+    fn sum_block<V, T>(sums: &Sums, fft: &Fft<T>, block: usize, odd: bool, from: (&[T], [usize; 3]), to: Shared<T>, scratch: &mut [Lines<T>; 3]) {
+        let width = lanes::<T>();
+        let (data, [outer, n, inner]) = from;
+        let bins: usize = sums.classes.iter().map(|c| c.1).sum();
+        let first = block * width;
+        let count = width.min(outer * inner - first);
+        let [line, out, work] = scratch;
+        let mut before = 0;
+        for &(offset, stored) in &sums.classes {
+            for j in 0..n {
+                let [c, s] = root::<T>(j as f64 * offset, sums.len);
+                for l in 0..count {
+                    let (o, i) = ((first + l) / inner, (first + l) % inner);
+                    let x = data[(o * n + j) * inner + i];
+                    let at = &mut line.as_mut_slice()[2 * j * width..];
+                    (at[l], at[width + l]) = (x * c, x * s);
+                }
             }
+            // SAFETY: the scratch lines have the transform's length, `work` twice that.
+            unsafe {
+                let source = Twisted { from: Elements::at(line.start()), n, twist: None };
+                fft.forward::<V>(&source, &Elements::at(out.start()), work.start());
+            }
+            for k in 0..stored {
+                for l in 0..count {
+                    let (o, i) = ((first + l) / inner, (first + l) % inner);
+                    let sum = out.as_slice()[(2 * k + usize::from(odd)) * width + l];
+                    let whole = match (sums.circular, odd) {
+                        (true, _) => sum,
+                        (false, true) => sum + sum,
+                        (false, false) => sum + sum - data[o * n * inner + i],
+                    };
+                    // SAFETY: every place is written once, by its line.
+                    unsafe { *to.at((o * bins + before + k) * inner + i) = whole };
+                }
+            }
+            before += stored;
         }
     }
-    plain
 }
 
-/// The spectrum of −N / (number of points), real by symmetry, one octant of it. Between two layers xz and yz are `odd` in the plane: of them the
-/// imaginary part is all there is.
-fn kernel<T: Real>(tensor: &Tensor, components: usize, isa: Isa, odd: bool) -> Vec<Lane<T>> {
-    let [px, py, pz] = tensor.padded;
-    let wave_numbers = px / 2 + 1;
-    let panels = wave_numbers.div_ceil(LANES);
-    let (half_y, half_z) = (py / 2 + 1, pz / 2 + 1);
-    let mut out = vec![[T::ZERO; LANES]; panels * half_z * half_y * components];
-    let x = RealFftPlanner::<f64>::new().plan_fft_forward(px);
-    let (y, z) = (ColumnFft::<f64>::new(py, isa), ColumnFft::<f64>::new(pz, isa));
-    let scale = -1.0 / (px * py * pz) as f64;
-    let mut rows = vec![x.make_output_vec(); py * pz];
-    let longest = py.max(pz);
-    let lane = |n: usize| vec![[0.0f64; LANES]; n];
-    let (mut re, mut im, mut wr, mut wi) = (lane(py * pz), lane(py * pz), lane(longest), lane(longest));
-    let (mut zr, mut zi) = (lane(pz), lane(pz));
-    for component in 0..components {
-        let mut input = tensor.values[component].clone();
-        if input.is_empty() {
-            continue;
-        }
-        for (row, spectrum) in input.chunks_mut(px).zip(&mut rows) {
-            x.process(row, spectrum).expect("lengths are the planned ones");
-        }
-        for panel in 0..panels {
-            for (row, spectrum) in rows.iter().enumerate() {
-                for l in 0..LANES {
-                    let v = spectrum.get(panel * LANES + l).copied().unwrap_or_default();
-                    (re[row][l], im[row][l]) = (v.re, v.im);
-                }
-            }
-            for (r, i) in re.chunks_mut(py).zip(im.chunks_mut(py)) {
-                y.forward(r, i, &mut wr[..py], &mut wi[..py]);
-            }
-            for ky in 0..half_y {
-                for kz in 0..pz {
-                    (zr[kz], zi[kz]) = (re[kz * py + ky], im[kz * py + ky]);
-                }
-                z.forward(&mut zr, &mut zi, &mut wr[..pz], &mut wi[..pz]);
-                for kz in 0..half_z {
-                    let at = ((panel * half_z + kz) * half_y + ky) * components + component;
-                    let part = if odd && component > 3 { &zi } else { &zr };
-                    out[at] = std::array::from_fn(|l| T::of(scale * part[kz][l]));
-                }
+/// The sums Σ t_j exp(−iωj) of a tensor component along all axes, without the factors i of the odd ones: `[kz][ky][kx]`.
+fn sums(values: &[f64], dims: [usize; 3], axes: [Sums; 3], odd: [bool; 3], isa: Isa) -> Vec<f64> {
+    let mut dims = dims;
+    let mut data = values.to_vec();
+    let run = sum_block::<f64>(isa);
+    for (a, sums) in axes.iter().enumerate() {
+        let bins = sums.classes.iter().map(|c| c.1).sum();
+        let shape = [dims[a + 1..].iter().product(), dims[a], dims[..a].iter().product()];
+        let mut out = vec![0.0; shape[0] * bins * shape[2]];
+        let fft = Fft::<f64>::new(sums.len, isa.many_registers());
+        let to = Shared::new(&mut out);
+        let lines = |n: usize| Lines::zeros(n * 2 * lanes::<f64>());
+        (0..(shape[0] * shape[2]).div_ceil(lanes::<f64>())).into_par_iter().for_each_init(
+            || [lines(sums.len), lines(sums.len), lines(2 * sums.len)],
+            // SAFETY: the instruction set is one of those available.
+            |scratch, block| unsafe { run(sums, &fft, block, odd[a], (&data, shape), to, scratch) },
+        );
+        dims[a] = bins;
+        data = out;
+    }
+    data
+}
+
+/// Along which axes a component is odd, and the sign that its factors i make together; between layers `xz` and `yz` keep one.
+fn parity(component: usize, layered: bool) -> ([bool; 3], f64) {
+    match component {
+        3 => ([true, true, false], -1.0),
+        4 => ([true, false, !layered], if layered { 1.0 } else { -1.0 }),
+        5 => ([false, true, !layered], if layered { 1.0 } else { -1.0 }),
+        _ => ([false; 3], 1.0),
+    }
+}
+
+/// One octant of the spectrum of −N / (number of points) for real transforms of the circle that the tensor holds, `[component][kz ≤ pz/2][ky ≤ py/2][kx ≤ px/2]`.
+pub fn octant(tensor: &Tensor, components: usize, isa: Isa, layered: bool) -> Vec<f64> {
+    let circle = |p: usize| Sums { len: p, circular: true, classes: vec![(0.0, p / 2 + 1)] };
+    let scale = -1.0 / tensor.padded.iter().product::<usize>() as f64;
+    let of = |component: usize| {
+        let (odd, sign) = parity(component, layered);
+        let values = &tensor.values[component];
+        let len = tensor.padded.map(|p| p / 2 + 1).iter().product();
+        let found = if values.is_empty() { vec![0.0; len] } else { sums(values, tensor.padded, tensor.padded.map(circle), odd, isa) };
+        found.into_iter().map(move |v| scale * sign * v)
+    };
+    (0..components).flat_map(of).collect()
+}
+
+/// The kernel of [`Convolution::kernels`].
+fn kernel<T: Real>(tensor: &Tensor, axes: &[Axis<T>; 3], panels: usize, components: usize, layered: bool, isa: Isa) -> Lines<T> {
+    let [kx, ky, kz] = axes.each_ref().map(Axis::stored);
+    let width = lanes::<T>();
+    let mut out = Lines::zeros(panels * ky * kz * components * width);
+    // Only one of a wave number and its conjugate is there, and a class is N points of the circle; but 0 and the highest one are their own conjugates.
+    let points: usize = axes.iter().map(|a| a.circle).product();
+    let x = &axes[0];
+    let weight = |k: usize| if x.periodic && (k == 0 || 2 * k == x.len()) { 1.0 } else { 2.0 };
+    for component in (0..components).filter(|c| !tensor.values[*c].is_empty()) {
+        let (odd, sign) = parity(component, layered);
+        let found = sums(&tensor.values[component], tensor.padded, axes.each_ref().map(Axis::wave_numbers), odd, isa);
+        let to = out.as_mut_slice();
+        for (row, line) in found.chunks_exact(kx).enumerate() {
+            let (z, y) = (row / ky, row % ky);
+            for (k, v) in line.iter().enumerate() {
+                let at = (((k / width * ky + y) * kz + z) * components + component) * width + k % width;
+                to[at] = T::of(-sign * weight(k) * v / points as f64);
             }
         }
     }

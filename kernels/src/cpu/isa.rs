@@ -1,5 +1,68 @@
 //! The instruction sets that inner loops are compiled for; the widest one present is chosen when the program runs.
 
+use super::vector::Vector;
+
+/// The registers that hold numbers of a type.
+pub trait Vectors: Sized {
+    /// With [`Isa::Avx2`].
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Vector<Real = Self>;
+    /// With [`Isa::Avx512`].
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Vector<Real = Self>;
+}
+
+impl Vectors for f32 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = std::arch::x86_64::__m256;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = std::arch::x86_64::__m512;
+}
+
+impl Vectors for f64 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = std::arch::x86_64::__m256d;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = std::arch::x86_64::__m512d;
+}
+
+/// Writes, for a function over the vectors `V` of a number type `T`, one that returns its copy for an instruction set. Calling the copy is safe where
+/// [`Isa::available`] lists the set.
+macro_rules! with_vectors {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<V, T>($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$doc])*
+        $vis fn $name<T: $crate::real::Real>(isa: $crate::cpu::isa::Isa) -> unsafe fn($($type),*) {
+            use $crate::cpu::isa::Isa;
+            use $crate::cpu::vector::{Portable, Vector};
+            use $crate::real::Real;
+            #[inline(always)]
+            unsafe fn body<T: Real, V: Vector<Real = T>>($($arg: $type),*) $body
+            unsafe fn baseline<T: Real>($($arg: $type),*) {
+                // SAFETY: of this and the others: by the caller's promise.
+                unsafe { body::<T, Portable<T>>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2<T: Real>($($arg: $type),*) {
+                unsafe { body::<T, T::Avx2>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+            unsafe fn avx512<T: Real>($($arg: $type),*) {
+                unsafe { body::<T, T::Avx512>($($arg),*) }
+            }
+            match isa {
+                Isa::Baseline => baseline::<T>,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => avx2::<T>,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => avx512::<T>,
+            }
+        }
+    };
+}
+pub(crate) use with_vectors;
+
 /// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
@@ -32,6 +95,17 @@ impl Isa {
             }
         }
         list
+    }
+
+    /// Whether its registers hold eight complex numbers and their sums, see [`Vector::MANY_REGISTERS`].
+    pub fn many_registers(self) -> bool {
+        match self {
+            Isa::Baseline => super::vector::Portable::<f32>::MANY_REGISTERS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => <f32 as Vectors>::Avx2::MANY_REGISTERS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => <f32 as Vectors>::Avx512::MANY_REGISTERS,
+        }
     }
 
     /// The widest.

@@ -10,7 +10,9 @@ pub mod fft;
 pub mod isa;
 mod parallel;
 mod rows;
+mod sizes;
 pub(crate) mod tables;
+pub mod vector;
 
 use crate::control::{Control, Status};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};

@@ -231,8 +231,8 @@ pub fn pair(r: [f64; 3], d: [f64; 3]) -> [f64; COMPONENTS] {
 
 /// The tensor for every offset of the mesh, periodic images included.
 ///
-/// `values[component][(z · padded_y + y) · padded_x + x]`, offsets counted circularly: index `p − i` is offset `−i`. Only the
-/// components of [`COMPONENTS`] are held.
+/// `values[component][(z · padded_y + y) · padded_x + x]`, offsets counted circularly: index `p − i` is offset `−i`. An open axis that is given its own
+/// length holds the offsets from 0 up. Only the components of [`COMPONENTS`] are held.
 pub struct Tensor {
     /// Size of the circular grid.
     pub padded: [usize; 3],
@@ -327,11 +327,13 @@ impl Tensor {
     fn spread(mesh: &Mesh, padded: [usize; 3], reach: [i64; 3], octant: &[[f64; COMPONENTS]], weight: f64, held: usize) -> Self {
         let (wx, wy) = (reach[0] + 1, reach[1] + 1);
         let len = padded.iter().product();
+        // Where there is no room for offsets below 0.
+        let lowest: [i64; 3] = std::array::from_fn(|a| if mesh.pbc[a] == 0 && padded[a] == mesh.n[a] { 0 } else { -reach[a] });
         let mut values: Vec<Vec<f64>> = (0..COMPONENTS).map(|c| if c < held { vec![0.0; len] } else { Vec::new() }).collect();
         let at = |i: i64, p: usize| i.rem_euclid(p as i64) as usize;
-        for oz in -reach[2]..=reach[2] {
-            for oy in -reach[1]..=reach[1] {
-                for ox in -reach[0]..=reach[0] {
+        for oz in lowest[2]..=reach[2] {
+            for oy in lowest[1]..=reach[1] {
+                for ox in lowest[0]..=reach[0] {
                     let source = octant[((oz.abs() * wy + oy.abs()) * wx + ox.abs()) as usize];
                     let target = (at(oz, padded[2]) * padded[1] + at(oy, padded[1])) * padded[0] + at(ox, padded[0]);
                     let sign = |o: i64| if o < 0 { -1.0 } else { 1.0 };
