@@ -88,6 +88,9 @@ pub struct Dot {
     pub into: usize,
 }
 
+/// Most rates that a sum takes.
+pub const MAX_STAGES: usize = 16;
+
 /// Most that any spin turns in a descent step (rad).
 pub const LARGEST_TURN: f64 = 0.5;
 

@@ -2,11 +2,11 @@
 
 use super::convolution::Moment;
 use super::parallel::Shared;
-use super::rows::{BLOCK, Block, Rows};
+use super::rows::{BLOCK, Block, Rows, larger};
 use super::tables::{Added, Instant, Tables};
 use super::{Cpu, Regions};
 use crate::mesh::Mesh;
-use crate::plan::{Cells, Ref};
+use crate::plan::{Cells, MAX_STAGES, Ref};
 use crate::real::{Real, dot};
 use crate::region::RegionMap;
 use crate::terms::demag::tensor::Tensor;
@@ -15,29 +15,24 @@ use std::sync::Arc;
 
 /// Row buffers of one thread.
 pub struct Scratch<T> {
-    /// m with one ghost cell at each end.
-    line: [[T; BLOCK + 2]; 3],
     neighbours: [[[T; BLOCK]; 3]; 6],
     partners: [[[T; BLOCK]; 3]; 2],
     links: [[T; BLOCK]; 6],
     coefficients: [[T; BLOCK]; MAX_COEFFICIENTS],
     motion: [[T; BLOCK]; 2],
     field: [[T; BLOCK]; 3],
-    sum: [[T; BLOCK]; 3],
 }
 
 impl<T: Real> Default for Scratch<T> {
     fn default() -> Self {
         let row = [T::ZERO; BLOCK];
         Self {
-            line: [[T::ZERO; BLOCK + 2]; 3],
             neighbours: [[row; 3]; 6],
             partners: [[row; 3]; 2],
             links: [row; 6],
             coefficients: [row; MAX_COEFFICIENTS],
             motion: [row; 2],
             field: [row; 3],
-            sum: [row; 3],
         }
     }
 }
@@ -86,18 +81,48 @@ impl<T: Real> View<'_, T> {
     }
 }
 
+/// A part of a row, or several whole rows of one plane.
+#[derive(Clone, Copy)]
+struct Span {
+    row: usize,
+    rows: usize,
+    x0: usize,
+    /// Cells.
+    n: usize,
+}
+
+/// How many rows lie in a block: short rows are taken together, so that what a block costs once is shared by many cells.
+fn rows_together(mesh: &Mesh) -> usize {
+    (BLOCK / mesh.n[0]).clamp(1, mesh.n[1])
+}
+
 /// How many blocks a mesh has.
 pub fn blocks(mesh: &Mesh) -> usize {
-    mesh.n[0].div_ceil(BLOCK) * mesh.n[1] * mesh.n[2]
+    mesh.n[0].div_ceil(BLOCK) * mesh.n[1].div_ceil(rows_together(mesh)) * mesh.n[2]
 }
 
 /// Runs the pass on block `index`; returns the largest |rate|² and the largest |error sum|².
 pub(super) fn block<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, index: usize, s: &mut Scratch<T>) -> [T; 2] {
+    let [nx, ny, _] = cpu.mesh.n;
+    let (per_row, together) = (nx.div_ceil(BLOCK), rows_together(&cpu.mesh));
+    let (rows, x0) = (index / per_row, index % per_row * BLOCK);
+    let per_plane = ny.div_ceil(together);
+    let (z, y) = (rows / per_plane, rows % per_plane * together);
+    let count = together.min(ny - y);
+    let row = z * ny + y;
+    if view.regions.full[row..row + count].iter().all(|f| *f) {
+        return span(cpu, view, pass, Span { row, rows: count, x0, n: count * BLOCK.min(nx - x0) }, s);
+    }
+    (row..row + count).fold([T::ZERO; 2], |largest, row| {
+        let found = span(cpu, view, pass, Span { row, rows: 1, x0, n: BLOCK.min(nx - x0) }, s);
+        [larger(largest[0], found[0]), larger(largest[1], found[1])]
+    })
+}
+
+fn span<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: &mut Scratch<T>) -> [T; 2] {
     let [nx, ny, nz] = cpu.mesh.n;
     let cells = nx * ny * nz;
-    let per_row = nx.div_ceil(BLOCK);
-    let (row, x0) = (index / per_row, index % per_row * BLOCK);
-    let n = BLOCK.min(nx - x0);
+    let Span { row, rows, x0, n } = span;
     let from = row * nx + x0;
     let regions = &view.regions.map.cells[from..from + n];
 
@@ -105,66 +130,63 @@ pub(super) fn block<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, ind
         f[..n].fill(T::ZERO);
     }
     if cpu.reference {
-        plain_field(cpu, view, pass, row, x0, n, s);
+        plain_field(cpu, view, pass, from, n, s);
     } else {
-        fast_field(cpu, view, pass, row, x0, n, s);
+        fast_field(cpu, view, pass, span, s);
     }
 
     // SAFETY: the rows written here belong to this block alone, and a plan never writes what its own pass reads as neighbours.
     unsafe {
         let m = view.rows(pass.read, cells, from, n);
-        let [fx, fy, fz] = &mut s.field;
-        let (fx, fy, fz) = (&mut fx[..n], &mut fy[..n], &mut fz[..n]);
         let mut largest = [T::ZERO; 2];
+        let mut out = view.rows_mut(pass.write, cells, from, n);
         match pass.motion {
             Some(motion) => {
                 let [a, b] = view.tables.motion(motion);
                 let [sa, sb] = &mut s.motion;
-                largest[0] = (cpu.loops.motion)(m, [a.row(regions, &view.now, sa), b.row(regions, &view.now, sb)], fx, fy, fz);
+                let c = [a.row(regions, &view.now, sa), b.row(regions, &view.now, sb)];
+                largest[0] = (cpu.loops.motion)(m, s.field.each_ref().map(|f| &f[..n]), c, out);
             }
-            None if view.regions.full[row] => {}
             None => {
-                for i in (0..n).filter(|&i| regions[i] == RegionMap::VACUUM) {
-                    (fx[i], fy[i], fz[i]) = (T::ZERO, T::ZERO, T::ZERO);
+                for (out, field) in out.iter_mut().zip(&s.field) {
+                    out.copy_from_slice(&field[..n]);
+                }
+                if !view.regions.full[row..row + rows].iter().all(|f| *f) {
+                    for i in (0..n).filter(|&i| regions[i] == RegionMap::VACUUM) {
+                        out.iter_mut().for_each(|o| o[i] = T::ZERO);
+                    }
                 }
             }
         }
-        let [wx, wy, wz] = view.rows_mut(pass.write, cells, from, n);
-        wx.copy_from_slice(fx);
-        wy.copy_from_slice(fy);
-        wz.copy_from_slice(fz);
 
-        if let Some(combine) = &pass.combine {
-            let [ox, oy, oz] = view.rows_mut(combine.out, cells, from, n);
-            let base = view.rows(combine.base, cells, from, n);
-            ox.copy_from_slice(base[0]);
-            oy.copy_from_slice(base[1]);
-            oz.copy_from_slice(base[2]);
-            for (rate, weight) in combine.weights.iter().filter(|w| w.1 != 0.0) {
-                (cpu.loops.add)(T::of(weight * view.now.dt), view.rows(*rate, cells, from, n), ox, oy, oz);
+        let weighted = |weights: &[(Ref, f64)], factor: f64| {
+            let (mut parts, mut count) = ([(T::ZERO, m); MAX_STAGES], 0);
+            for (rate, weight) in weights.iter().filter(|w| w.1 != 0.0) {
+                parts[count] = (T::of(weight * factor), view.rows(*rate, cells, from, n));
+                count += 1;
             }
-            (cpu.loops.normalise)(ox, oy, oz);
+            (parts, count)
+        };
+        if let Some(combine) = &pass.combine {
+            let [x, y, z] = view.rows_mut(combine.out, cells, from, n);
+            let (parts, count) = weighted(&combine.weights, view.now.dt);
+            (cpu.loops.sum)(view.rows(combine.base, cells, from, n), &parts[..count], [&mut *x, &mut *y, &mut *z]);
+            (cpu.loops.normalise)(x, y, z);
         }
         if let Some(weights) = &pass.error {
-            let [sx, sy, sz] = &mut s.sum;
-            let (sx, sy, sz) = (&mut sx[..n], &mut sy[..n], &mut sz[..n]);
-            sx.fill(T::ZERO);
-            sy.fill(T::ZERO);
-            sz.fill(T::ZERO);
-            for (rate, weight) in weights.iter().filter(|w| w.1 != 0.0) {
-                (cpu.loops.add)(T::of(*weight), view.rows(*rate, cells, from, n), sx, sy, sz);
-            }
-            largest[1] = (cpu.loops.largest)([sx, sy, sz]);
+            let (parts, count) = weighted(weights, 1.0);
+            largest[1] = (cpu.loops.largest_sum)(&parts[..count]);
         }
         largest
     }
 }
 
-/// Sums the active laws into `s.field`, row by row.
-fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usize, x0: usize, n: usize, s: &mut Scratch<T>) {
+/// Sums the active laws into `s.field`. Several rows are without vacuum, and so are those beside them.
+fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: &mut Scratch<T>) {
     let mesh = &cpu.mesh;
     let [nx, ny, nz] = mesh.n;
     let cells = nx * ny * nz;
+    let Span { row, rows, x0, n } = span;
     let from = row * nx + x0;
     let (z, y) = (row / ny, row % ny);
     let map = &view.regions.map.cells;
@@ -175,81 +197,80 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
     let linked = pass.terms.iter().any(|t| cpu.terms[*t].gpu().linked);
     let partnered = pass.terms.iter().any(|t| cpu.terms[*t].gpu().partnered > 0);
 
-    // Where each y or z neighbour row begins, if it exists.
-    let beside = |axis: usize, forward: bool| -> Option<usize> {
+    // Where the neighbours of a row begin, if there are any.
+    let of_row = |y: usize, axis: usize, forward: bool| -> Option<usize> {
         let i = if axis == 1 { y } else { z };
         mesh.neighbour(axis, i, forward).map(|j| if axis == 1 { (z * ny + j) * nx + x0 } else { (j * ny + y) * nx + x0 })
     };
-    // Coordinates of the x neighbours of the block's ends.
-    let ends = [
-        if x0 > 0 { Some(x0 - 1) } else { mesh.neighbour(0, 0, false) },
-        if x0 + n < nx { Some(x0 + n) } else { mesh.neighbour(0, nx - 1, true) },
-    ];
+    let beside = |i: usize, axis: usize, forward: bool| -> Option<usize> {
+        let (r, x) = if rows == 1 { (0, i) } else { (i / nx, i % nx) };
+        if axis > 0 {
+            return of_row(y + r, axis, forward).map(|start| start + x);
+        }
+        let x = x0 + x;
+        let there = if forward { x + 1 < nx } else { x > 0 };
+        if there { Some(if forward { x + 1 } else { x - 1 }) } else { mesh.neighbour(0, x, forward) }.map(|x| (row + r) * nx + x)
+    };
     let full = view.regions.full[row];
     let mut direct: [Option<usize>; 6] = [None; 6];
 
     if linked {
-        // SAFETY: as above.
-        let whole = unsafe { view.rows(pass.read, cells, row * nx, nx) };
         let slope = |axis: usize, i: usize| view.tables.ghost[axis].at(regions[i], &view.now);
         let bulk = view.tables.bulk;
         let own = |i: usize| [m[0][i], m[1][i], m[2][i]];
-        for c in 0..3 {
-            s.line[c][1..=n].copy_from_slice(m[c]);
-        }
-        for (end, (at, inner)) in [(0, 0), (n + 1, n - 1)].into_iter().enumerate() {
-            let sign = if end == 0 { -T::ONE } else { T::ONE };
-            let value = match ends[end] {
-                Some(x) => [whole[0][x], whole[1][x], whole[2][x]],
-                None => ghost(own(inner), slope(0, inner), 0, sign, bulk),
-            };
-            for c in 0..3 {
-                s.line[c][at] = value[c];
+        let at = |cell: usize| -> [T; 3] {
+            // SAFETY: as above.
+            let there = unsafe { view.rows(pass.read, cells, cell, 1) };
+            [there[0][0], there[1][0], there[2][0]]
+        };
+        let value = |i: usize, axis: usize, forward: bool| match beside(i, axis, forward).filter(|j| map[*j] != RegionMap::VACUUM) {
+            Some(j) => at(j),
+            None => ghost(own(i), slope(axis, i), axis, if forward { T::ONE } else { -T::ONE }, bulk),
+        };
+        for (axis, forward) in (0..axes).flat_map(|axis| [(axis, false), (axis, true)]) {
+            let face = 2 * axis + usize::from(forward);
+            if !full {
+                // Rows with holes: one by one.
+                for i in 0..n {
+                    let v = value(i, axis, forward);
+                    (0..3).for_each(|c| s.neighbours[face][c][i] = v[c]);
+                }
+                continue;
             }
-        }
-        for axis in 1..axes {
-            for forward in [false, true] {
-                let face = 2 * axis + usize::from(forward);
-                let sign = if forward { T::ONE } else { -T::ONE };
-                match beside(axis, forward) {
-                    Some(start) if full => direct[face] = Some(start),
-                    start => {
-                        for i in 0..n {
-                            let there = start.filter(|b| map[b + i] != RegionMap::VACUUM);
-                            let value = match there {
-                                Some(b) => {
-                                    let (r, x) = ((b / nx) * nx, b % nx + i);
+            let width = n / rows;
+            if axis == 0 {
+                for from in (0..n).step_by(width) {
+                    let (inner, end) = if forward { (from + 1..from + width, from + width - 1) } else { (from..from + width - 1, from) };
+                    let to = if forward { from } else { from + 1 };
+                    for c in 0..3 {
+                        s.neighbours[face][c][to..to + width - 1].copy_from_slice(&m[c][inner.clone()]);
+                    }
+                    let v = value(end, axis, forward);
+                    (0..3).for_each(|c| s.neighbours[face][c][end] = v[c]);
+                }
+            } else {
+                // The neighbours of rows in one plane are rows side by side, but for the plane's first and last one.
+                let starts = of_row(y, axis, forward).zip(of_row(y + rows - 1, axis, forward));
+                match starts {
+                    Some((first, last)) if last == first + (rows - 1) * nx => direct[face] = Some(first),
+                    _ => {
+                        for r in 0..rows {
+                            match of_row(y + r, axis, forward) {
+                                Some(start) => {
                                     // SAFETY: as above.
-                                    let other = unsafe { view.rows(pass.read, cells, r, nx) };
-                                    [other[0][x], other[1][x], other[2][x]]
+                                    let other = unsafe { view.rows(pass.read, cells, start, width) };
+                                    for c in 0..3 {
+                                        s.neighbours[face][c][r * width..(r + 1) * width].copy_from_slice(other[c]);
+                                    }
                                 }
-                                None => ghost(own(i), slope(axis, i), axis, sign, bulk),
-                            };
-                            for c in 0..3 {
-                                s.neighbours[face][c][i] = value[c];
+                                None => {
+                                    for i in r * width..(r + 1) * width {
+                                        let v = value(i, axis, forward);
+                                        (0..3).for_each(|c| s.neighbours[face][c][i] = v[c]);
+                                    }
+                                }
                             }
                         }
-                    }
-                }
-            }
-        }
-        if !full {
-            // Rows with holes: x neighbours one by one.
-            for forward in [false, true] {
-                let sign = if forward { T::ONE } else { -T::ONE };
-                for i in 0..n {
-                    let x = match (forward, i) {
-                        (false, 0) => ends[0],
-                        (true, i) if i + 1 == n => ends[1],
-                        (false, i) => Some(x0 + i - 1),
-                        (true, i) => Some(x0 + i + 1),
-                    };
-                    let value = match x.filter(|x| map[row * nx + x] != RegionMap::VACUUM) {
-                        Some(x) => [whole[0][x], whole[1][x], whole[2][x]],
-                        None => ghost(own(i), slope(0, i), 0, sign, bulk),
-                    };
-                    for c in 0..3 {
-                        s.neighbours[usize::from(forward)][c][i] = value[c];
                     }
                 }
             }
@@ -260,28 +281,24 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
         for (side, rows) in s.partners.iter_mut().enumerate() {
             for i in 0..n {
                 let p = view.regions.partners[side][from + i];
-                let (r, x) = if p == u32::MAX { (from / nx * nx, x0 + i) } else { (p as usize / nx * nx, p as usize % nx) };
+                let cell = if p == u32::MAX { from + i } else { p as usize };
                 // SAFETY: as above.
-                let other = unsafe { view.rows(pass.read, cells, r, nx) };
-                (0..3).for_each(|c| rows[c][i] = other[c][x]);
+                let other = unsafe { view.rows(pass.read, cells, cell, 1) };
+                (0..3).for_each(|c| rows[c][i] = other[c][0]);
             }
         }
     }
 
-    let Scratch { line, neighbours, partners, links, coefficients, field, .. } = s;
+    let Scratch { neighbours, partners, links, coefficients, field, .. } = s;
     let partners: [Rows<'_, T>; 2] = std::array::from_fn(|side| if partnered { [0, 1, 2].map(|c| &partners[side][c][..n]) } else { m });
     let neighbours: [Rows<'_, T>; 6] = std::array::from_fn(|face| {
         if !linked || face >= 2 * axes {
             return m;
         }
-        match (face, full) {
-            (0, true) => [0, 1, 2].map(|c| &line[c][..n]),
-            (1, true) => [0, 1, 2].map(|c| &line[c][2..n + 2]),
-            _ => match direct[face] {
-                // SAFETY: as above.
-                Some(start) => unsafe { view.rows(pass.read, cells, start, n) },
-                None => [0, 1, 2].map(|c| &neighbours[face][c][..n]),
-            },
+        match direct[face] {
+            // SAFETY: as above.
+            Some(start) => unsafe { view.rows(pass.read, cells, start, n) },
+            None => [0, 1, 2].map(|c| &neighbours[face][c][..n]),
         }
     });
     let [bx, by, bz] = field;
@@ -299,20 +316,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
         } else if !tables.links.is_empty() {
             for (face, scratch) in links.iter_mut().enumerate().take(2 * axes) {
                 let (axis, forward) = (face / 2, face % 2 == 1);
-                let other = |i: usize| -> u16 {
-                    let at = if axis == 0 {
-                        let x = match (forward, i) {
-                            (false, 0) => ends[0],
-                            (true, i) if i + 1 == n => ends[1],
-                            (false, i) => Some(x0 + i - 1),
-                            (true, i) => Some(x0 + i + 1),
-                        };
-                        x.map(|x| row * nx + x)
-                    } else {
-                        beside(axis, forward).map(|b| b + i)
-                    };
-                    at.map_or(RegionMap::VACUUM, |at| map[at])
-                };
+                let other = |i: usize| beside(i, axis, forward).map_or(RegionMap::VACUUM, |j| map[j]);
                 link_rows[face] = tables.links[axis].row(regions, other, scratch);
             }
         }
@@ -343,7 +347,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usiz
 }
 
 /// The plain twin of [`fast_field`]: one cell at a time, from the definitions.
-fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usize, x0: usize, n: usize, s: &mut Scratch<T>) {
+fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, from: usize, n: usize, s: &mut Scratch<T>) {
     struct Cell<'a, T: Real> {
         cpu: &'a Cpu<T>,
         view: &'a View<'a, T>,
@@ -408,10 +412,11 @@ fn plain_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, row: usi
             L::finish(m, accumulator, &c, extra)
         }
     }
-    let ny = cpu.mesh.n[1];
+    let [nx, ny, _] = cpu.mesh.n;
     for i in 0..n {
+        let at = [(from + i) % nx, (from + i) / nx % ny, (from + i) / (nx * ny)];
         for &term in &pass.terms {
-            let b = cpu.terms[term].with(Cell { cpu, view, pass, term, at: [x0 + i, row % ny, row / ny] });
+            let b = cpu.terms[term].with(Cell { cpu, view, pass, term, at });
             for c in 0..3 {
                 s.field[c][i] += b[c];
             }

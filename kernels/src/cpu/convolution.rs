@@ -81,7 +81,7 @@ impl<T: Real> Axis<T> {
     fn real(n: usize, periodic: bool, isa: Isa) -> Self {
         let len = if periodic { n } else { cheapest::<T>(n) };
         let class = if periodic { Class::new(0.0, n, len, n / 2 + 1, 0) } else { Class::new(0.25, n, len, len, 0) };
-        Self { n, circle: if periodic { n } else { 2 * len }, periodic, fft: Fft::new(len, isa.many_registers()), classes: vec![class] }
+        Self { n, circle: if periodic { n } else { 2 * len }, periodic, fft: Fft::new(len, isa), classes: vec![class] }
     }
 
     /// An axis of spectra. A single open layer needs no transform.
@@ -92,12 +92,17 @@ impl<T: Real> Axis<T> {
         if open {
             classes.push(Class::new(0.5, n, len, len.div_ceil(2), len / 2 + 1));
         }
-        Self { n, circle: len * classes.len(), periodic, fft: Fft::new(len, isa.many_registers()), classes }
+        Self { n, circle: len * classes.len(), periodic, fft: Fft::new(len, isa), classes }
     }
 
     /// Transform length.
     fn len(&self) -> usize {
         self.fft.len()
+    }
+
+    /// From one transformed line to the next, in elements: odd, so that the elements of one wave number do not crowd in the same few places of a cache.
+    fn pitch(&self) -> usize {
+        self.len() | 1
     }
 
     /// Wave numbers of which the kernel is stored.
@@ -186,7 +191,7 @@ impl<T: Real> Convolution<T> {
 
     /// Scratch memory for one thread.
     pub fn columns(&self) -> Columns<T> {
-        let [x, y, z] = self.axes.each_ref().map(Axis::len);
+        let [x, y, z] = self.axes.each_ref().map(Axis::pitch);
         let [nx, ny, nz] = self.n();
         let complex = |n: usize| Lines::zeros(n * 2 * lanes::<T>());
         let bins = self.panels * lanes::<T>();
@@ -450,7 +455,7 @@ with_vectors! {
     fn panel<V, T>(plan: &Convolution<T>, panel: usize, job: &Job<'_, T>, c: &mut Columns<T>) {
         let width = 2 * lanes::<T>();
         let [_, y, z] = &plan.axes;
-        let (ny, nz, count) = (y.n, z.n, y.len());
+        let (ny, nz, count, pitch) = (y.n, z.n, y.len(), y.pitch());
         // SAFETY: of this whole function: offsets stay within the panel, the scratch lines and the kernel as they were allocated.
         unsafe {
             let data = job.spectrum.range(plan.place(panel, 0), plan.rows() * width).as_mut_ptr();
@@ -458,7 +463,7 @@ with_vectors! {
             for (number, class) in y.classes.iter().enumerate() {
                 for line in 0..3 * nz {
                     let source = Twisted { from: Elements::at(data.add(line * ny * width)), n: ny, twist: class.twist() };
-                    y.fft.forward::<V>(&source, &Elements::at(lines.add(line * count * width)), work);
+                    y.fft.forward::<V>(&source, &Elements::at(lines.add(line * pitch * width)), work);
                 }
                 if plan.kernels.len() > 1 {
                     for k in 0..count {
@@ -468,7 +473,7 @@ with_vectors! {
                     for k in 0..count {
                         let (at, mirrored) = class.place(k);
                         let kernel = kernel_at(plan, panel, at, 0);
-                        let at = [0, 1, 2].map(|component| lines.add((component * count + k) * width));
+                        let at = [0, 1, 2].map(|component| lines.add((component * pitch + k) * width));
                         product::<T, V>(kernel, plan.components, [mirrored, false], at);
                     }
                 } else {
@@ -477,7 +482,7 @@ with_vectors! {
                     }
                 }
                 for line in 0..3 * nz {
-                    let source = Elements::at(lines.add(line * count * width)).exchanged();
+                    let source = Elements::at(lines.add(line * pitch * width)).exchanged();
                     let (to, sum) = (Elements::at(data.add(line * ny * width)), Elements::at(c.sum.start().add(line * ny * width)));
                     let last = number + 1 == y.classes.len();
                     let sink = Untwisted { sum: (number > 0).then_some(sum), to: if last { to } else { sum }, n: ny, twist: class.twist() };
@@ -512,9 +517,13 @@ unsafe fn deep<T: Real, V: Vector<Real = T>>(
     let (deep, sums, work) = (c.deep.start(), c.deep_sum.start(), c.work.start());
     // SAFETY: by the caller's promise.
     unsafe {
+        // The next wave number's elements lie a page apart each: the machine does not foresee them.
+        for row in 0..3 * nz {
+            prefetch::<T>(line.wrapping_add((row * y.pitch() + 1) * width));
+        }
         for (number, class) in z.classes.iter().enumerate() {
             for component in 0..3 {
-                let from = Elements::every(line.add(component * nz * y.len() * width), y.len());
+                let from = Elements::every(line.add(component * nz * y.pitch() * width), y.pitch());
                 let to = Elements::at(deep.add(component * count * width));
                 z.fft.forward::<V>(&Twisted { from, n: nz, twist: class.twist() }, &to, work);
             }
@@ -526,7 +535,7 @@ unsafe fn deep<T: Real, V: Vector<Real = T>>(
             for component in 0..3 {
                 let from = Elements::at(deep.add(component * count * width)).exchanged();
                 let (to, sum) = (
-                    Elements::every(line.add(component * nz * y.len() * width), y.len()),
+                    Elements::every(line.add(component * nz * y.pitch() * width), y.pitch()),
                     Elements::at(sums.add(component * nz * width)),
                 );
                 let last = number + 1 == z.classes.len();
@@ -535,6 +544,20 @@ unsafe fn deep<T: Real, V: Vector<Real = T>>(
             }
         }
     }
+}
+
+/// Asks for an element that will soon be needed.
+#[inline(always)]
+fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: any address may be asked for.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(lanes::<T>()).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Magnetisation to field of one wave number, in place. xy is odd in the wave number along y, xz in that along z, yz in both.
@@ -578,7 +601,7 @@ unsafe fn layers<T: Real, V: Vector<Real = T>>(
     let start = (panel * y.stored() + ky) * COMPONENTS * width;
     // SAFETY: by the caller's promise.
     unsafe {
-        let place = |component: usize, layer: usize| Elements::at(line.add((component * z.n + layer) * y.len() * 2 * width));
+        let place = |component: usize, layer: usize| Elements::at(line.add((component * z.n + layer) * y.pitch() * 2 * width));
         let sum = |component: usize, layer: usize| Elements::at(sums.add((component * z.n + layer) * 2 * width));
         for l in (0..width).step_by(V::LANES) {
             for target in 0..z.n {
@@ -666,7 +689,7 @@ fn sums(values: &[f64], dims: [usize; 3], axes: [Sums; 3], odd: [bool; 3], isa: 
         let bins = sums.classes.iter().map(|c| c.1).sum();
         let shape = [dims[a + 1..].iter().product(), dims[a], dims[..a].iter().product()];
         let mut out = vec![0.0; shape[0] * bins * shape[2]];
-        let fft = Fft::<f64>::new(sums.len, isa.many_registers());
+        let fft = Fft::<f64>::new(sums.len, isa);
         let to = Shared::new(&mut out);
         let lines = |n: usize| Lines::zeros(n * 2 * lanes::<f64>());
         (0..(shape[0] * shape[2]).div_ceil(lanes::<f64>())).into_par_iter().for_each_init(

@@ -5,6 +5,7 @@
 //! step reads from a [`Source`] and the last writes to a [`Sink`]: what a transform starts from (zeros beyond an end, a twist) and what becomes of its result
 //! (half of it dropped, a sum) costs no pass over memory of its own.
 
+use super::isa::{Isa, with_vectors};
 use super::vector::{Complex, Vector, lanes};
 use crate::real::Real;
 
@@ -100,6 +101,15 @@ struct Step<T> {
 pub struct Fft<T> {
     len: usize,
     steps: Vec<Step<T>>,
+    /// A step within the work array; a function of its own, since it is the same for every source and sink.
+    middle: unsafe fn(&Step<T>, Elements<T>, Elements<T>),
+}
+
+with_vectors! {
+    fn middle<V, T>(step: &Step<T>, from: Elements<T>, to: Elements<T>) {
+        // SAFETY: by the caller's promise.
+        unsafe { step.run::<V>(&from, &to) }
+    }
 }
 
 /// exp(−2πi j/n)
@@ -110,11 +120,11 @@ pub fn root<T: Real>(j: f64, n: usize) -> [T; 2] {
 
 impl<T: Real> Fft<T> {
     /// Plans any length ≥ 1; a prime factor p costs p operations an element. With few registers eight complex numbers at once are too many.
-    pub fn new(len: usize, many_registers: bool) -> Self {
+    pub fn new(len: usize, isa: Isa) -> Self {
         let mut radices = Vec::new();
         let mut n = len;
         // Eights, but two fours rather than an eight and a two.
-        while many_registers && n.is_multiple_of(8) && n.trailing_zeros() != 4 {
+        while isa.many_registers() && n.is_multiple_of(8) && n.trailing_zeros() != 4 {
             radices.push(8);
             n /= 8;
         }
@@ -124,14 +134,17 @@ impl<T: Real> Fft<T> {
                 n /= r;
             }
         }
-        let mut p = 3;
+        // Odd primes in the middle, the largest first: steps at the ends are quickest.
+        let (mut p, mut primes) = (3, Vec::new());
         while n > 1 {
             while n.is_multiple_of(p) {
-                radices.push(p);
+                primes.push(p);
                 n /= p;
             }
             p += 2;
         }
+        let at = radices.len().min(1);
+        radices.splice(at..at, primes.into_iter().rev());
         let mut steps = Vec::new();
         let (mut stride, mut left) = (1, len);
         for radix in radices {
@@ -142,7 +155,7 @@ impl<T: Real> Fft<T> {
             stride *= radix;
             left = rest;
         }
-        Self { len, steps }
+        Self { len, steps, middle: middle(isa) }
     }
 
     /// Number of elements.
@@ -154,29 +167,52 @@ impl<T: Real> Fft<T> {
     ///
     /// # Safety
     /// The instruction set of `V` is there; source and sink take every index below the length, `work` holds two times [`Fft::len`] elements that are used by
-    /// nobody else; the source may be what the sink overwrites only if there is more than one step.
+    /// nobody else. The sink may overwrite the source.
     #[inline(always)]
     pub unsafe fn forward<V: Vector<Real = T>>(&self, source: &impl Source<V>, sink: &impl Sink<V>, work: *mut T) {
         let half = |odd: bool| Elements::at(work.wrapping_add(if odd { 2 * lanes::<T>() * self.len } else { 0 }));
+        let mut steps = &self.steps[..];
+        let mut odd = false;
         // SAFETY: by the caller's promise.
         unsafe {
-            match &self.steps[..] {
-                [] => {
-                    for lane in (0..lanes::<T>()).step_by(V::LANES) {
-                        sink.put(0, lane, source.get(0, lane));
-                    }
+            // Only the commonest steps meet every source and sink, or the program would be as long as the list of all.
+            match steps {
+                [first, rest @ ..] if !rest.is_empty() && first.radix == 8 && V::MANY_REGISTERS => {
+                    first.each::<V, Even, 8>(source, &half(odd));
+                    steps = rest;
                 }
-                [only] => only.run::<V>(source, sink),
-                [first, middle @ .., last] => {
-                    first.run::<V>(source, &half(false));
-                    let mut odd = false;
-                    for step in middle {
-                        step.run::<V>(&half(odd), &half(!odd));
-                        odd = !odd;
-                    }
-                    last.run::<V>(&half(odd), sink);
+                [first, rest @ ..] if !rest.is_empty() && first.radix == 4 => {
+                    first.each::<V, Even, 4>(source, &half(odd));
+                    steps = rest;
                 }
+                _ => copy(self.len, source, &half(odd)),
             }
+            while let [step, rest @ ..] = steps {
+                if rest.is_empty() && (step.radix < 6 || step.radix == 8 && V::MANY_REGISTERS) {
+                    break;
+                }
+                (self.middle)(step, half(odd), half(!odd));
+                odd = !odd;
+                steps = rest;
+            }
+            match steps {
+                [last] if last.radix == 8 && V::MANY_REGISTERS => last.each::<V, Even, 8>(&half(odd), sink),
+                [last] if last.radix == 4 => last.each::<V, Even, 4>(&half(odd), sink),
+                [last] if last.radix == 2 => last.each::<V, Even, 2>(&half(odd), sink),
+                [last] if last.radix == 3 => last.each::<V, Odd, 3>(&half(odd), sink),
+                [last] if last.radix == 5 => last.each::<V, Odd, 5>(&half(odd), sink),
+                _ => copy(self.len, &half(odd), sink),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn copy<V: Vector>(len: usize, source: &impl Source<V>, sink: &impl Sink<V>) {
+    for i in 0..len {
+        for lane in (0..lanes::<V::Real>()).step_by(V::LANES) {
+            // SAFETY: by the caller's promise.
+            unsafe { sink.put(i, lane, source.get(i, lane)) };
         }
     }
 }
@@ -330,7 +366,6 @@ impl<const R: usize> Butterfly<R> for Odd {
 
 #[cfg(test)]
 mod tests {
-    use super::super::isa::{Isa, with_vectors};
     use super::super::vector::Lines;
     use super::*;
 
@@ -351,8 +386,8 @@ mod tests {
         }
     }
 
-    fn check<T: Real + super::super::isa::Vectors>(isa: Isa, len: usize, tolerance: f64) {
-        let fft = Fft::<T>::new(len, isa.many_registers());
+    fn check<T: Real>(isa: Isa, len: usize, tolerance: f64) {
+        let fft = Fft::<T>::new(len, isa);
         let width = lanes::<T>();
         let value = |j: usize, l: usize| (((j * 7 + l * 3) % 11) as f64 - 5.0, ((j * 5 + l) % 13) as f64 - 6.0);
         let (mut x, mut work) = (Lines::<T>::zeros(2 * len * width), Lines::<T>::zeros(6 * len * width));

@@ -29,26 +29,26 @@ impl Vectors for f64 {
 /// Writes, for a function over the vectors `V` of a number type `T`, one that returns its copy for an instruction set. Calling the copy is safe where
 /// [`Isa::available`] lists the set.
 macro_rules! with_vectors {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident<V, T>($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<V, T>($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
-        $vis fn $name<T: $crate::real::Real>(isa: $crate::cpu::isa::Isa) -> unsafe fn($($type),*) {
+        $vis fn $name<T: $crate::real::Real>(isa: $crate::cpu::isa::Isa) -> unsafe fn($($type),*) $(-> $result)? {
             use $crate::cpu::isa::Isa;
             use $crate::cpu::vector::{Portable, Vector};
             use $crate::real::Real;
             #[inline(always)]
-            unsafe fn body<T: Real, V: Vector<Real = T>>($($arg: $type),*) $body
-            unsafe fn baseline<T: Real>($($arg: $type),*) {
+            unsafe fn body<T: Real, V: Vector<Real = T>>($($arg: $type),*) $(-> $result)? $body
+            unsafe fn baseline<T: Real>($($arg: $type),*) $(-> $result)? {
                 // SAFETY: of this and the others: by the caller's promise.
                 unsafe { body::<T, Portable<T>>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2<T: Real>($($arg: $type),*) {
+            unsafe fn avx2<T: Real>($($arg: $type),*) $(-> $result)? {
                 unsafe { body::<T, T::Avx2>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-            unsafe fn avx512<T: Real>($($arg: $type),*) {
+            unsafe fn avx512<T: Real>($($arg: $type),*) $(-> $result)? {
                 unsafe { body::<T, T::Avx512>($($arg),*) }
             }
             match isa {

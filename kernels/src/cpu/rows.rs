@@ -1,7 +1,7 @@
 //! Inner loops over a block of one row: laws, motion, combination. Everything here is branch-free over slices of one
 //! length, compiled for each instruction set, and called through function pointers.
 
-use super::isa::Isa;
+use super::isa::{Isa, with_vectors};
 use crate::real::{Real, cross};
 use crate::terms::{Coefficients, Extra, Law, MAX_COEFFICIENTS, Term, WithLaw};
 use spinloom_base::random::normals;
@@ -11,6 +11,12 @@ pub const BLOCK: usize = 256;
 
 /// One row block of a vector field: x, y, z components.
 pub type Rows<'a, T> = [&'a [T]; 3];
+
+/// The same to write.
+pub type RowsMut<'a, T> = [&'a mut [T]; 3];
+
+/// Rows and what multiplies them.
+pub type Weighted<'a, T> = (T, Rows<'a, T>);
 
 /// What a law reads in one block. All slices have the block's length.
 pub struct Block<'a, T> {
@@ -32,10 +38,14 @@ pub struct Block<'a, T> {
 
 /// Adds a law's field to three rows.
 pub type LawFn<T> = unsafe fn(&Block<'_, T>, &mut [T], &mut [T], &mut [T]);
-/// Turns a field in place into a rate, with rows of the coefficients of m × B and m × (m × B); returns the largest |rate|².
-pub type MotionFn<T> = unsafe fn(Rows<'_, T>, [&[T]; 2], &mut [T], &mut [T], &mut [T]) -> T;
+/// The rate of m in a field B, with rows of the coefficients of m × B and m × (m × B); returns the largest |rate|².
+pub type MotionFn<T> = unsafe fn(Rows<'_, T>, Rows<'_, T>, [&[T]; 2], RowsMut<'_, T>) -> T;
 /// Adds `weight · rate` to three rows.
 pub type AddFn<T> = unsafe fn(T, Rows<'_, T>, &mut [T], &mut [T], &mut [T]);
+/// The sum of three rows and weighted others.
+pub type SumFn<T> = unsafe fn(Rows<'_, T>, &[Weighted<'_, T>], RowsMut<'_, T>);
+/// The largest square of a weighted sum of rows.
+pub type LargestSumFn<T> = unsafe fn(&[Weighted<'_, T>]) -> T;
 /// Scales to length 1; zero stays zero.
 pub type NormaliseFn<T> = unsafe fn(&mut [T], &mut [T], &mut [T]);
 /// Fills three rows with normals of the cells from a number on, by replica, step and seed.
@@ -83,21 +93,76 @@ unsafe fn law_body<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, bx: &mu
 }
 
 #[inline(always)]
-unsafe fn motion_body<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], bx: &mut [T], by: &mut [T], bz: &mut [T]) -> T {
-    let n = bx.len();
-    let (by, bz) = (&mut by[..n], &mut bz[..n]);
+unsafe fn motion_body<T: Real>(m: Rows<'_, T>, b: Rows<'_, T>, c: [&[T]; 2], [ox, oy, oz]: RowsMut<'_, T>) -> T {
+    let n = ox.len();
+    let (oy, oz) = (&mut oy[..n], &mut oz[..n]);
     let (mx, my, mz) = (&m[0][..n], &m[1][..n], &m[2][..n]);
+    let (bx, by, bz) = (&b[0][..n], &b[1][..n], &b[2][..n]);
     let (precession, damping) = (&c[0][..n], &c[1][..n]);
     for i in 0..n {
         let m = [mx[i], my[i], mz[i]];
         let mb = cross(m, [bx[i], by[i], bz[i]]);
         let mmb = cross(m, mb);
-        bx[i] = precession[i] * mb[0] + damping[i] * mmb[0];
-        by[i] = precession[i] * mb[1] + damping[i] * mmb[1];
-        bz[i] = precession[i] * mb[2] + damping[i] * mmb[2];
+        ox[i] = precession[i] * mb[0] + damping[i] * mmb[0];
+        oy[i] = precession[i] * mb[1] + damping[i] * mmb[1];
+        oz[i] = precession[i] * mb[2] + damping[i] * mmb[2];
     }
     // SAFETY: as for the caller.
-    unsafe { largest_body([bx, by, bz]) }
+    unsafe { largest_body([ox, oy, oz]) }
+}
+
+with_vectors! {
+    /// See [`SumFn`].
+    fn sum<V, T>(base: Rows<'_, T>, others: &[Weighted<'_, T>], out: RowsMut<'_, T>) {
+        let n = base[0].len();
+        // SAFETY: all rows have this length.
+        unsafe {
+            for (c, out) in out.into_iter().enumerate() {
+                let whole = n / V::LANES * V::LANES;
+                for i in (0..whole).step_by(V::LANES) {
+                    let mut sum = V::load(base[c].as_ptr().add(i));
+                    for (weight, rows) in others {
+                        sum = sum.plus(V::load(rows[c].as_ptr().add(i)).times(V::splat(*weight)));
+                    }
+                    sum.store(out.as_mut_ptr().add(i));
+                }
+                for i in whole..n {
+                    out[i] = others.iter().fold(base[c][i], |sum, (weight, rows)| sum + *weight * rows[c][i]);
+                }
+            }
+        }
+    }
+}
+
+with_vectors! {
+    /// See [`LargestSumFn`].
+    fn largest_sum<V, T>(parts: &[Weighted<'_, T>]) -> T {
+        let n = parts.first().map_or(0, |p| p.1[0].len());
+        let mut largest = T::ZERO;
+        let mut squares = [T::ZERO; 16];
+        // SAFETY: all rows have this length.
+        unsafe {
+            let whole = n / V::LANES * V::LANES;
+            for i in (0..whole).step_by(V::LANES) {
+                let mut square = V::splat(T::ZERO);
+                for c in 0..3 {
+                    let mut sum = V::splat(T::ZERO);
+                    for (weight, rows) in parts {
+                        sum = sum.plus(V::load(rows[c].as_ptr().add(i)).times(V::splat(*weight)));
+                    }
+                    square = sum.times_plus(sum, square);
+                }
+                square.store(squares.as_mut_ptr());
+                largest = squares[..V::LANES].iter().fold(largest, |l, s| larger(l, *s));
+            }
+            for i in whole..n {
+                let sum = |c: usize| parts.iter().fold(T::ZERO, |sum, (weight, rows)| sum + *weight * rows[c][i]);
+                let [x, y, z] = [sum(0), sum(1), sum(2)];
+                largest = larger(largest, x * x + y * y + z * z);
+            }
+        }
+        largest
+    }
 }
 
 /// The larger one; not-a-number wins, so that it is noticed.
@@ -179,9 +244,9 @@ macro_rules! copies {
             unsafe { law_body::<L, T, AXES>(a, x, y, z) }
         }
         $(#[$feature])*
-        unsafe fn $motion<T: Real>(m: Rows<'_, T>, c: [&[T]; 2], x: &mut [T], y: &mut [T], z: &mut [T]) -> T {
+        unsafe fn $motion<T: Real>(m: Rows<'_, T>, b: Rows<'_, T>, c: [&[T]; 2], out: RowsMut<'_, T>) -> T {
             // SAFETY: as for the caller.
-            unsafe { motion_body(m, c, x, y, z) }
+            unsafe { motion_body(m, b, c, out) }
         }
         $(#[$feature])*
         unsafe fn $add<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
@@ -223,6 +288,10 @@ pub struct Loops<T> {
     pub motion: MotionFn<T>,
     /// See [`AddFn`].
     pub add: AddFn<T>,
+    /// See [`SumFn`].
+    pub sum: SumFn<T>,
+    /// See [`LargestSumFn`].
+    pub largest_sum: LargestSumFn<T>,
     /// See [`NormaliseFn`].
     pub normalise: NormaliseFn<T>,
     /// See [`NoiseFn`].
@@ -240,6 +309,8 @@ impl<T: Real> Loops<T> {
             Isa::Baseline => Self {
                 motion: motion_base,
                 add: add_base,
+                sum: sum(isa),
+                largest_sum: largest_sum(isa),
                 normalise: normalise_base,
                 noise: noise_base,
                 mix: mix_base,
@@ -249,6 +320,8 @@ impl<T: Real> Loops<T> {
             Isa::Avx2 => Self {
                 motion: motion_avx2,
                 add: add_avx2,
+                sum: sum(isa),
+                largest_sum: largest_sum(isa),
                 normalise: normalise_avx2,
                 noise: noise_avx2,
                 mix: mix_avx2,
@@ -258,6 +331,8 @@ impl<T: Real> Loops<T> {
             Isa::Avx512 => Self {
                 motion: motion_avx512,
                 add: add_avx512,
+                sum: sum(isa),
+                largest_sum: largest_sum(isa),
                 normalise: normalise_avx512,
                 noise: noise_avx512,
                 mix: mix_avx512,

@@ -4,7 +4,8 @@
 //! Memory comes in *lines* of 64 bytes, the longest register and the unit of the caches: one or more vectors.
 
 use crate::real::Real;
-use std::marker::PhantomData;
+use std::alloc::Layout;
+use std::ptr::NonNull;
 
 /// Numbers in a line of 64 bytes.
 pub const fn lanes<T>() -> usize {
@@ -93,7 +94,11 @@ impl<T: Real> Vector for Portable<T> {
     #[inline(always)]
     unsafe fn times_plus(self, b: Self, c: Self) -> Self {
         // Where it is no instruction it would be a slow call.
-        if cfg!(target_arch = "aarch64") { Self::each(|l| self.0[l].fused(b.0[l], c.0[l])) } else { Self::each(|l| self.0[l] * b.0[l] + c.0[l]) }
+        if cfg!(target_arch = "aarch64") {
+            Self::each(|l| self.0[l].fused(b.0[l], c.0[l]))
+        } else {
+            Self::each(|l| self.0[l] * b.0[l] + c.0[l])
+        }
     }
     #[inline(always)]
     unsafe fn minus_times(self, b: Self, c: Self) -> Self {
@@ -280,36 +285,59 @@ pub unsafe fn transpose<V: Vector>(from: *const V::Real, from_step: usize, to: *
     }
 }
 
-/// Numbers that begin on a line.
+/// Numbers that begin on a line; many of them on the machine's large pages, since columns step over whole pages.
 pub struct Lines<T> {
-    numbers: Vec<Line>,
-    of: PhantomData<T>,
+    start: NonNull<T>,
+    layout: Layout,
 }
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+// SAFETY: it owns plain numbers.
+unsafe impl<T: Send> Send for Lines<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Lines<T> {}
 
 impl<T: Real> Lines<T> {
     /// As many zeros, and those that fill the last line.
     pub fn zeros(len: usize) -> Self {
-        Self { numbers: vec![Line([0; 64]); len.div_ceil(lanes::<T>())], of: PhantomData }
+        const LARGE_PAGE: usize = 2 << 20;
+        let bytes = (len * size_of::<T>()).next_multiple_of(64).max(64);
+        let large = bytes >= LARGE_PAGE;
+        let layout = Layout::from_size_align(bytes, if large { LARGE_PAGE } else { 64 }).expect("fewer bytes than there are addresses");
+        // SAFETY: the layout is not empty; zeros are numbers.
+        unsafe {
+            let start = std::alloc::alloc(layout);
+            let Some(numbers) = NonNull::new(start.cast()) else { std::alloc::handle_alloc_error(layout) };
+            #[cfg(target_os = "linux")]
+            if large {
+                // Only advice: without large pages all is the same but slower.
+                libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE);
+            }
+            start.write_bytes(0, bytes);
+            Self { start: numbers, layout }
+        }
     }
 
     /// Its start.
     pub fn start(&mut self) -> *mut T {
-        self.numbers.as_mut_ptr().cast()
+        self.start.as_ptr()
     }
 
     /// All of it.
     pub fn as_slice(&self) -> &[T] {
-        // SAFETY: `f32` and `f64` may hold any bits, are less aligned than a line, and fill it.
-        unsafe { std::slice::from_raw_parts(self.numbers.as_ptr().cast(), self.numbers.len() * lanes::<T>()) }
+        // SAFETY: as many numbers were allocated.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.layout.size() / size_of::<T>()) }
     }
 
     /// All of it.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(self.numbers.as_mut_ptr().cast(), self.numbers.len() * lanes::<T>()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size() / size_of::<T>()) }
+    }
+}
+
+impl<T> Drop for Lines<T> {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { std::alloc::dealloc(self.start.as_ptr().cast(), self.layout) }
     }
 }
