@@ -1,6 +1,7 @@
 //! The cells pass over one block of a row, and its plain twin.
 
 use super::convolution::Moment;
+use super::fused::{self, Uniform};
 use super::parallel::Shared;
 use super::rows::{BLOCK, Block, Rows, larger};
 use super::tables::{Added, Instant, Tables};
@@ -45,6 +46,8 @@ pub struct View<'a, T: Real> {
     pub added: &'a [Added<T>],
     pub regions: &'a Regions,
     pub now: Instant,
+    /// Where the laws may be taken in one loop.
+    pub uniform: Option<Uniform<T>>,
 }
 
 impl<T: Real> View<'_, T> {
@@ -91,6 +94,26 @@ struct Span {
     n: usize,
 }
 
+impl Span {
+    /// Where the neighbours of a row of this plane begin, if there are any.
+    fn row_beside(&self, mesh: &Mesh, y: usize, axis: usize, forward: bool) -> Option<usize> {
+        let [nx, ny, _] = mesh.n;
+        let z = self.row / ny;
+        let i = if axis == 1 { y } else { z };
+        mesh.neighbour(axis, i, forward).map(|j| if axis == 1 { (z * ny + j) * nx + self.x0 } else { (j * ny + y) * nx + self.x0 })
+    }
+
+    /// The neighbour of cell `i` of the span, if there is one.
+    fn cell_beside(&self, mesh: &Mesh, i: usize, axis: usize, forward: bool) -> Option<usize> {
+        let nx = mesh.n[0];
+        let (r, x) = if self.rows == 1 { (0, i) } else { (i / nx, i % nx) };
+        if axis > 0 {
+            return self.row_beside(mesh, self.row % mesh.n[1] + r, axis, forward).map(|start| start + x);
+        }
+        mesh.neighbour(0, self.x0 + x, forward).map(|x| (self.row + r) * nx + x)
+    }
+}
+
 /// How many rows lie in a block: short rows are taken together, so that what a block costs once is shared by many cells.
 fn rows_together(mesh: &Mesh) -> usize {
     (BLOCK / mesh.n[0]).clamp(1, mesh.n[1])
@@ -126,13 +149,17 @@ fn span<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: 
     let from = row * nx + x0;
     let regions = &view.regions.map.cells[from..from + n];
 
-    for f in &mut s.field {
-        f[..n].fill(T::ZERO);
-    }
-    if cpu.reference {
-        plain_field(cpu, view, pass, from, n, s);
-    } else {
-        fast_field(cpu, view, pass, span, s);
+    let full = view.regions.full[row..row + rows].iter().all(|f| *f);
+    let together = view.uniform.as_ref().filter(|_| full && !cpu.reference);
+    if together.is_none() {
+        for f in &mut s.field {
+            f[..n].fill(T::ZERO);
+        }
+        if cpu.reference {
+            plain_field(cpu, view, pass, from, n, s);
+        } else {
+            fast_field(cpu, view, pass, span, s);
+        }
     }
 
     // SAFETY: the rows written here belong to this block alone, and a plan never writes what its own pass reads as neighbours.
@@ -140,18 +167,27 @@ fn span<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: 
         let m = view.rows(pass.read, cells, from, n);
         let mut largest = [T::ZERO; 2];
         let mut out = view.rows_mut(pass.write, cells, from, n);
-        match pass.motion {
-            Some(motion) => {
+        match (pass.motion, together) {
+            (_, Some(common)) => {
+                let neighbours = neighbours(cpu, view, pass, span, &mut s.neighbours);
+                let read = |r: Option<Ref>| r.map_or(m, |r| view.rows(r, cells, from, n));
+                let block = fused::Block { common, m, neighbours, demag: read(pass.convolved), noise: read(pass.noise) };
+                (cpu.fused)(&block, out.each_mut().map(|o| &mut **o));
+                if pass.measure {
+                    largest[0] = (cpu.loops.largest)(out.each_ref().map(|o| &**o));
+                }
+            }
+            (Some(motion), None) => {
                 let [a, b] = view.tables.motion(motion);
                 let [sa, sb] = &mut s.motion;
                 let c = [a.row(regions, &view.now, sa), b.row(regions, &view.now, sb)];
                 largest[0] = (cpu.loops.motion)(m, s.field.each_ref().map(|f| &f[..n]), c, out);
             }
-            None => {
+            (None, None) => {
                 for (out, field) in out.iter_mut().zip(&s.field) {
                     out.copy_from_slice(&field[..n]);
                 }
-                if !view.regions.full[row..row + rows].iter().all(|f| *f) {
+                if !full {
                     for i in (0..n).filter(|&i| regions[i] == RegionMap::VACUUM) {
                         out.iter_mut().for_each(|o| o[i] = T::ZERO);
                     }
@@ -181,93 +217,71 @@ fn span<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: 
     }
 }
 
-/// Sums the active laws into `s.field`. Several rows are without vacuum, and so are those beside them.
-fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: &mut Scratch<T>) {
+/// Neighbouring cells of a span: in place where they lie side by side, else gathered into `near`. Several rows are without vacuum, and so are those
+/// beside them.
+fn neighbours<'a, T: Real>(
+    cpu: &Cpu<T>,
+    view: &'a View<'_, T>,
+    pass: &Cells,
+    span: Span,
+    near: &'a mut [[[T; BLOCK]; 3]; 6],
+) -> [Rows<'a, T>; 6] {
     let mesh = &cpu.mesh;
-    let [nx, ny, nz] = mesh.n;
-    let cells = nx * ny * nz;
+    let nx = mesh.n[0];
+    let cells = mesh.cells();
     let Span { row, rows, x0, n } = span;
     let from = row * nx + x0;
-    let (z, y) = (row / ny, row % ny);
-    let map = &view.regions.map.cells;
-    let regions = &map[from..from + n];
+    let y = row % mesh.n[1];
     let axes = cpu.axes;
     // SAFETY: nobody writes the field that is read.
     let m = unsafe { view.rows(pass.read, cells, from, n) };
-    let linked = pass.terms.iter().any(|t| cpu.terms[*t].gpu().linked);
-    let partnered = pass.terms.iter().any(|t| cpu.terms[*t].gpu().partnered > 0);
-
-    // Where the neighbours of a row begin, if there are any.
-    let of_row = |y: usize, axis: usize, forward: bool| -> Option<usize> {
-        let i = if axis == 1 { y } else { z };
-        mesh.neighbour(axis, i, forward).map(|j| if axis == 1 { (z * ny + j) * nx + x0 } else { (j * ny + y) * nx + x0 })
-    };
-    let beside = |i: usize, axis: usize, forward: bool| -> Option<usize> {
-        let (r, x) = if rows == 1 { (0, i) } else { (i / nx, i % nx) };
-        if axis > 0 {
-            return of_row(y + r, axis, forward).map(|start| start + x);
-        }
-        let x = x0 + x;
-        let there = if forward { x + 1 < nx } else { x > 0 };
-        if there { Some(if forward { x + 1 } else { x - 1 }) } else { mesh.neighbour(0, x, forward) }.map(|x| (row + r) * nx + x)
-    };
+    if !pass.terms.iter().any(|t| cpu.terms[*t].gpu().linked) {
+        return [m; 6];
+    }
     let full = view.regions.full[row];
     let mut direct: [Option<usize>; 6] = [None; 6];
 
-    if linked {
-        let slope = |axis: usize, i: usize| view.tables.ghost[axis].at(regions[i], &view.now);
-        let bulk = view.tables.bulk;
-        let own = |i: usize| [m[0][i], m[1][i], m[2][i]];
-        let at = |cell: usize| -> [T; 3] {
-            // SAFETY: as above.
-            let there = unsafe { view.rows(pass.read, cells, cell, 1) };
-            [there[0][0], there[1][0], there[2][0]]
-        };
-        let value = |i: usize, axis: usize, forward: bool| match beside(i, axis, forward).filter(|j| map[*j] != RegionMap::VACUUM) {
-            Some(j) => at(j),
-            None => ghost(own(i), slope(axis, i), axis, if forward { T::ONE } else { -T::ONE }, bulk),
-        };
-        for (axis, forward) in (0..axes).flat_map(|axis| [(axis, false), (axis, true)]) {
-            let face = 2 * axis + usize::from(forward);
-            if !full {
-                // Rows with holes: one by one.
-                for i in 0..n {
-                    let v = value(i, axis, forward);
-                    (0..3).for_each(|c| s.neighbours[face][c][i] = v[c]);
-                }
-                continue;
+    let value = |i: usize, axis: usize, forward: bool| neighbour(view, pass, mesh, span, i, axis, forward);
+    for (axis, forward) in (0..axes).flat_map(|axis| [(axis, false), (axis, true)]) {
+        let face = 2 * axis + usize::from(forward);
+        if !full {
+            // Rows with holes: one by one.
+            for i in 0..n {
+                let v = value(i, axis, forward);
+                (0..3).for_each(|c| near[face][c][i] = v[c]);
             }
-            let width = n / rows;
-            if axis == 0 {
-                for from in (0..n).step_by(width) {
-                    let (inner, end) = if forward { (from + 1..from + width, from + width - 1) } else { (from..from + width - 1, from) };
-                    let to = if forward { from } else { from + 1 };
-                    for c in 0..3 {
-                        s.neighbours[face][c][to..to + width - 1].copy_from_slice(&m[c][inner.clone()]);
-                    }
-                    let v = value(end, axis, forward);
-                    (0..3).for_each(|c| s.neighbours[face][c][end] = v[c]);
+            continue;
+        }
+        let width = n / rows;
+        if axis == 0 {
+            for from in (0..n).step_by(width) {
+                let (inner, end) = if forward { (from + 1..from + width, from + width - 1) } else { (from..from + width - 1, from) };
+                let to = if forward { from } else { from + 1 };
+                for c in 0..3 {
+                    near[face][c][to..to + width - 1].copy_from_slice(&m[c][inner.clone()]);
                 }
-            } else {
-                // The neighbours of rows in one plane are rows side by side, but for the plane's first and last one.
-                let starts = of_row(y, axis, forward).zip(of_row(y + rows - 1, axis, forward));
-                match starts {
-                    Some((first, last)) if last == first + (rows - 1) * nx => direct[face] = Some(first),
-                    _ => {
-                        for r in 0..rows {
-                            match of_row(y + r, axis, forward) {
-                                Some(start) => {
-                                    // SAFETY: as above.
-                                    let other = unsafe { view.rows(pass.read, cells, start, width) };
-                                    for c in 0..3 {
-                                        s.neighbours[face][c][r * width..(r + 1) * width].copy_from_slice(other[c]);
-                                    }
+                let v = value(end, axis, forward);
+                (0..3).for_each(|c| near[face][c][end] = v[c]);
+            }
+        } else {
+            // The neighbours of rows in one plane are rows side by side, but for the plane's first and last one.
+            let starts = span.row_beside(mesh, y, axis, forward).zip(span.row_beside(mesh, y + rows - 1, axis, forward));
+            match starts {
+                Some((first, last)) if last == first + (rows - 1) * nx => direct[face] = Some(first),
+                _ => {
+                    for r in 0..rows {
+                        match span.row_beside(mesh, y + r, axis, forward) {
+                            Some(start) => {
+                                // SAFETY: as above.
+                                let other = unsafe { view.rows(pass.read, cells, start, width) };
+                                for c in 0..3 {
+                                    near[face][c][r * width..(r + 1) * width].copy_from_slice(other[c]);
                                 }
-                                None => {
-                                    for i in r * width..(r + 1) * width {
-                                        let v = value(i, axis, forward);
-                                        (0..3).for_each(|c| s.neighbours[face][c][i] = v[c]);
-                                    }
+                            }
+                            None => {
+                                for i in r * width..(r + 1) * width {
+                                    let v = value(i, axis, forward);
+                                    (0..3).for_each(|c| near[face][c][i] = v[c]);
                                 }
                             }
                         }
@@ -276,6 +290,44 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Spa
             }
         }
     }
+    let near = &*near;
+    std::array::from_fn(|face| match direct[face] {
+        // SAFETY: as above.
+        Some(start) => unsafe { view.rows(pass.read, cells, start, n) },
+        None => [0, 1, 2].map(|c| &near[face][c][..n]),
+    })
+}
+
+/// The magnetisation next to cell `i` of a span, or the ghost of the boundary condition.
+fn neighbour<T: Real>(view: &View<'_, T>, pass: &Cells, mesh: &Mesh, span: Span, i: usize, axis: usize, forward: bool) -> [T; 3] {
+    let map = &view.regions.map.cells;
+    let at = |cell: usize| {
+        // SAFETY: nobody writes the field that is read.
+        let there = unsafe { view.rows(pass.read, mesh.cells(), cell, 1) };
+        [there[0][0], there[1][0], there[2][0]]
+    };
+    match span.cell_beside(mesh, i, axis, forward).filter(|j| map[*j] != RegionMap::VACUUM) {
+        Some(j) => at(j),
+        None => {
+            let own = span.row * mesh.n[0] + span.x0 + i;
+            let slope = view.tables.ghost[axis].at(map[own], &view.now);
+            ghost(at(own), slope, axis, if forward { T::ONE } else { -T::ONE }, view.tables.bulk)
+        }
+    }
+}
+
+/// Sums the active laws into `s.field`.
+fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: &mut Scratch<T>) {
+    let mesh = &cpu.mesh;
+    let cells = mesh.cells();
+    let Span { row, x0, n, .. } = span;
+    let from = row * mesh.n[0] + x0;
+    let map = &view.regions.map.cells;
+    let regions = &map[from..from + n];
+    let axes = cpu.axes;
+    // SAFETY: nobody writes the field that is read.
+    let m = unsafe { view.rows(pass.read, cells, from, n) };
+    let partnered = pass.terms.iter().any(|t| cpu.terms[*t].gpu().partnered > 0);
 
     if partnered {
         for (side, rows) in s.partners.iter_mut().enumerate() {
@@ -289,18 +341,9 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Spa
         }
     }
 
-    let Scratch { neighbours, partners, links, coefficients, field, .. } = s;
+    let Scratch { neighbours: near, partners, links, coefficients, field, .. } = s;
+    let neighbours = neighbours(cpu, view, pass, span, near);
     let partners: [Rows<'_, T>; 2] = std::array::from_fn(|side| if partnered { [0, 1, 2].map(|c| &partners[side][c][..n]) } else { m });
-    let neighbours: [Rows<'_, T>; 6] = std::array::from_fn(|face| {
-        if !linked || face >= 2 * axes {
-            return m;
-        }
-        match direct[face] {
-            // SAFETY: as above.
-            Some(start) => unsafe { view.rows(pass.read, cells, start, n) },
-            None => [0, 1, 2].map(|c| &neighbours[face][c][..n]),
-        }
-    });
     let [bx, by, bz] = field;
     for &t in &pass.terms {
         let tables = &view.tables.terms[t];
@@ -316,7 +359,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Spa
         } else if !tables.links.is_empty() {
             for (face, scratch) in links.iter_mut().enumerate().take(2 * axes) {
                 let (axis, forward) = (face / 2, face % 2 == 1);
-                let other = |i: usize| beside(i, axis, forward).map_or(RegionMap::VACUUM, |j| map[j]);
+                let other = |i: usize| span.cell_beside(mesh, i, axis, forward).map_or(RegionMap::VACUUM, |j| map[j]);
                 link_rows[face] = tables.links[axis].row(regions, other, scratch);
             }
         }

@@ -7,6 +7,7 @@
 mod cells;
 pub(crate) mod convolution;
 pub mod fft;
+mod fused;
 pub mod isa;
 mod parallel;
 mod rows;
@@ -25,6 +26,7 @@ use crate::terms::demag::tensor::Tensor;
 use crate::waveform::Waveform;
 use crate::{Material, Mesh, Term, Values};
 use convolution::{Columns, Convolution, Moment, Spectrum};
+use fused::{FusedFn, Uniform};
 use isa::Isa;
 use parallel::{Shared, each};
 use rayon::prelude::*;
@@ -110,6 +112,7 @@ struct Cpu<T: Real> {
     reference: bool,
     loops: Loops<T>,
     laws: Vec<LawFn<T>>,
+    fused: FusedFn<T>,
     convolver: Convolver<T>,
     members: Vec<Member<T>>,
     plans: Vec<Plan>,
@@ -126,7 +129,7 @@ struct Cpu<T: Real> {
 /// The fast device, in `f32`.
 ///
 /// # Errors
-/// A periodic axis whose length has a prime factor above 7, or a waveform that no term follows.
+/// A waveform that no term follows.
 pub fn single(system: &System) -> Result<Box<dyn Device>, DeviceError> {
     single_with(system, Isa::widest())
 }
@@ -168,15 +171,6 @@ impl<T: Real> Cpu<T> {
         let name = if reference { "cpu:reference" } else { "cpu" };
         let mesh = system.mesh;
         let unsupported = |what: String| DeviceError::Unsupported { device: name.into(), what };
-        for (axis, letter) in ["x", "y", "z"].into_iter().enumerate().skip(1) {
-            if mesh.pbc[axis] > 0 && fft::smooth(mesh.n[axis]) != mesh.n[axis] {
-                return Err(unsupported(format!(
-                    "the periodic {letter} axis has {} cells, a number with a prime factor above 7; {} would do",
-                    mesh.n[axis],
-                    fft::smooth(mesh.n[axis])
-                )));
-            }
-        }
         if let Some(what) = system.impossible() {
             return Err(unsupported(what));
         }
@@ -241,6 +235,7 @@ impl<T: Real> Cpu<T> {
             isa,
             reference,
             loops: Loops::of(isa),
+            fused: fused::fused(isa, axes),
             laws: system.terms.iter().map(|t| law_fn(*t, isa, axes)).collect(),
             convolver,
             members,
@@ -313,6 +308,7 @@ impl<T: Real> Cpu<T> {
                 let masks = self.drive(member, pass.time);
                 let dt = if member.control.dt_now > 0.0 { member.control.dt_now } else { member.control.dt };
                 let now = Instant { waves: waves(member, pass.time), masks, dt };
+                let uniform = Uniform::of(&self.terms, pass, &member.tables, !member.added.is_empty(), &now);
                 let view = cells::View {
                     buffers: member.buffers.iter_mut().map(|b| b.each_mut().map(|v| Shared::new(v))).collect(),
                     slot,
@@ -320,6 +316,7 @@ impl<T: Real> Cpu<T> {
                     added: &member.added,
                     regions: &member.regions,
                     now,
+                    uniform,
                 };
                 scratch.blocks.iter_mut().for_each(|(_, largest)| *largest = [T::ZERO; 2]);
                 each(cells::blocks(&self.mesh), &mut scratch.blocks, |i, (s, largest)| {

@@ -39,6 +39,12 @@ impl<T: Real> Column<T> {
         Some(T::of(if self.white { wave / now.dt.sqrt() } else { wave }))
     }
 
+    /// The value, where all material has the same one.
+    pub fn everywhere(&self, now: &Instant) -> Option<T> {
+        let value = self.uniform.as_ref()?[0];
+        Some(self.factor(now).map_or(value, |f| value * f))
+    }
+
     /// The value in one cell.
     pub fn at(&self, region: u16, now: &Instant) -> T {
         let value = self.table[usize::from(region).min(self.table.len() - 1)];
@@ -102,6 +108,11 @@ impl<T: Real> Links<T> {
             Some(list) => list.of[usize::from(own)].iter().position(|r| *r == other).expect("regions that meet are neighbours"),
         };
         self.table[usize::from(own) * self.width + place]
+    }
+
+    /// The coefficient, where all links have the same one, free faces too.
+    pub fn everywhere(&self) -> Option<T> {
+        self.uniform.as_ref().map(|row| row[0])
     }
 
     /// The coefficients along a block, given the neighbours' regions.
