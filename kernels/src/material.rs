@@ -278,6 +278,17 @@ impl Material {
         self.regions.iter().map(|v| MU0 * v.scalar(ParameterId::Msat) * v.scalar(ParameterId::GammaLl)).fold(0.0, f64::max)
     }
 
+    /// γ times the exchange field of the shortest wave of the mesh (rad/s), the largest of any region.
+    pub fn exchange_frequency(&self, mesh: &Mesh) -> f64 {
+        let least = |a: usize| if a == 2 { (0..mesh.n[2]).map(|z| mesh.thickness(z)).fold(f64::INFINITY, f64::min) } else { mesh.cell[a] };
+        let inverse: f64 = (0..3).filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / least(a).powi(2)).sum();
+        let of = |v: &Values| {
+            let ms = v.scalar(ParameterId::Msat);
+            if ms > 0.0 { v.scalar(ParameterId::GammaLl) * 2.0 * v.scalar(ParameterId::Aex) / ms * inverse } else { 0.0 }
+        };
+        self.regions.iter().map(of).fold(0.0, f64::max)
+    }
+
     /// What couples two regions: the mean of their own values, unless a [`Pair`] of this parameter says otherwise, the last one.
     pub fn joined(&self, parameter: Option<ParameterId>, a: usize, b: usize, mean: f64) -> f64 {
         let (a, b) = (self.base(a as u16), self.base(b as u16));

@@ -206,8 +206,7 @@ fn span<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: 
         if let Some(combine) = &pass.combine {
             let [x, y, z] = view.rows_mut(combine.out, cells, from, n);
             let (parts, count) = weighted(&combine.weights, view.now.dt);
-            (cpu.loops.sum)(view.rows(combine.base, cells, from, n), &parts[..count], [&mut *x, &mut *y, &mut *z]);
-            (cpu.loops.normalise)(x, y, z);
+            (cpu.loops.sum)(view.rows(combine.base, cells, from, n), &parts[..count], [x, y, z]);
         }
         if let Some(weights) = &pass.error {
             let (parts, count) = weighted(weights, 1.0);
@@ -232,10 +231,11 @@ fn neighbours<'a, T: Real>(
     let Span { row, rows, x0, n } = span;
     let from = row * nx + x0;
     let y = row % mesh.n[1];
+    let regions = &view.regions.map.cells[from..from + n];
     let axes = cpu.axes;
     // SAFETY: nobody writes the field that is read.
     let m = unsafe { view.rows(pass.read, cells, from, n) };
-    if !pass.terms.iter().any(|t| cpu.terms[*t].gpu().linked) {
+    if !pass.terms.iter().any(|t| cpu.linked[*t]) {
         return [m; 6];
     }
     let full = view.regions.full[row];
@@ -279,9 +279,16 @@ fn neighbours<'a, T: Real>(
                                 }
                             }
                             None => {
-                                for i in r * width..(r + 1) * width {
-                                    let v = value(i, axis, forward);
-                                    (0..3).for_each(|c| near[face][c][i] = v[c]);
+                                let sign = if forward { T::ONE } else { -T::ONE };
+                                let own = r * width..(r + 1) * width;
+                                let [x, y, z] = &mut near[face];
+                                let (x, y, z) = (&mut x[own.clone()], &mut y[own.clone()], &mut z[own.clone()]);
+                                let (mx, my, mz) = (&m[0][own.clone()], &m[1][own.clone()], &m[2][own.clone()]);
+                                let slopes = &view.tables.ghost[axis];
+                                let everywhere = slopes.everywhere(&view.now);
+                                for i in 0..width {
+                                    let slope = everywhere.unwrap_or_else(|| slopes.at(regions[own.start + i], &view.now));
+                                    [x[i], y[i], z[i]] = ghost([mx[i], my[i], mz[i]], slope, axis, sign, view.tables.bulk);
                                 }
                             }
                         }

@@ -17,7 +17,7 @@ pub mod vector;
 
 use crate::control::{Control, Status};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
-use crate::plan::{Buffer, Dot, Pass, Plan, Ref, Rule};
+use crate::plan::{Buffer, Dot, MAX_STAGES, Pass, Plan, Ref, Rule};
 use crate::real::Real;
 use crate::region::{Neighbours, RegionMap};
 use crate::system::System;
@@ -112,6 +112,8 @@ struct Cpu<T: Real> {
     reference: bool,
     loops: Loops<T>,
     laws: Vec<LawFn<T>>,
+    /// Which of the terms look at neighbours.
+    linked: Vec<bool>,
     fused: FusedFn<T>,
     convolver: Convolver<T>,
     members: Vec<Member<T>>,
@@ -236,6 +238,7 @@ impl<T: Real> Cpu<T> {
             reference,
             loops: Loops::of(isa),
             fused: fused::fused(isa, axes),
+            linked: system.terms.iter().map(|t| t.gpu().linked).collect(),
             laws: system.terms.iter().map(|t| law_fn(*t, isa, axes)).collect(),
             convolver,
             members,
@@ -367,16 +370,12 @@ impl<T: Real> Cpu<T> {
                     let [x, y, z] = [0, 1, 2].map(|c| unsafe { shared.range(c * cells + row * nx, nx) });
                     let rows = |(b, s): (usize, usize)| [0, 1, 2].map(|c| &member.buffers[b][s][c * cells + row * nx..][..nx]);
                     let from = rows(base);
-                    x.copy_from_slice(from[0]);
-                    y.copy_from_slice(from[1]);
-                    z.copy_from_slice(from[2]);
-                    // SAFETY: the instruction set was detected.
-                    unsafe {
-                        for (rate, weight) in &rates {
-                            (self.loops.add)(T::of(weight * dt), rows(*rate), x, y, z);
-                        }
-                        (self.loops.normalise)(x, y, z);
+                    let mut parts = [(T::ZERO, from); MAX_STAGES];
+                    for (part, (rate, weight)) in parts.iter_mut().zip(&rates) {
+                        *part = (T::of(weight * dt), rows(*rate));
                     }
+                    // SAFETY: the instruction set was detected.
+                    unsafe { (self.loops.sum)(from, &parts[..rates.len()], [x, y, z]) }
                 });
                 member.buffers[out.0][out.1] = to;
             }

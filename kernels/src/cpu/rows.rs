@@ -42,12 +42,10 @@ pub type LawFn<T> = unsafe fn(&Block<'_, T>, &mut [T], &mut [T], &mut [T]);
 pub type MotionFn<T> = unsafe fn(Rows<'_, T>, Rows<'_, T>, [&[T]; 2], RowsMut<'_, T>) -> T;
 /// Adds `weight · rate` to three rows.
 pub type AddFn<T> = unsafe fn(T, Rows<'_, T>, &mut [T], &mut [T], &mut [T]);
-/// The sum of three rows and weighted others.
+/// The sum of three rows and weighted others, scaled to length 1; zero stays zero.
 pub type SumFn<T> = unsafe fn(Rows<'_, T>, &[Weighted<'_, T>], RowsMut<'_, T>);
 /// The largest square of a weighted sum of rows.
 pub type LargestSumFn<T> = unsafe fn(&[Weighted<'_, T>]) -> T;
-/// Scales to length 1; zero stays zero.
-pub type NormaliseFn<T> = unsafe fn(&mut [T], &mut [T], &mut [T]);
 /// Fills three rows with normals of the cells from a number on, by replica, step and seed.
 pub type NoiseFn<T> = unsafe fn(u32, u32, u64, u64, &mut [T], &mut [T], &mut [T]);
 /// The weighted sum of three slices.
@@ -115,20 +113,32 @@ with_vectors! {
     /// See [`SumFn`].
     fn sum<V, T>(base: Rows<'_, T>, others: &[Weighted<'_, T>], out: RowsMut<'_, T>) {
         let n = base[0].len();
+        let [ox, oy, oz] = out;
         // SAFETY: all rows have this length.
         unsafe {
-            for (c, out) in out.into_iter().enumerate() {
-                let whole = n / V::LANES * V::LANES;
-                for i in (0..whole).step_by(V::LANES) {
-                    let mut sum = V::load(base[c].as_ptr().add(i));
-                    for (weight, rows) in others {
-                        sum = sum.plus(V::load(rows[c].as_ptr().add(i)).times(V::splat(*weight)));
-                    }
-                    sum.store(out.as_mut_ptr().add(i));
+            let whole = n / V::LANES * V::LANES;
+            let one = V::splat(T::ONE);
+            for i in (0..whole).step_by(V::LANES) {
+                let mut x = V::load(base[0].as_ptr().add(i));
+                let mut y = V::load(base[1].as_ptr().add(i));
+                let mut z = V::load(base[2].as_ptr().add(i));
+                for (weight, rows) in others {
+                    let weight = V::splat(*weight);
+                    x = x.plus(V::load(rows[0].as_ptr().add(i)).times(weight));
+                    y = y.plus(V::load(rows[1].as_ptr().add(i)).times(weight));
+                    z = z.plus(V::load(rows[2].as_ptr().add(i)).times(weight));
                 }
-                for i in whole..n {
-                    out[i] = others.iter().fold(base[c][i], |sum, (weight, rows)| sum + *weight * rows[c][i]);
-                }
+                let scale = one.over_length(x.times(x).plus(y.times(y)).plus(z.times(z)));
+                x.times(scale).store(ox.as_mut_ptr().add(i));
+                y.times(scale).store(oy.as_mut_ptr().add(i));
+                z.times(scale).store(oz.as_mut_ptr().add(i));
+            }
+            for i in whole..n {
+                let sum = |c: usize| others.iter().fold(base[c][i], |sum, (weight, rows)| sum + rows[c][i] * *weight);
+                let [x, y, z] = [sum(0), sum(1), sum(2)];
+                let square = x * x + y * y + z * z;
+                let scale = if square == T::ZERO { T::ZERO } else { T::ONE / square.root() };
+                (ox[i], oy[i], oz[i]) = (x * scale, y * scale, z * scale);
             }
         }
     }
@@ -185,19 +195,6 @@ unsafe fn add_body<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &
 }
 
 #[inline(always)]
-unsafe fn normalise_body<T: Real>(x: &mut [T], y: &mut [T], z: &mut [T]) {
-    let n = x.len();
-    let (y, z) = (&mut y[..n], &mut z[..n]);
-    for i in 0..n {
-        let square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
-        let scale = if square == T::ZERO { T::ZERO } else { T::ONE / square.root() };
-        x[i] *= scale;
-        y[i] *= scale;
-        z[i] *= scale;
-    }
-}
-
-#[inline(always)]
 unsafe fn largest_body<T: Real>(r: Rows<'_, T>) -> T {
     let n = r[0].len();
     let (x, y, z) = (r[0], &r[1][..n], &r[2][..n]);
@@ -237,7 +234,7 @@ unsafe fn mix_body<T: Real>(w: [T; 3], from: [&[T]; 3], out: &mut [T]) {
 
 /// Emits the copies of each loop for one instruction set.
 macro_rules! copies {
-    ($(#[$feature:meta])* $law:ident $motion:ident $add:ident $normalise:ident $noise:ident $mix:ident $largest:ident) => {
+    ($(#[$feature:meta])* $law:ident $motion:ident $add:ident $noise:ident $mix:ident $largest:ident) => {
         $(#[$feature])*
         unsafe fn $law<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
             // SAFETY: as for the caller.
@@ -252,11 +249,6 @@ macro_rules! copies {
         unsafe fn $add<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
             // SAFETY: as for the caller.
             unsafe { add_body(w, r, x, y, z) }
-        }
-        $(#[$feature])*
-        unsafe fn $normalise<T: Real>(x: &mut [T], y: &mut [T], z: &mut [T]) {
-            // SAFETY: as for the caller.
-            unsafe { normalise_body(x, y, z) }
         }
         $(#[$feature])*
         unsafe fn $noise<T: Real>(first: u32, id: u32, step: u64, key: u64, x: &mut [T], y: &mut [T], z: &mut [T]) {
@@ -276,11 +268,11 @@ macro_rules! copies {
     };
 }
 
-copies! { law_base motion_base add_base normalise_base noise_base mix_base largest_base }
+copies! { law_base motion_base add_base noise_base mix_base largest_base }
 #[cfg(target_arch = "x86_64")]
-copies! { #[target_feature(enable = "avx2,fma")] law_avx2 motion_avx2 add_avx2 normalise_avx2 noise_avx2 mix_avx2 largest_avx2 }
+copies! { #[target_feature(enable = "avx2,fma")] law_avx2 motion_avx2 add_avx2 noise_avx2 mix_avx2 largest_avx2 }
 #[cfg(target_arch = "x86_64")]
-copies! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] law_avx512 motion_avx512 add_avx512 normalise_avx512 noise_avx512 mix_avx512 largest_avx512 }
+copies! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] law_avx512 motion_avx512 add_avx512 noise_avx512 mix_avx512 largest_avx512 }
 
 /// The loops of one instruction set. Calling any of them is safe where [`Isa::available`] lists it.
 pub struct Loops<T> {
@@ -292,8 +284,6 @@ pub struct Loops<T> {
     pub sum: SumFn<T>,
     /// See [`LargestSumFn`].
     pub largest_sum: LargestSumFn<T>,
-    /// See [`NormaliseFn`].
-    pub normalise: NormaliseFn<T>,
     /// See [`NoiseFn`].
     pub noise: NoiseFn<T>,
     /// See [`MixFn`].
@@ -311,7 +301,6 @@ impl<T: Real> Loops<T> {
                 add: add_base,
                 sum: sum(isa),
                 largest_sum: largest_sum(isa),
-                normalise: normalise_base,
                 noise: noise_base,
                 mix: mix_base,
                 largest: largest_base,
@@ -322,7 +311,6 @@ impl<T: Real> Loops<T> {
                 add: add_avx2,
                 sum: sum(isa),
                 largest_sum: largest_sum(isa),
-                normalise: normalise_avx2,
                 noise: noise_avx2,
                 mix: mix_avx2,
                 largest: largest_avx2,
@@ -333,7 +321,6 @@ impl<T: Real> Loops<T> {
                 add: add_avx512,
                 sum: sum(isa),
                 largest_sum: largest_sum(isa),
-                normalise: normalise_avx512,
                 noise: noise_avx512,
                 mix: mix_avx512,
                 largest: largest_avx512,

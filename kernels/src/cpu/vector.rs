@@ -39,6 +39,8 @@ pub trait Vector: Copy {
     unsafe fn times_plus(self, b: Self, c: Self) -> Self;
     /// c − self · b
     unsafe fn minus_times(self, b: Self, c: Self) -> Self;
+    /// self / √square, and zero for zero.
+    unsafe fn over_length(self, square: Self) -> Self;
     /// a0 b0 a1 b1 …, in two registers.
     unsafe fn interleave(self, b: Self) -> (Self, Self);
 
@@ -109,6 +111,10 @@ impl<T: Real> Vector for Portable<T> {
         }
     }
     #[inline(always)]
+    unsafe fn over_length(self, square: Self) -> Self {
+        Self::each(|l| if square.0[l] == T::ZERO { T::ZERO } else { self.0[l] / square.0[l].root() })
+    }
+    #[inline(always)]
     unsafe fn interleave(self, b: Self) -> (Self, Self) {
         let a = self.0;
         let b = b.0;
@@ -122,7 +128,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! vector {
-        ($v:ident, $t:ident, $lanes:literal, $many:literal, $load:ident $store:ident $splat:ident $add:ident $sub:ident $mul:ident $fma:ident $fnma:ident, |$a:ident, $b:ident| $interleave:expr) => {
+        ($v:ident, $t:ident, $lanes:literal, $many:literal, $load:ident $store:ident $splat:ident $add:ident $sub:ident $mul:ident $fma:ident $fnma:ident, |$x:ident, $square:ident| $over:expr, |$a:ident, $b:ident| $interleave:expr) => {
             impl Vector for $v {
                 type Real = $t;
                 const LANES: usize = $lanes;
@@ -161,6 +167,11 @@ mod x86 {
                     unsafe { $fnma(self, b, c) }
                 }
                 #[inline(always)]
+                unsafe fn over_length(self, $square: Self) -> Self {
+                    let $x = self;
+                    unsafe { $over }
+                }
+                #[inline(always)]
                 unsafe fn interleave(self, $b: Self) -> (Self, Self) {
                     let $a = self;
                     unsafe { $interleave }
@@ -168,20 +179,32 @@ mod x86 {
             }
         };
     }
-    vector!(__m256, f32, 8, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fnmadd_ps, |a, b| {
+    vector!(__m256, f32, 8, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps _mm256_fnmadd_ps, |x, square| {
+        let some = _mm256_cmp_ps::<_CMP_NEQ_UQ>(square, _mm256_setzero_ps());
+        _mm256_and_ps(some, _mm256_div_ps(x, _mm256_sqrt_ps(square)))
+    }, |a, b| {
         let (lo, hi) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
         (_mm256_permute2f128_ps::<0x20>(lo, hi), _mm256_permute2f128_ps::<0x31>(lo, hi))
     });
-    vector!(__m256d, f64, 4, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd _mm256_fnmadd_pd, |a, b| {
+    vector!(__m256d, f64, 4, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd _mm256_fnmadd_pd, |x, square| {
+        let some = _mm256_cmp_pd::<_CMP_NEQ_UQ>(square, _mm256_setzero_pd());
+        _mm256_and_pd(some, _mm256_div_pd(x, _mm256_sqrt_pd(square)))
+    }, |a, b| {
         let (lo, hi) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
         (_mm256_permute2f128_pd::<0x20>(lo, hi), _mm256_permute2f128_pd::<0x31>(lo, hi))
     });
-    vector!(__m512, f32, 16, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fnmadd_ps, |a, b| {
+    vector!(__m512, f32, 16, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps _mm512_fnmadd_ps, |x, square| {
+        let some = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(square, _mm512_setzero_ps());
+        _mm512_maskz_div_ps(some, x, _mm512_sqrt_ps(square))
+    }, |a, b| {
         let lo = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         let hi = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         (_mm512_permutex2var_ps(a, lo, b), _mm512_permutex2var_ps(a, hi, b))
     });
-    vector!(__m512d, f64, 8, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd _mm512_fnmadd_pd, |a, b| {
+    vector!(__m512d, f64, 8, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd _mm512_fnmadd_pd, |x, square| {
+        let some = _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(square, _mm512_setzero_pd());
+        _mm512_maskz_div_pd(some, x, _mm512_sqrt_pd(square))
+    }, |a, b| {
         let lo = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
         let hi = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
         (_mm512_permutex2var_pd(a, lo, b), _mm512_permutex2var_pd(a, hi, b))

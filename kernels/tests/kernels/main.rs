@@ -1,6 +1,6 @@
 //! The tests of this crate, one binary: every term against hand arithmetic, its own energy, and the plain device.
 
 mod conformance;
-mod shapes;
 mod demag;
 mod host;
+mod shapes;

@@ -19,7 +19,7 @@ use crate::surroundings::{Age, Level, SPLIT, Surroundings, Target};
 use crate::tableau::{self, Tableau};
 use material::{check_material, read_coupling, read_initial, read_parameter, read_parameters};
 use mesh::{read_cellwise, read_mesh, read_regions};
-use protocol::{Context, THERMAL_TURN, highest_frequency, log_names, read_conditions, read_phases, read_solver};
+use protocol::{Context, THERMAL_TURN, log_names, read_conditions, read_phases, read_solver};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Place, Problems, Value, units};
@@ -428,7 +428,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
         }
     }
     if let (true, DemagEvery::Time(t)) = (thermal, demag_every) {
-        let turn = t * highest_frequency(&each, &mesh);
+        let turn = t * each.exchange_frequency(&mesh);
         if turn > THERMAL_TURN {
             problems.push(
                 solver_node

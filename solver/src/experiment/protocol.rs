@@ -7,17 +7,6 @@ use super::*;
 /// energy -1 ± 0.5 % at 0.6 rad, -4 % at 1.3, eightfold at 2.5.
 pub(super) const THERMAL_TURN: f64 = 0.7;
 
-/// γ times the exchange field of the shortest wave of the mesh (rad/s), the largest of any region.
-pub(super) fn highest_frequency(material: &Material, mesh: &Mesh) -> f64 {
-    let least = |a: usize| if a == 2 { (0..mesh.n[2]).map(|z| mesh.thickness(z)).fold(f64::INFINITY, f64::min) } else { mesh.cell[a] };
-    let inverse: f64 = (0..3).filter(|a| mesh.n[*a] > 1).map(|a| 4.0 / least(a).powi(2)).sum();
-    let of = |v: &Values| {
-        let ms = v.scalar(ParameterId::Msat);
-        if ms > 0.0 { v.scalar(ParameterId::GammaLl) * 2.0 * v.scalar(ParameterId::Aex) / ms * inverse } else { 0.0 }
-    };
-    material.regions.iter().map(of).fold(0.0, f64::max)
-}
-
 pub(super) fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> Option<(&'static Tableau, Step, DemagEvery)> {
     let Some(node) = node else {
         if thermal {
