@@ -3,10 +3,13 @@
 use serde::Serialize;
 use spinloom_base::diagnostics::one_of;
 use spinloom_base::{Diagnostic, Problems};
+use spinloom_kernels::cpu::sizes;
+use spinloom_kernels::device::DeviceInfo;
 use spinloom_kernels::plan::{Buffer, Cells, Motion, Pass, Plan, Ref};
 use spinloom_kernels::{Device, DeviceError, Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
 use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, Tableau, tableau};
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// Time spent on each grid and precision, split into [`SAMPLES`].
@@ -34,6 +37,9 @@ struct Line {
     mcells_best: f64,
     /// The plan's own least traffic over the time, of the least (GB/s).
     gigabytes: f64,
+    /// 5 N log₂ N operations of the transforms over the time (1e9 a second), and the most one thread of this processor reaches times the threads; on the CPU.
+    transform_gigaflops: Option<f64>,
+    peak_gigaflops: Option<f64>,
     /// What copying a large array reaches on this device, read and written bytes (GB/s).
     copy_gigabytes: Option<f64>,
     /// Seconds from the description to the first evaluation done.
@@ -110,6 +116,8 @@ pub struct Options<'a> {
     pub stepper: Option<&'a str>,
     /// Members of the ensemble.
     pub replicas: usize,
+    /// Folder of other codes' scripts, to be run beside.
+    pub peers: Option<&'a Path>,
     /// One JSON object a line.
     pub json: bool,
 }
@@ -167,11 +175,15 @@ pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
             }
             let mut line = measure(work, text, system, *choice, method)?;
             line.copy_gigabytes = *copy;
+            if line.device == "cpu" {
+                let peak = if line.precision == "f64" { sizes::peak_operations::<f64>() } else { sizes::peak_operations::<f32>() };
+                line.peak_gigaflops = Some(1e-9 * peak * line.threads as f64);
+            }
             if options.json {
                 println!("{}", serde_json::to_string(&line).expect("numbers and text"));
             } else {
                 println!(
-                    "{:<11} {:>12} x {:<4} {:>4} {:<10} {:9.3} ms an evaluation, {:8.2} M cells x evaluations a second (median {:.2}), {:.1} GB/s of the plan{}, start-up {:.2} s; {}",
+                    "{:<11} {:>12} x {:<4} {:>4} {:<10} {:9.3} ms an evaluation, {:8.2} M cells x evaluations a second (median {:.2}), {:.1} GB/s of the plan{}{}, start-up {:.2} s; {}",
                     line.work,
                     line.grid,
                     line.replicas,
@@ -182,12 +194,73 @@ pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
                     line.mcells_best * line.s_min / line.s_med,
                     line.gigabytes,
                     copy.map_or(String::new(), |c| format!(" ({:.0} % of copying)", 100.0 * line.gigabytes / c)),
+                    line.transform_gigaflops.zip(line.peak_gigaflops).map_or(String::new(), |(f, peak)| {
+                        format!(", transforms at {f:.1} GFLOP/s ({:.0} % of multiplying)", 100.0 * f / peak)
+                    }),
                     line.start_up,
                     line.layout
                 );
             }
+            if let (Some(folder), Work::Torque) = (options.peers, options.work) {
+                beside(folder, &line, choice.precision(), options.json)?;
+            }
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the other codes on the grid that was just measured, with as many threads, and prints how many times faster this one was.
+fn beside(folder: &Path, own: &Line, precision: &str, json: bool) -> Result<(), Problems> {
+    let python = std::env::var_os("SPINLOOM_PYTHON").unwrap_or_else(|| "python3".into());
+    let threads = own.threads.to_string();
+    let folder = &folder.canonicalize().map_err(|e| Diagnostic::error(format!("{}: {e}", folder.display())))?;
+    for script in ["bench_magnumnp.py", "bench_neuralmag.py"] {
+        let file = folder.join(script);
+        if !file.is_file() {
+            return Err(Diagnostic::error(format!("{} has no `{script}`", folder.display())).into());
+        }
+        // Some take the number of threads from the processors they are given.
+        let processors = (0..own.threads).map(|p| p.to_string()).collect::<Vec<_>>().join(",");
+        let mut command = if Command::new("taskset").arg("-V").output().is_ok() {
+            let mut pinned = Command::new("taskset");
+            pinned.args(["-c", &processors]).arg(&python);
+            pinned
+        } else {
+            Command::new(&python)
+        };
+        command.arg(&file).args(["w2", &own.grid]).env("OMP_NUM_THREADS", &threads).env("NM_BACKEND", "jax").current_dir(folder);
+        if precision == "f32" {
+            command.env("PEER_DTYPE", "float32");
+        }
+        let output = command.output().map_err(|e| Diagnostic::error(format!("{}: {e}", python.to_string_lossy())))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let found = text.lines().rev().find_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+        let speed = found.as_ref().and_then(|v| v["mcells_best"].as_f64());
+        match (found, speed) {
+            (Some(found), Some(speed)) if json => println!("{}", serde_json::json!({ "peer": found, "ratio": own.mcells_best / speed })),
+            (Some(found), Some(speed)) => {
+                let text = |key: &str| found[key].as_str().unwrap_or("?").to_string();
+                let (code, version, real) = (text("code"), text("version"), text("precision"));
+                println!(
+                    "    {code} {version}, {real}: {speed:.2} M cells x evaluations a second; spinloom {:.1} times as fast",
+                    own.mcells_best / speed
+                );
+            }
+            _ => {
+                let why = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it printed no result").to_string();
+                println!("    {script}: SKIPPED, {why}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes the table of [`sizes`].
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn tune(file: &Path) -> Result<ExitCode, Problems> {
+    std::fs::write(file, sizes::measured()).map_err(|e| Diagnostic::error(format!("{}: {e}", file.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -321,6 +394,13 @@ fn copy_speed() -> f64 {
     2.0 * BYTES as f64 / best / 1e9
 }
 
+/// Of the transforms of one evaluation on the CPU.
+fn operations(info: &DeviceInfo, system: &System) -> Option<f64> {
+    let padded = info.choices.iter().find(|c| c.0 == "padded sizes")?;
+    let sizes: Vec<usize> = padded.1.split(" x ").filter_map(|n| n.parse().ok()).collect();
+    (info.name == "cpu").then(|| Some(sizes::transform_operations(sizes.try_into().ok()?, system.mesh.n)))?
+}
+
 /// Seconds per evaluation of all replicas, ascending.
 fn sample(mut run: impl FnMut(usize) -> u64) -> Vec<f64> {
     let one = Instant::now();
@@ -400,14 +480,16 @@ fn measure(
         of: method.map_or("evaluation".into(), |m| format!("{} steps", m.name)),
         grid: text.into(),
         replicas,
-        device: info.name,
+        device: info.name.clone(),
         precision: info.precision,
         threads: spinloom_solver::threads(),
-        layout: info.layout,
+        layout: info.layout.clone(),
         s_min: least,
         s_med: median,
         mcells_best: cells as f64 / least / 1e6,
         gigabytes: bytes * cells as f64 / least / 1e9,
+        transform_gigaflops: operations(&info, system).map(|o| 1e-9 * o / least),
+        peak_gigaflops: None,
         copy_gigabytes: None,
         start_up,
     })
@@ -428,6 +510,7 @@ mod tests {
             count: None,
             stepper: Some("rk5"),
             replicas: 0,
+            peers: None,
             json: true,
         };
         let e = bench(&wrong).unwrap_err().to_string();

@@ -168,6 +168,13 @@ enum Verb {
         /// Members of the ensemble.
         #[arg(long, default_value_t = 1)]
         replicas: usize,
+        /// Runs the other codes' scripts of this folder on the same grids too, turn by turn, and prints the ratios; the Python that has those codes by
+        /// SPINLOOM_PYTHON.
+        #[arg(long, value_name = "FOLDER")]
+        peers: Option<PathBuf>,
+        /// Measures what transforms of every length cost here, and writes the table that sizes are chosen by.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["peers", "count", "stepper"])]
+        tune: Option<PathBuf>,
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
@@ -249,9 +256,12 @@ impl Verb {
                 _ => cards::models(model.as_deref()),
             },
             Verb::Card { verb } => verb.run(),
-            Verb::Bench { grids, device, precision, work, count, stepper, replicas, threads, json } => {
+            Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads, json } => {
                 if let Some(n) = threads {
                     let _ = spinloom_solver::set_threads(n);
+                }
+                if let Some(file) = tune {
+                    return bench::tune(&file);
                 }
                 let stepper = stepper.as_deref();
                 let count = count.as_deref();
@@ -263,6 +273,7 @@ impl Verb {
                     count,
                     stepper,
                     replicas,
+                    peers: peers.as_deref(),
                     json,
                 })
             }

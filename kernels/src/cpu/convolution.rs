@@ -20,7 +20,7 @@
 use super::fft::{Elements, Fft, Sink, Source, root};
 use super::isa::{Isa, with_vectors};
 use super::parallel::{Shared, each};
-use super::sizes::cheapest;
+use super::sizes::{cheapest, cheapest_of_lines};
 use super::vector::{Complex, Lines, Vector, lanes, transpose};
 use crate::mesh::Mesh;
 use crate::real::Real;
@@ -79,7 +79,7 @@ struct Axis<T> {
 impl<T: Real> Axis<T> {
     /// The axis of real numbers.
     fn real(n: usize, periodic: bool, isa: Isa) -> Self {
-        let len = if periodic { n } else { cheapest::<T>(n) };
+        let len = if periodic { n } else { cheapest_of_lines::<T>(n) };
         let class = if periodic { Class::new(0.0, n, len, n / 2 + 1, 0) } else { Class::new(0.25, n, len, len, 0) };
         Self { n, circle: if periodic { n } else { 2 * len }, periodic, fft: Fft::new(len, isa), classes: vec![class] }
     }

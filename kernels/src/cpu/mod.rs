@@ -11,7 +11,7 @@ mod fused;
 pub mod isa;
 mod parallel;
 mod rows;
-mod sizes;
+pub mod sizes;
 pub(crate) mod tables;
 pub mod vector;
 
