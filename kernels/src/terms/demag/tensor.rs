@@ -140,16 +140,68 @@ fn gauss(n: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The rules (2 to 8 points) that the far field is integrated with.
-struct Rules(Vec<Vec<(f64, f64)>>);
+/// Nodes and weights of the Gauss rules of 1 to `most` points for the weight 1 − |u| on |u| < 1. The polynomials that are orthogonal under it obey
+/// p_k+1 = u p_k − b_k p_k−1 with b_k = ‖p_k‖²/‖p_k−1‖² (the procedure of Stieltjes; W. Gautschi, "Orthogonal Polynomials" (2004), section 2.2.3).
+fn gauss_triangle(most: usize) -> Vec<Vec<(f64, f64)>> {
+    // Exact for the polynomials met here: degree 2 · most, and the weight.
+    let fine: Vec<(f64, f64)> = gauss(most + 1).into_iter().flat_map(|(u, w)| [(u, w * (1.0 - u)), (-u, w * (1.0 - u))]).collect();
+    let mut b = vec![0.0];
+    let polynomial = |b: &[f64], k: usize, u: f64| {
+        let (mut before, mut p) = (0.0, 1.0);
+        for b in &b[..k] {
+            (before, p) = (p, u * p - b * before);
+        }
+        p
+    };
+    let square = |b: &[f64], k: usize| fine.iter().map(|(u, w)| w * polynomial(b, k, *u).powi(2)).sum::<f64>();
+    for k in 1..most {
+        let next = square(&b, k) / square(&b, k - 1);
+        b.push(next);
+    }
+    (1..=most)
+        .map(|n| {
+            // The nodes are where p_n changes sign, all within the interval and further apart than a step of this search.
+            let steps = 400;
+            let at = |i: usize| -1.0 + 2.0 * (i as f64 + 0.5) / steps as f64;
+            let crossings = (0..steps - 1).filter(|i| polynomial(&b, n, at(*i)) * polynomial(&b, n, at(i + 1)) < 0.0);
+            let node = |i: usize| {
+                let (mut low, mut high) = (at(i), at(i + 1));
+                let rising = polynomial(&b, n, high) > 0.0;
+                for _ in 0..60 {
+                    let middle = 0.5 * (low + high);
+                    if (polynomial(&b, n, middle) > 0.0) == rising { high = middle } else { low = middle }
+                }
+                0.5 * (low + high)
+            };
+            // Christoffel's numbers.
+            let norms: Vec<f64> = (0..n).map(|k| square(&b, k)).collect();
+            let weight = |u: f64| 1.0 / (0..n).map(|k| polynomial(&b, k, u).powi(2) / norms[k]).sum::<f64>();
+            crossings.map(node).map(|u| (u, weight(u))).collect()
+        })
+        .collect()
+}
+
+/// The rules that the far field is integrated with.
+struct Rules {
+    /// 2 to 8 points on a segment.
+    segment: Vec<Vec<(f64, f64)>>,
+    /// 1 to 8 points on the triangle.
+    triangle: Vec<Vec<(f64, f64)>>,
+}
 
 impl Rules {
     fn new() -> Self {
-        Self((0..=8).map(|n| if n < 2 { Vec::new() } else { gauss(n) }).collect())
+        let segment = (0..=8).map(|n| if n < 2 { Vec::new() } else { gauss(n) }).collect();
+        Self { segment, triangle: gauss_triangle(8) }
     }
 
     /// Points and weights of the triangle (1 − |u|/d)/d on |u| < d seen from distance `r`, to about 1e-12.
     fn triangle(&self, d: f64, r: f64) -> Vec<(f64, f64)> {
+        // n points err by about (d/2r)^2n.
+        let n = (7.0 / (2.0 * r / d).log10()).ceil();
+        if (1.0..=8.0).contains(&n) {
+            return self.triangle[n as usize - 1].iter().map(|(u, w)| (u * d, *w)).collect();
+        }
         // Each half of the triangle is a polynomial of degree 1, so the rule stays a Gauss rule.
         let half = self.segment(d, r).into_iter().map(|(u, w)| (u, w * (1.0 - u / d)));
         half.flat_map(|(u, w)| [(u, w), (-u, w)]).collect()
@@ -161,7 +213,7 @@ impl Rules {
         let pieces = (4.0 * d / r).ceil().max(1.0);
         let ratio = d / pieces / (2.0 * r);
         let n = ((-12.0 / (2.0 * ratio.log10())).ceil() as usize + 1).clamp(2, 8);
-        let piece = |p: usize| self.0[n].iter().map(move |(t, w)| ((p as f64 + t) * d / pieces, w / pieces));
+        let piece = |p: usize| self.segment[n].iter().map(move |(t, w)| ((p as f64 + t) * d / pieces, w / pieces));
         (0..pieces as usize).flat_map(piece).collect()
     }
 
@@ -409,7 +461,7 @@ pub enum DemagKernel {
 const MOST_KEPT: usize = 4;
 const LARGEST_KEPT: usize = 8 << 20;
 /// To be raised when the numbers are computed otherwise: tensors on disk are then others.
-const WAY: u32 = 1;
+const WAY: u32 = 2;
 /// Numbers of an octant that is worth a file: fewer are computed in less time than a disk takes, more are a hundred megabytes.
 const WORTH_A_FILE: std::ops::Range<usize> = 200_000..16_000_000;
 
@@ -515,6 +567,25 @@ mod tests {
         let (a, b) =
             (near_layers([5.0, 1.0], [1.0, 1.0], (2.0, 0.4), (0.0, 1.1)), rules.layers([5.0, 1.0], [1.0, 1.0], (2.0, 0.4), (0.0, 1.1)));
         assert!((0..COMPONENTS).all(|c| (a[c] - b[c]).abs() < 1e-9 * a[0].abs()), "{a:?} {b:?}");
+    }
+
+    #[test]
+    fn rules_for_the_triangle_integrate_its_moments() {
+        for (n, rule) in gauss_triangle(8).iter().enumerate() {
+            assert_eq!(rule.len(), n + 1);
+            for m in (0..2 * (n + 1)).step_by(2) {
+                let found: f64 = rule.iter().map(|(u, w)| w * u.powi(m as i32)).sum();
+                assert!((found - 2.0 / ((m + 1) * (m + 2)) as f64).abs() < 1e-14, "{n} {m}: {found}");
+            }
+        }
+        // The rules and the pieces, near and far.
+        let rules = Rules::new();
+        for r in [7.0, 12.0, 40.0, 300.0] {
+            let by = |points: Vec<(f64, f64)>| points.iter().map(|(u, w)| w / (r + u).powi(3)).sum::<f64>() * r * r * r;
+            let pieces: Vec<(f64, f64)> =
+                rules.segment(1.0, r / 4.0).into_iter().map(|(u, w)| (u, w * (1.0 - u))).flat_map(|(u, w)| [(u, w), (-u, w)]).collect();
+            assert!((by(rules.triangle(1.0, r)) - by(pieces)).abs() < 1e-12, "{r}");
+        }
     }
 
     #[test]
