@@ -86,7 +86,8 @@ struct Buffers {
     demag: Buffer,
     /// Samples of the demagnetising field, where it is extrapolated.
     ring: Option<[Buffer; 3]>,
-    noise: Buffer,
+    /// The normals, where there is temperature.
+    noise: Option<Buffer>,
     /// The user's field, where there is one.
     custom: Option<Buffer>,
     field: Buffer,
@@ -167,7 +168,7 @@ impl Simulation {
             } else {
                 None
             },
-            noise: allocate("normals", 1)?,
+            noise: if system.terms.contains(&Term::Thermal) { Some(allocate("normals", 1)?) } else { None },
             custom: if system.terms.contains(&Term::Custom) { Some(allocate("B_custom", 1)?) } else { None },
             field: allocate("field", 1)?,
         };
@@ -465,7 +466,7 @@ impl Simulation {
                     read: Ref::of(self.buffers.m),
                     terms: positions.clone(),
                     convolved: Some(Ref::of(self.buffers.demag)),
-                    noise: Some(Ref::of(self.buffers.noise)),
+                    noise: self.buffers.noise.map(Ref::of),
                     custom: self.buffers.custom.map(Ref::of),
                     time: 0.0,
                     motion: None,
@@ -706,7 +707,7 @@ fn prepare_passes(system: &System, b: &Buffers, terms: &[usize], read: Ref, time
     let reads = |extra: Extra| terms.iter().any(|t| system.terms[*t].extra() == extra);
     let mut passes = Vec::new();
     if draw && reads(Extra::Noise) {
-        passes.push(Pass::Noise(Ref::of(b.noise)));
+        passes.extend(b.noise.map(|n| Pass::Noise(Ref::of(n))));
     }
     if reads(Extra::Demag) {
         passes.push(Pass::Convolve { read, write: Ref::of(b.demag) });
@@ -725,7 +726,7 @@ fn cells(b: &Buffers, read: Ref, terms: &[usize], time: f64, motion: Motion, wri
         read,
         terms: terms.to_vec(),
         convolved: Some(Ref::of(b.demag)),
-        noise: Some(Ref::of(b.noise)),
+        noise: b.noise.map(Ref::of),
         custom: b.custom.map(Ref::of),
         time,
         motion: Some(motion),
