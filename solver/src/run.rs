@@ -73,6 +73,8 @@ pub struct Outcome {
     pub simulated: f64,
     /// Wall-clock time of this part of the run.
     pub elapsed: Duration,
+    /// How the replicas and cells were laid out on the device.
+    pub layout: String,
 }
 
 /// Where a replica stands in its protocol.
@@ -132,7 +134,15 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
 
     let begun = if options.resume {
         match Writer::resume(dir, record_options)? {
-            Resumed::Finished(record) => return Ok(Outcome { record, evaluations: 0, simulated: 0.0, elapsed: clock.elapsed() }),
+            Resumed::Finished(record) => {
+                return Ok(Outcome {
+                    record,
+                    evaluations: 0,
+                    simulated: 0.0,
+                    elapsed: clock.elapsed(),
+                    layout: "nothing left to do".into(),
+                });
+            }
             Resumed::Unfinished { writer, header: before, checkpoint } => {
                 if !options.allow_different {
                     same_bits(&before, &header)?;
@@ -226,7 +236,8 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     let last = progress(&sim, &cursors, "writing");
     monitor(&last);
     let record = writer.finish()?;
-    Ok(Outcome { record, evaluations: last.evaluations, simulated: last.simulated, elapsed: clock.elapsed() })
+    let layout = sim.device().info().layout;
+    Ok(Outcome { record, evaluations: last.evaluations, simulated: last.simulated, elapsed: clock.elapsed(), layout })
 }
 
 /// Nothing that a failed device says goes into the record: what was committed before stays, and can be resumed.

@@ -64,11 +64,12 @@ pub fn run(experiment: &Experiment, out: &Path, options: &RunOptions) -> Result<
     let work = outcome.evaluations as f64 * experiment.system.mesh.cells() as f64;
     let seconds = outcome.elapsed.as_secs_f64();
     meter.done(&format!(
-        "{:.2} ns in {} evaluations of {} cells, {seconds:.1} s, {:.1} M cells x evaluations a second -> {}",
+        "{:.2} ns in {} evaluations of {} cells, {seconds:.1} s, {:.1} M cells x evaluations a second, {} -> {}",
         1e9 * outcome.simulated,
         outcome.evaluations,
         experiment.system.mesh.cells(),
         1e-6 * work / seconds,
+        outcome.layout,
         outcome.record.display()
     ));
     Ok(outcome)
