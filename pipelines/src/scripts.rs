@@ -169,7 +169,7 @@ pub fn barrier(
             t: 0.0,
             data: interleaved(&path.images[path.saddle]),
         };
-        Ovf::new(&spinloom_record::Mesh { n: mesh.n, cell: mesh.cell, origin: [0.0; 3] }, &frame).write_file(file, OvfFormat::Binary8)?;
+        Ovf::new(&spinloom_solver::run::recorded(&mesh), &frame).write_file(file, OvfFormat::Binary8)?;
     }
     Ok(if path.torque < tolerance { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

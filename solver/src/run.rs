@@ -610,9 +610,18 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
         seed: system.seed,
         parameters,
         choices,
-        mesh: Mesh { n: system.mesh.n, cell: system.mesh.cell, origin: system.mesh.size().map(|s| -0.5 * s) },
+        mesh: recorded(&system.mesh),
         columns,
         replicas,
         volatile: Volatile::here(),
     }
+}
+
+/// A mesh as records and OVF files describe it, its box centred.
+pub fn recorded(mesh: &spinloom_kernels::Mesh) -> Mesh {
+    let origin = mesh.size().map(|s| -0.5 * s);
+    let layers = mesh.stack.map_or(Vec::new(), |stack| {
+        (0..stack.count()).map(|z| [stack.layer(z).0 - stack.layer(0).0 + origin[2], stack.layer(z).1]).collect()
+    });
+    Mesh { layers, ..Mesh::regular(mesh.n, mesh.cell, origin) }
 }

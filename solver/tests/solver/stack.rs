@@ -210,7 +210,7 @@ fn wide_layers_see_nothing_of_each_other_in_their_middle() {
 #[test]
 fn parameters_may_differ_from_cell_to_cell() {
     let dir = tempfile::tempdir().unwrap();
-    let mesh = spinloom_record::Mesh { n: [20, 15, 1], cell: [4e-9, 4e-9, 1e-9], origin: [0.0; 3] };
+    let mesh = spinloom_record::Mesh::regular([20, 15, 1], [4e-9, 4e-9, 1e-9], [0.0; 3]);
     let write = |name: &str, of: &dyn Fn(usize) -> f64| {
         let frame = spinloom_record::Frame {
             name: "factor".into(),
