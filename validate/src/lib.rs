@@ -132,7 +132,7 @@ problems! {
     "wall-sot" "Néel walls driven by spin-orbit torque, both signs of J and D"
         "Thiaville et al., EPL 100, 57002 (2012); a chain code" walls::sot, tedious: STEPS;
     "neuron" "the wall of a domain-wall neuron against an opposing field"
-        "q–φ model of Sekh et al., Adv. Sci. (2026), doi 10.1002/advs.202521732" walls::neuron, tedious: STEPS;
+        "q–φ model of Sekh et al., Adv. Sci. (2026), doi 10.1002/advs.202521732; Boulle et al., Phys. Rev. Lett. 111, 217203 (2013)" walls::neuron, tedious: STEPS;
     "layers" "two layers coupled across a spacer: spin flop and saturation"
         "two coupled macrospins in closed form" layers::saf;
     "borders" "turning a coupled layer; an antiferromagnetic border"

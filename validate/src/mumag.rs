@@ -116,21 +116,29 @@ fn sp2_size(t: &mut Trial, d: f64, n: [usize; 3], from: f64, step: f64) -> Resul
     });
     let remanence = at(&mut sim, 0.0);
     let along = |m: [f64; 3]| m.iter().sum::<f64>() / 3f64.sqrt();
-    let (mut h, mut coercive) = (from, f64::NAN);
+    let (mut h, mut step, mut coercive) = (from, step, f64::NAN);
     let mut before = along(at(&mut sim, -h));
-    loop {
+    // The first jump is gone through again in steps ten times as fine.
+    let mut fine = false;
+    while h < 1.2 * from {
+        let stable = sim.m(0);
         h += step;
         let now = along(at(&mut sim, -h));
+        let jumps = before - now > 0.2;
+        if jumps && !fine {
+            sim.set_m(0, &stable);
+            (h, step, fine) = (h - step, 0.1 * step, true);
+            continue;
+        }
         if coercive.is_nan() && now <= 0.0 {
             coercive = h - step + step * before / (before - now);
         }
-        // A jump, or what was expected has not happened.
-        if before - now > 0.2 || h > 1.2 * from {
+        if jumps {
             break;
         }
         before = now;
     }
-    Ok((Sp2 { remanence, coercive, switching: if h > 1.2 * from { f64::NAN } else { h - 0.5 * step } }, sim))
+    Ok((Sp2 { remanence, coercive, switching: if h < 1.2 * from { h - 0.5 * step } else { f64::NAN } }, sim))
 }
 
 /// Problem 2: remanence and coercivity of a film against its size.
@@ -148,11 +156,12 @@ pub fn sp2(t: &mut Trial) -> Outcome {
         let Some(row) = donahue.iter().find(|r| r[1] == d) else { continue };
         let step = t.pick(4e-4, 2e-4);
         let (got, mut sim) = sp2_size(t, d, n, (0.97 * row[5] / step).floor() * step, step)?;
-        // Measured at d = 20 and 30 lex: 3e-4 and 7e-4 early, on cells of 0.5 and 0.6 lex.
-        let early = "step of the field, cells of half an exchange length and more, and descent that strides over the last of the barrier";
-        let border = |quick: f64, full: f64| match d < 20.0 {
-            true => Tolerance::of(t.pick(quick, full), "step of the field and of the mesh"),
-            false => Tolerance::of(1e-3, early),
+        // At 30 lex the film gives way 6e-4 before the published field, as it does at twice the cell's size (0.04545) and with every step of the descent held to
+        // 0.02 rad; at 20 lex damping without precession, which strides over nothing, gives way at the same 0.04975 as descent. OOMMF's loop, below, is as near
+        // its end as ours at the last field that both have. Near the limit the torque fades: who stops at a torque stops before the film has given way.
+        let border = |quick: f64, full: f64| match d < 30.0 {
+            true => Tolerance::of(t.pick(quick, full), "the mesh, and a tenth of the field's step"),
+            false => Tolerance::of(7e-4, "the published field is late: OOMMF's loop and gradient flow end where descent does"),
         };
         let borders = [border(5e-4, 3e-4), border(8e-4, 4e-4)];
         let near = Tolerance::of(1e-3, "cells up to half the exchange length").single(2e-3, "and how far f32 relaxes in a flat minimum");
@@ -188,12 +197,13 @@ pub fn sp2(t: &mut Trial) -> Outcome {
     Ok(())
 }
 
-/// The falling branch of the largest film where it is smooth.
+/// The falling branch of the largest film, down to the last field at which OOMMF's has not switched.
 fn sp2_loop(t: &mut Trial, sim: &mut Simulation) {
     let cells = sim.system.mesh.cells();
     sim.set_m(0, &vec![1.0; 3 * cells]);
-    let rows: Vec<Vec<f64>> =
-        table(include_str!("../reference/sp2_oommf_loop_dlex30.csv")).into_iter().filter(|r| r[0] > -0.04).step_by(3).collect();
+    let mut rows: Vec<Vec<f64>> =
+        table(include_str!("../reference/sp2_oommf_loop_dlex30.csv")).into_iter().filter(|r| r[0] > -0.0452).rev().step_by(3).collect();
+    rows.reverse();
     let ours: Vec<f64> = rows
         .iter()
         .map(|r| {
