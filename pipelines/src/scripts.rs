@@ -100,7 +100,12 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
     if name == Some("auto") {
         println!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
     }
+    // What is wrong with any script is told before one runs.
     let mut problems = Problems::new();
+    files.iter().for_each(|file| drop(problems.take(mx3::vet(file))));
+    if problems.any_error() {
+        return Err(problems);
+    }
     for file in files {
         // Several scripts share no folder: each gets its own inside the one that is named.
         let out = out.as_ref().map(|o| if files.len() > 1 { o.join(file.file_stem().unwrap_or_default()) } else { o.clone() });

@@ -18,10 +18,15 @@ pub(super) fn highest_frequency(material: &Material, mesh: &Mesh) -> f64 {
     material.regions.iter().map(of).fold(0.0, f64::max)
 }
 
-pub(super) fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> Option<(&'static Tableau, Step, DemagEvery)> {
+pub(super) fn read_solver(
+    node: Option<&Node>,
+    root: &Node,
+    thermal: bool,
+    problems: &mut Problems,
+) -> Option<(&'static Tableau, Step, DemagEvery)> {
     let Some(node) = node else {
         if thermal {
-            problems.push(Diagnostic::error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
+            problems.push(root.error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
             return None;
         }
         return Some((&tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation));
