@@ -121,6 +121,8 @@ problems! {
         "Kittel, Phys. Rev. 73, 155 (1948)" waves::kittel;
     "spin-waves" "exchange spin waves"
         "dispersion on the mesh and of the continuum" waves::exchange_waves;
+    "dipolar-waves" "dipole-exchange waves in a film and along a strip"
+        "Kalinikos and Slavin, J. Phys. C 19, 7013 (1986); the strip of Venkat et al., IEEE Trans. Magn. 49, 524 (2013)" waves::dipolar_waves, tedious: STEPS;
     "fmr" "standard problem of ferromagnetic resonance"
         "Baker et al., J. Magn. Magn. Mater. 421, 428 (2017); OOMMF" waves::fmr, tedious: STEPS;
     "wall" "a domain wall at rest"
@@ -145,6 +147,8 @@ problems! {
         "exp(sigma u^2) in closed form" thermal::boltzmann, tedious: CELLS;
     "neel-brown" "switching rates of thermal ensembles"
         "lowest eigenvalue of Brown's Fokker-Planck equation, Phys. Rev. 130, 1677 (1963)" thermal::neel_brown, tedious: CELLS;
+    "current-rates" "a superparamagnet turns over under spin-transfer torque"
+        "Fokker-Planck equation with the torque as a field a_J/alpha; Li and Zhang, Phys. Rev. B 69, 134416 (2004)" thermal::current_rates, tedious: CELLS;
     "thermometer" "the temperature that an interacting film shows"
         "Rugh, Phys. Rev. Lett. 78, 772 (1997); mumax3's test" thermal::thermometer, tedious: CELLS;
     "slonczewski-layer" "spin-transfer torque in an extended layer"

@@ -150,8 +150,16 @@ pub fn sp2(t: &mut Trial) -> Outcome {
         .collect();
     let (mut sizes, mut fields) = (vec![], vec![]);
     for (d, n) in t.pick(
-        vec![(5.0, [25, 5, 1]), (10.0, [50, 10, 1])],
-        vec![(5.0, [50, 10, 1]), (10.0, [100, 20, 2]), (15.0, [150, 30, 3]), (20.0, [200, 40, 4]), (30.0, [250, 50, 5])],
+        vec![(1.0, [10, 2, 1]), (5.0, [25, 5, 1]), (10.0, [50, 10, 1])],
+        vec![
+            (1.0, [20, 4, 1]),
+            (5.0, [50, 10, 1]),
+            (10.0, [100, 20, 2]),
+            (12.0, [120, 24, 2]),
+            (15.0, [150, 30, 3]),
+            (20.0, [200, 40, 4]),
+            (30.0, [250, 50, 5]),
+        ],
     ) {
         let Some(row) = donahue.iter().find(|r| r[1] == d) else { continue };
         let step = t.pick(4e-4, 2e-4);
@@ -229,23 +237,30 @@ pub fn sp3(t: &mut Trial) -> Outcome {
     let km = 0.5 * MU0 * ms * ms;
     let published = table(include_str!("../reference/sp3_published.csv"));
     let (mut edges, mut found) = (vec![], vec![]);
-    for n in t.pick(vec![10], vec![10, 16, 20, 30]) {
+    for n in t.pick(vec![10], vec![10, 16, 20, 30, 40, 70]) {
         // Energies in Km of the flower and the vortex: demagnetising, exchange, anisotropy; and their averages.
+        // A state is sought from the one of the size before.
+        let mut before: [Option<Vec<f64>>; 2] = [None, None];
         let mut states = |edge: f64| -> Result<[([f64; 3], [f64; 3]); 2], DeviceError> {
             let values = [(P::Msat, ms), (P::Aex, km * lex * lex), (P::Ku1, 0.1 * km), (P::Alpha, 0.5)];
             let magnet = |m: fn([f64; 3]) -> [f64; 3]| Magnet::new([n; 3], [edge * lex / n as f64; 3], &values).m(m);
             let flower = magnet(|[x, y, z]| [x * z, y * z, 2.5e-15]);
             let vortex = magnet(|[_, y, z]| [2e-9, -z, y]);
-            let mut energies = |magnet: Magnet| -> Result<([f64; 3], [f64; 3]), DeviceError> {
+            let mut energies = |magnet: Magnet, before: &mut Option<Vec<f64>>| -> Result<([f64; 3], [f64; 3]), DeviceError> {
                 let mut sim = magnet.on(t)?;
+                if let Some(m) = before {
+                    sim.set_m(0, m);
+                }
                 settle(&mut sim, t);
+                *before = Some(sim.m(0));
                 t.count(&sim);
                 let unit = km * (edge * lex).powi(3);
                 let e = [Term::Demag, Term::Exchange, Term::Uniaxial].map(|term| sim.energy(0, &[term]) / unit);
                 // Anisotropy is counted from its easiest value.
                 Ok(([e[0], e[1], e[2] + 0.1], mean(&sim)))
             };
-            Ok([energies(flower)?, energies(vortex)?])
+            let [first, second] = &mut before;
+            Ok([energies(flower, first)?, energies(vortex, second)?])
         };
         let sum = |e: [f64; 3]| e.iter().sum::<f64>();
         let gap = |s: &[([f64; 3], [f64; 3]); 2]| sum(s[0].0) - sum(s[1].0);
