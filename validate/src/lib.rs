@@ -108,11 +108,11 @@ problems! {
     "slonczewski" "one spin under field, anisotropy and spin-transfer torque"
         "direct integration of the same equation; Nmag" spin::slonczewski;
     "stt" "reversal time and oscillation under spin-transfer torque"
-        "closed forms of a macrospin" spin::stt, tedious: STEPS;
+        "closed forms of a macrospin" spin::stt;
     "stt-critical" "critical currents of spin-transfer torque"
         "linear stability of a macrospin" spin::critical_current;
     "sot-threshold" "threshold of spin-orbit torque with a field along the current"
-        "Lee, Lee, Min and Lee, Appl. Phys. Lett. 102, 112410 (2013)" spin::sot_threshold, tedious: STEPS;
+        "Lee, Lee, Min and Lee, Appl. Phys. Lett. 102, 112410 (2013)" spin::sot_threshold;
     "stoner-wohlfarth" "the astroid"
         "Stoner and Wohlfarth, Phil. Trans. R. Soc. A 240, 599 (1948)" spin::stoner_wohlfarth, tedious: STEPS;
     "vcma" "voltage-controlled anisotropy: precession switching"
