@@ -128,7 +128,7 @@ pub(super) fn read_ovf(node: &Node, document: &Document, mesh: &Mesh, components
         Ok(ovf) => {
             let ([x, y, z], [nx, ny, nz]) = (ovf.mesh.n, mesh.n);
             let found = format!("`{}` holds {} component(s) on {x} x {y} x {z} cells", path.display(), ovf.components());
-            problems.push(node.error(found).hint(format!("wanted: {components} on the {nx} x {ny} x {nz} cells of the mesh")));
+            problems.push(node.error(found).hint(format!("wanted: {components} component(s) on the {nx} x {ny} x {nz} cells of the mesh")));
             None
         }
         Err(e) => {

@@ -262,7 +262,7 @@ protocol:
         ("parameter: Msat", "parameter: Ku1", "has factors already"),
         ("parameter: Ku1", "parameter: Ku11", "did you mean `Ku1`"),
         ("ku.ovf", "none.ovf", "none.ovf"),
-        ("size: [80 nm", "size: [76 nm", "wanted: one component on the 19 x 15 x 1 cells"),
+        ("size: [80 nm", "size: [76 nm", "wanted: 1 component(s) on the 19 x 15 x 1 cells"),
     ] {
         std::fs::write(&file, text.replace(from, to)).unwrap();
         let told = Experiment::read(&Document::read(&file).unwrap()).map(|_| ()).unwrap_err().to_string();
