@@ -214,7 +214,7 @@ fn header(columns: &[(&str, &str)], replicas: Vec<record::Replica>) -> record::H
         seed: 1,
         parameters: vec![record::Parameter { name: "Temp".into(), value: "0".into(), unit: "K".into() }],
         choices: vec![],
-        mesh: record::Mesh { n: [1, 1, 1], cell: [1e-9; 3], origin: [0.0; 3] },
+        mesh: record::Mesh::regular([1, 1, 1], [1e-9; 3], [0.0; 3]),
         columns: columns.iter().map(|(n, u)| record::Column { name: n.to_string(), unit: u.to_string() }).collect(),
         replicas,
         volatile: record::Volatile::here(),

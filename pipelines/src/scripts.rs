@@ -100,7 +100,12 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
     if name == Some("auto") {
         println!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
     }
+    // What is wrong with any script is told before one runs.
     let mut problems = Problems::new();
+    files.iter().for_each(|file| drop(problems.take(mx3::vet(file))));
+    if problems.any_error() {
+        return Err(problems);
+    }
     for file in files {
         // Several scripts share no folder: each gets its own inside the one that is named.
         let out = out.as_ref().map(|o| if files.len() > 1 { o.join(file.file_stem().unwrap_or_default()) } else { o.clone() });
@@ -169,7 +174,7 @@ pub fn barrier(
             t: 0.0,
             data: interleaved(&path.images[path.saddle]),
         };
-        Ovf::new(&spinloom_record::Mesh { n: mesh.n, cell: mesh.cell, origin: [0.0; 3] }, &frame).write_file(file, OvfFormat::Binary8)?;
+        Ovf::new(&spinloom_solver::run::recorded(&mesh), &frame).write_file(file, OvfFormat::Binary8)?;
     }
     Ok(if path.torque < tolerance { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -97,6 +97,13 @@ fn look(precision: Precision) -> DeviceChoice {
     }
 }
 
+/// Bytes of the machine's memory that can still be taken, where the system tells.
+pub fn free_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| 1024.0 * kib)
+}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -150,6 +157,19 @@ impl DeviceChoice {
             Self::CpuSingle | Self::Vulkan(_, Precision::Single) | Self::Cuda(_, Precision::Single) => "f32",
             _ => "f64",
         }
+    }
+
+    /// In words, how much memory replicas on a mesh of so many cells need and there is, if it is not enough.
+    pub fn lacks_memory(self, n: [usize; 3], replicas: usize) -> Option<String> {
+        let cells = n.iter().map(|n| *n as f64).product::<f64>();
+        // State, stages and fields of each replica; and a spectrum of twice the length along every axis that has more than one cell.
+        let numbers = cells * (3.0 * 14.0 * replicas as f64 + 6.0 * 2f64.powi(n[1..].iter().filter(|n| **n > 1).count() as i32));
+        let (need, free) = (numbers * if self.precision() == "f64" { 8.0 } else { 4.0 }, free_memory().unwrap_or(f64::INFINITY));
+        (need > free || cells > 2e9).then(|| {
+            let [need, free] = [need, free].map(|bytes| bytes / f64::from(1 << 30));
+            let each = if replicas > 1 { format!(", {replicas} times,") } else { String::new() };
+            format!("a mesh of {} x {} x {} cells{each} needs about {need:.1} GiB, and {free:.1} GiB are free", n[0], n[1], n[2])
+        })
     }
 
     /// Bytes read and written a second by copying a large array in the memory of a graphics device; `None` of a processor.

@@ -202,7 +202,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             }
             let control = sim.control(r);
             if control.status == Status::NotANumber {
-                return Err(not_a_number(experiment, &sim, r));
+                return Err(not_a_number(&mut sim, r));
             }
             let was_beyond = arounds[r].beyond().is_some();
             arounds[r].end(&mut sim, r);
@@ -525,15 +525,8 @@ fn same_bits(before: &Header, now: &Header) -> Result<(), Problems> {
     problems.into_result(Some(()))
 }
 
-fn not_a_number(experiment: &Experiment, sim: &Simulation, r: usize) -> Problems {
-    let m = sim.m(r);
-    let [nx, ny, _] = experiment.system.mesh.n;
-    let cells = m.len() / 3;
-    let place = m.iter().position(|v| !v.is_finite()).map_or("a rate".to_string(), |i| {
-        let c = i % cells;
-        format!("m{} in cell ({}, {}, {})", ["x", "y", "z"][i / cells], c % nx, c / nx % ny, c / (nx * ny))
-    });
-    Diagnostic::error(format!("{place} of replica {r} is not a number after t = {:e} s", sim.control(r).t))
+fn not_a_number(sim: &mut Simulation, r: usize) -> Problems {
+    Diagnostic::error(format!("replica {r}: {}", sim.not_a_number(r)))
         .hint("what was committed before is in the record; look at the parameters, or take a smaller step and resume")
         .into()
 }
@@ -621,9 +614,18 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
         seed: system.seed,
         parameters,
         choices,
-        mesh: Mesh { n: system.mesh.n, cell: system.mesh.cell, origin: system.mesh.size().map(|s| -0.5 * s) },
+        mesh: recorded(&system.mesh),
         columns,
         replicas,
         volatile: Volatile::here(),
     }
+}
+
+/// A mesh as records and OVF files describe it, its box centred.
+pub fn recorded(mesh: &spinloom_kernels::Mesh) -> Mesh {
+    let origin = mesh.size().map(|s| -0.5 * s);
+    let layers = mesh.stack.map_or(Vec::new(), |stack| {
+        (0..stack.count()).map(|z| [stack.layer(z).0 - stack.layer(0).0 + origin[2], stack.layer(z).1]).collect()
+    });
+    Mesh { layers, ..Mesh::regular(mesh.n, mesh.cell, origin) }
 }

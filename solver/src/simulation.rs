@@ -491,6 +491,32 @@ impl Simulation {
         true
     }
 
+    /// In words, what is not a number in a replica that stopped over it, in which cell and when: the field of a term, else m, else a rate.
+    pub fn not_a_number(&mut self, replica: usize) -> String {
+        let control = self.control(replica);
+        let [nx, ny, _] = self.system.mesh.n;
+        let place = |values: &[f64]| {
+            let i = values.iter().position(|v| !v.is_finite())? % (values.len() / 3);
+            Some(format!("in cell ({}, {}, {}) is not a number", i % nx, i / nx % ny, i / (nx * ny)))
+        };
+        let mut found = None;
+        // What depends on time may fail no sooner than at the end of the step.
+        for t in [control.t, control.end_time()] {
+            self.set_control(replica, Control { t, ..control });
+            for term in self.system.terms.clone() {
+                let at = place(&self.field(replica, &[term]));
+                found = found.or(at.map(|at| format!("the field of the term `{}` {at} at t = {t:e} s", term.info().name)));
+            }
+        }
+        self.set_control(replica, control);
+        let (m, rates) = (self.buffers.m, [self.buffers.first].into_iter().chain(self.buffers.stages.iter().copied()));
+        let mut read = |buffer: Buffer| place(&self.device.download(replica, buffer, false));
+        found
+            .or_else(|| read(m).map(|at| format!("m {at} at t = {:e} s", control.t)))
+            .or_else(|| rates.filter_map(&mut read).next().map(|at| format!("dm/dt {at} after t = {:e} s", control.t)))
+            .unwrap_or_else(|| format!("the largest rate or the error of a step is not a number after t = {:e} s", control.t))
+    }
+
     /// The energy (J) of some terms in a replica: −Σ (1/n) V Ms m·B, each term with its degree n.
     pub fn energy(&mut self, replica: usize, terms: &[Term]) -> f64 {
         self.energies(&[replica], terms)[0]

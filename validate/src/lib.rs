@@ -108,11 +108,11 @@ problems! {
     "slonczewski" "one spin under field, anisotropy and spin-transfer torque"
         "direct integration of the same equation; Nmag" spin::slonczewski;
     "stt" "reversal time and oscillation under spin-transfer torque"
-        "closed forms of a macrospin" spin::stt, tedious: STEPS;
+        "closed forms of a macrospin" spin::stt;
     "stt-critical" "critical currents of spin-transfer torque"
         "linear stability of a macrospin" spin::critical_current;
     "sot-threshold" "threshold of spin-orbit torque with a field along the current"
-        "Lee, Lee, Min and Lee, Appl. Phys. Lett. 102, 112410 (2013)" spin::sot_threshold, tedious: STEPS;
+        "Lee, Lee, Min and Lee, Appl. Phys. Lett. 102, 112410 (2013)" spin::sot_threshold;
     "stoner-wohlfarth" "the astroid"
         "Stoner and Wohlfarth, Phil. Trans. R. Soc. A 240, 599 (1948)" spin::stoner_wohlfarth, tedious: STEPS;
     "vcma" "voltage-controlled anisotropy: precession switching"
@@ -121,6 +121,8 @@ problems! {
         "Kittel, Phys. Rev. 73, 155 (1948)" waves::kittel;
     "spin-waves" "exchange spin waves"
         "dispersion on the mesh and of the continuum" waves::exchange_waves;
+    "dipolar-waves" "dipole-exchange waves in a film and along a strip"
+        "Kalinikos and Slavin, J. Phys. C 19, 7013 (1986); the strip of Venkat et al., IEEE Trans. Magn. 49, 524 (2013)" waves::dipolar_waves, tedious: STEPS;
     "fmr" "standard problem of ferromagnetic resonance"
         "Baker et al., J. Magn. Magn. Mater. 421, 428 (2017); OOMMF" waves::fmr, tedious: STEPS;
     "wall" "a domain wall at rest"
@@ -132,7 +134,7 @@ problems! {
     "wall-sot" "Néel walls driven by spin-orbit torque, both signs of J and D"
         "Thiaville et al., EPL 100, 57002 (2012); a chain code" walls::sot, tedious: STEPS;
     "neuron" "the wall of a domain-wall neuron against an opposing field"
-        "q–φ model of Sekh et al., Adv. Sci. (2026), doi 10.1002/advs.202521732" walls::neuron, tedious: STEPS;
+        "q–φ model of Sekh et al., Adv. Sci. (2026), doi 10.1002/advs.202521732; Boulle et al., Phys. Rev. Lett. 111, 217203 (2013)" walls::neuron, tedious: STEPS;
     "layers" "two layers coupled across a spacer: spin flop and saturation"
         "two coupled macrospins in closed form" layers::saf;
     "borders" "turning a coupled layer; an antiferromagnetic border"
@@ -145,6 +147,8 @@ problems! {
         "exp(sigma u^2) in closed form" thermal::boltzmann, tedious: CELLS;
     "neel-brown" "switching rates of thermal ensembles"
         "lowest eigenvalue of Brown's Fokker-Planck equation, Phys. Rev. 130, 1677 (1963)" thermal::neel_brown, tedious: CELLS;
+    "current-rates" "a superparamagnet turns over under spin-transfer torque"
+        "Fokker-Planck equation with the torque as a field a_J/alpha; Li and Zhang, Phys. Rev. B 69, 134416 (2004)" thermal::current_rates, tedious: CELLS;
     "thermometer" "the temperature that an interacting film shows"
         "Rugh, Phys. Rev. Lett. 78, 772 (1997); mumax3's test" thermal::thermometer, tedious: CELLS;
     "slonczewski-layer" "spin-transfer torque in an extended layer"

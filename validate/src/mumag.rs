@@ -116,21 +116,29 @@ fn sp2_size(t: &mut Trial, d: f64, n: [usize; 3], from: f64, step: f64) -> Resul
     });
     let remanence = at(&mut sim, 0.0);
     let along = |m: [f64; 3]| m.iter().sum::<f64>() / 3f64.sqrt();
-    let (mut h, mut coercive) = (from, f64::NAN);
+    let (mut h, mut step, mut coercive) = (from, step, f64::NAN);
     let mut before = along(at(&mut sim, -h));
-    loop {
+    // The first jump is gone through again in steps ten times as fine.
+    let mut fine = false;
+    while h < 1.2 * from {
+        let stable = sim.m(0);
         h += step;
         let now = along(at(&mut sim, -h));
+        let jumps = before - now > 0.2;
+        if jumps && !fine {
+            sim.set_m(0, &stable);
+            (h, step, fine) = (h - step, 0.1 * step, true);
+            continue;
+        }
         if coercive.is_nan() && now <= 0.0 {
             coercive = h - step + step * before / (before - now);
         }
-        // A jump, or what was expected has not happened.
-        if before - now > 0.2 || h > 1.2 * from {
+        if jumps {
             break;
         }
         before = now;
     }
-    Ok((Sp2 { remanence, coercive, switching: if h > 1.2 * from { f64::NAN } else { h - 0.5 * step } }, sim))
+    Ok((Sp2 { remanence, coercive, switching: if h < 1.2 * from { h - 0.5 * step } else { f64::NAN } }, sim))
 }
 
 /// Problem 2: remanence and coercivity of a film against its size.
@@ -142,17 +150,26 @@ pub fn sp2(t: &mut Trial) -> Outcome {
         .collect();
     let (mut sizes, mut fields) = (vec![], vec![]);
     for (d, n) in t.pick(
-        vec![(5.0, [25, 5, 1]), (10.0, [50, 10, 1])],
-        vec![(5.0, [50, 10, 1]), (10.0, [100, 20, 2]), (15.0, [150, 30, 3]), (20.0, [200, 40, 4]), (30.0, [250, 50, 5])],
+        vec![(1.0, [10, 2, 1]), (5.0, [25, 5, 1]), (10.0, [50, 10, 1])],
+        vec![
+            (1.0, [20, 4, 1]),
+            (5.0, [50, 10, 1]),
+            (10.0, [100, 20, 2]),
+            (12.0, [120, 24, 2]),
+            (15.0, [150, 30, 3]),
+            (20.0, [200, 40, 4]),
+            (30.0, [250, 50, 5]),
+        ],
     ) {
         let Some(row) = donahue.iter().find(|r| r[1] == d) else { continue };
         let step = t.pick(4e-4, 2e-4);
         let (got, mut sim) = sp2_size(t, d, n, (0.97 * row[5] / step).floor() * step, step)?;
-        // Measured at d = 20 and 30 lex: 3e-4 and 7e-4 early, on cells of 0.5 and 0.6 lex.
-        let early = "step of the field, cells of half an exchange length and more, and descent that strides over the last of the barrier";
-        let border = |quick: f64, full: f64| match d < 20.0 {
-            true => Tolerance::of(t.pick(quick, full), "step of the field and of the mesh"),
-            false => Tolerance::of(1e-3, early),
+        // At 30 lex the film gives way 6e-4 before the published field, as it does at twice the cell's size (0.04545) and with every step of the descent held to
+        // 0.02 rad; at 20 lex damping without precession, which strides over nothing, gives way at the same 0.04975 as descent. OOMMF's loop, below, is as near
+        // its end as ours at the last field that both have. Near the limit the torque fades: who stops at a torque stops before the film has given way.
+        let border = |quick: f64, full: f64| match d < 30.0 {
+            true => Tolerance::of(t.pick(quick, full), "the mesh, and a tenth of the field's step"),
+            false => Tolerance::of(7e-4, "the published field is late: OOMMF's loop and gradient flow end where descent does"),
         };
         let borders = [border(5e-4, 3e-4), border(8e-4, 4e-4)];
         let near = Tolerance::of(1e-3, "cells up to half the exchange length").single(2e-3, "and how far f32 relaxes in a flat minimum");
@@ -188,12 +205,13 @@ pub fn sp2(t: &mut Trial) -> Outcome {
     Ok(())
 }
 
-/// The falling branch of the largest film where it is smooth.
+/// The falling branch of the largest film, down to the last field at which OOMMF's has not switched.
 fn sp2_loop(t: &mut Trial, sim: &mut Simulation) {
     let cells = sim.system.mesh.cells();
     sim.set_m(0, &vec![1.0; 3 * cells]);
-    let rows: Vec<Vec<f64>> =
-        table(include_str!("../reference/sp2_oommf_loop_dlex30.csv")).into_iter().filter(|r| r[0] > -0.04).step_by(3).collect();
+    let mut rows: Vec<Vec<f64>> =
+        table(include_str!("../reference/sp2_oommf_loop_dlex30.csv")).into_iter().filter(|r| r[0] > -0.0452).rev().step_by(3).collect();
+    rows.reverse();
     let ours: Vec<f64> = rows
         .iter()
         .map(|r| {
@@ -219,23 +237,30 @@ pub fn sp3(t: &mut Trial) -> Outcome {
     let km = 0.5 * MU0 * ms * ms;
     let published = table(include_str!("../reference/sp3_published.csv"));
     let (mut edges, mut found) = (vec![], vec![]);
-    for n in t.pick(vec![10], vec![10, 16, 20, 30]) {
+    for n in t.pick(vec![10], vec![10, 16, 20, 30, 40, 70]) {
         // Energies in Km of the flower and the vortex: demagnetising, exchange, anisotropy; and their averages.
+        // A state is sought from the one of the size before.
+        let mut before: [Option<Vec<f64>>; 2] = [None, None];
         let mut states = |edge: f64| -> Result<[([f64; 3], [f64; 3]); 2], DeviceError> {
             let values = [(P::Msat, ms), (P::Aex, km * lex * lex), (P::Ku1, 0.1 * km), (P::Alpha, 0.5)];
             let magnet = |m: fn([f64; 3]) -> [f64; 3]| Magnet::new([n; 3], [edge * lex / n as f64; 3], &values).m(m);
             let flower = magnet(|[x, y, z]| [x * z, y * z, 2.5e-15]);
             let vortex = magnet(|[_, y, z]| [2e-9, -z, y]);
-            let mut energies = |magnet: Magnet| -> Result<([f64; 3], [f64; 3]), DeviceError> {
+            let mut energies = |magnet: Magnet, before: &mut Option<Vec<f64>>| -> Result<([f64; 3], [f64; 3]), DeviceError> {
                 let mut sim = magnet.on(t)?;
+                if let Some(m) = before {
+                    sim.set_m(0, m);
+                }
                 settle(&mut sim, t);
+                *before = Some(sim.m(0));
                 t.count(&sim);
                 let unit = km * (edge * lex).powi(3);
                 let e = [Term::Demag, Term::Exchange, Term::Uniaxial].map(|term| sim.energy(0, &[term]) / unit);
                 // Anisotropy is counted from its easiest value.
                 Ok(([e[0], e[1], e[2] + 0.1], mean(&sim)))
             };
-            Ok([energies(flower)?, energies(vortex)?])
+            let [first, second] = &mut before;
+            Ok([energies(flower, first)?, energies(vortex, second)?])
         };
         let sum = |e: [f64; 3]| e.iter().sum::<f64>();
         let gap = |s: &[([f64; 3], [f64; 3]); 2]| sum(s[0].0) - sum(s[1].0);

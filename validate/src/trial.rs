@@ -18,7 +18,7 @@ pub struct Setting {
     pub device: DeviceChoice,
     /// Whether to take coarser meshes, fewer points and shorter times: three minutes for all of them on two cores.
     pub quick: bool,
-    /// Whether the device is a processor that plays a graphics device.
+    /// Whether the device is a processor that plays a graphics device, and what is tedious there in the quick form is to be left out.
     pub software: bool,
 }
 

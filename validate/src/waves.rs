@@ -106,6 +106,129 @@ pub fn exchange_waves(t: &mut Trial) -> Outcome {
     Ok(())
 }
 
+/// 1 − (1 − exp(−kL))/(kL): the demagnetising factor, along k, of a plane wave in a layer of thickness L that is uniform through it, from face to face.
+fn layer_factor(kl: f64) -> f64 {
+    if kl < 1e-6 { 0.5 * kl } else { 1.0 + (-kl).exp_m1() / kl }
+}
+
+/// Dipole-exchange waves: in a film, along and across its magnetisation and with it upright, and along the strip of Venkat et al.
+///
+/// Kalinikos and Slavin: f = γ/2π √((h + μ0 Ms N1)(h + μ0 Ms N2)), h the inner field and (2A/Ms) k², N1 and N2 the factors of the wave along the two
+/// directions that the magnetisation moves in: P(kL) along k, 1 − P upright, 0 across k.
+///
+/// The problem of Venkat et al. excites all waves at once by a sinc pulse in an open strip of 1000 nm × 50 nm × 1 nm and reads the dispersion from transforms;
+/// here the strip is a ring, and each wave is started alone, whose frequency is then known to the last zero. The strip is so thin that exchange leaves its
+/// lowest wave uniform across (Wang et al., Phys. Rev. Lett. 122, 247202 (2019)), so that its factors are those of the film's waves (k, q), weighted with the
+/// spectrum sinc²(qw/2) of the width.
+pub fn dipolar_waves(t: &mut Trial) -> Outcome {
+    let (ms, a, dx) = (800e3, 13e-12, 5e-9);
+    let value = |inner: f64, k_mesh: f64, [n1, n2]: [f64; 2]| {
+        let h = inner + 2.0 * a / ms * k_mesh * k_mesh;
+        GAMMA_LL / TAU * ((h + MU0 * ms * n1) * (h + MU0 * ms * n2)).sqrt()
+    };
+    // On the mesh exchange sees a smaller k, and dipoles see also the waves that its steps hold.
+    let k_mesh = |k: f64| (2.0 / dx) * (0.5 * k * dx).sin();
+    let factor = |k: f64, thickness: f64| {
+        (-20..=20)
+            .map(|m| k + TAU * f64::from(m) / dx)
+            .map(|k| ((0.5 * k * dx).sin() / (0.5 * k * dx)).powi(2) * layer_factor(k.abs() * thickness))
+            .sum::<f64>()
+    };
+    let (n, thickness) = (t.pick(64usize, 128), 10e-9);
+    // Repeated along and across without end: so is the film.
+    let images = t.pick(60, 200);
+    let mut lines = vec![];
+    for (name, b, inner) in
+        [("backward volume", [0.1, 0.0, 0.0], 0.1), ("surface", [0.0, 0.1, 0.0], 0.1), ("forward volume", [0.0, 0.0, 1.2], 1.2 - MU0 * ms)]
+    {
+        let (mut ks, mut ours, mut theirs) = (vec![], vec![], vec![]);
+        for turns in t.pick(vec![2, 6], vec![1, 2, 4, 8, 12]) {
+            let k = TAU * f64::from(turns) / (n as f64 * dx);
+            // The first direction in which the magnetisation moves: y, else x.
+            let moved = usize::from(b[0] > 0.0);
+            let mut sim = Magnet::new([n, 1, 1], [dx, n as f64 * dx, thickness], &[(P::Msat, ms), (P::Aex, a)])
+                .vector(P::BExt, b)
+                .periodic([images, images, 0])
+                .adaptive(&tableau::RK45, 1e-8)
+                .m(|[x, ..]| {
+                    let mut m = b.map(|c| c / (b[0] + b[1] + b[2]));
+                    m[moved] += 1e-3 * (k * x).cos();
+                    m
+                })
+                .on(t)?;
+            let p = factor(k, thickness);
+            // Along x and y lie p and nothing, upright the rest; the magnetisation moves in two of them.
+            let all = [p, 0.0, 1.0 - p];
+            let want = value(
+                inner,
+                k_mesh(k),
+                if b[0] > 0.0 {
+                    [all[1], all[2]]
+                } else if b[1] > 0.0 {
+                    [all[0], all[2]]
+                } else {
+                    [all[0], all[1]]
+                },
+            );
+            let shown = |m: &[f64]| (0..n).map(|i| m[moved * n + i] * (k * dx * (i as f64 - 0.5 * (n as f64 - 1.0))).cos()).sum::<f64>();
+            let f = frequency(&mut sim, shown, 0.07 / want, 100);
+            t.check(
+                format!("{name}, k = {k:.2e} /m (GHz)"),
+                1e-9 * f,
+                1e-9 * want,
+                Tolerance::of(2e-3 * 1e-9 * want, "the film ends beyond its images; zeros between points")
+                    .single(6e-3 * 1e-9 * want, "and roundings of f32 at an amplitude of 1e-3"),
+            );
+            ks.push(k);
+            ours.push(f);
+            theirs.push(want);
+            t.count(&sim);
+        }
+        lines.push(points(format!("{name}, here"), &ks, &ours));
+        lines.push(line(format!("{name}, theory"), &ks, &theirs));
+    }
+    t.plot("waves in a film of 10 nm", ("k (1/m)", "1"), ("frequency", "Hz"), lines);
+    let (width, thickness, b) = (50e-9, 1e-9, 1.01);
+    let (nx, ny) = t.pick((100usize, 10usize), (200, 20));
+    let (mut ks, mut ours, mut theirs) = (vec![], vec![], vec![]);
+    for turns in t.pick(vec![4], vec![0, 1, 2, 4, 6, 8]) {
+        let k = TAU * f64::from(turns) / (nx as f64 * dx);
+        let mut sim = Magnet::new([nx, ny, 1], [dx, width / ny as f64, thickness], &[(P::Msat, ms), (P::Aex, a)])
+            .vector(P::BExt, [b, 0.0, 0.0])
+            .periodic([20, 0, 0])
+            .adaptive(&tableau::RK45, 1e-7)
+            .m(|[x, ..]| [1.0, 1e-3 * (k * x).cos(), 0.0])
+            .on(t)?;
+        let step = 0.05 / width;
+        let factors = (0..400_000).map(|i| step * (f64::from(i) + 0.5)).fold([0.0; 2], |[across, up], q| {
+            let (whole, weight) = (k.hypot(q), 2.0 * width * step / TAU * ((0.5 * q * width).sin() / (0.5 * q * width)).powi(2));
+            let p = layer_factor(whole * thickness);
+            [across + weight * p * (q / whole).powi(2), up + weight * (1.0 - p)]
+        });
+        let want = value(b, k_mesh(k), factors);
+        let shown =
+            |m: &[f64]| (0..nx * ny).map(|i| m[nx * ny + i] * (k * dx * ((i % nx) as f64 - 0.5 * (nx as f64 - 1.0))).cos()).sum::<f64>();
+        let f = frequency(&mut sim, shown, 0.07 / want, 100);
+        t.check(
+            format!("strip, k = {k:.2e} /m (GHz)"),
+            1e-9 * f,
+            1e-9 * want,
+            Tolerance::of(5e-3 * 1e-9 * want, "a wave that is uniform across; its edges, in a weaker field, lag a little"),
+        );
+        ks.push(k);
+        ours.push(f);
+        theirs.push(want);
+        t.count(&sim);
+    }
+    t.plot(
+        "waves along a strip of 50 nm by 1 nm, 1.01 T",
+        ("k (1/m)", "1"),
+        ("frequency", "Hz"),
+        vec![points("here", &ks, &ours), line("theory, uniform across", &ks, &theirs)],
+    );
+    Ok(())
+}
+
 /// |Σ (y − <y>) w exp(−2πi f t)|² of equally spaced samples, with Hann's window or none.
 fn power(y: &[f64], dt: f64, f: f64, window: bool) -> f64 {
     let n = y.len() as f64;

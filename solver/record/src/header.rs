@@ -5,6 +5,7 @@ use crate::h5::{self, is_name};
 use hdf5::{File, Result};
 use spinloom_base::{Diagnostic, Problems, hash};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Precision of the fields: on the device and in the file.
@@ -63,7 +64,7 @@ pub struct Choice {
 }
 
 /// The grid of cells. Order x, y, z.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mesh {
     /// Numbers of cells.
     pub n: [usize; 3],
@@ -71,9 +72,38 @@ pub struct Mesh {
     pub cell: [f64; 3],
     /// Lower corner of the box, m.
     pub origin: [f64; 3],
+    /// In a stack of unequal layers, or with gaps: lower face (in the frame of `origin`) and thickness of each, m; `cell[2]` is then
+    /// their mean thickness. Empty in a regular mesh.
+    pub layers: Vec<[f64; 2]>,
 }
 
 impl Mesh {
+    /// A regular one.
+    pub fn regular(n: [usize; 3], cell: [f64; 3], origin: [f64; 3]) -> Self {
+        Self { n, cell, origin, layers: Vec::new() }
+    }
+
+    /// The regular meshes that this one is made of, from the bottom up: runs of equal layers that touch, as ranges of layers.
+    pub fn parts(&self) -> Vec<(Range<usize>, Mesh)> {
+        let [nx, ny, nz] = self.n;
+        if self.layers.is_empty() {
+            return vec![(0..nz, self.clone())];
+        }
+        // A millionth of a layer is rounding.
+        let goes_on = |[a, b]: [[f64; 2]; 2]| (b[1] - a[1]).abs() < 1e-6 * a[1] && (b[0] - a[0] - a[1]).abs() < 1e-6 * a[1];
+        let mut ends: Vec<usize> = (1..nz).filter(|z| !goes_on([self.layers[z - 1], self.layers[*z]])).collect();
+        ends.push(nz);
+        let mut start = 0;
+        let part = |end: usize| {
+            let range = std::mem::replace(&mut start, end)..end;
+            let [bottom, thickness] = self.layers[range.start];
+            let ([dx, dy, _], [x, y, _]) = (self.cell, self.origin);
+            let mesh = Self::regular([nx, ny, range.len()], [dx, dy, thickness], [x, y, bottom]);
+            (range, mesh)
+        };
+        ends.into_iter().map(part).collect()
+    }
+
     /// Number of cells.
     pub fn cells(&self) -> usize {
         self.n.iter().product()
@@ -223,6 +253,9 @@ impl Header {
         h5::write_three(&mesh, "n", self.mesh.n.map(|n| n as u64))?;
         h5::write_three(&mesh, "cell", self.mesh.cell)?;
         h5::write_three(&mesh, "origin", self.mesh.origin)?;
+        if !self.mesh.layers.is_empty() {
+            h5::write_vec(&mesh, "layers", self.mesh.layers.as_flattened())?;
+        }
 
         let parameters = file.create_group("parameters")?;
         h5::write_texts(&parameters, "name", self.parameters.iter().map(|p| p.name.as_str()))?;
@@ -265,7 +298,12 @@ impl Header {
         if n.contains(&0) || n.iter().try_fold(1usize, |a, &n| a.checked_mul(n)).is_none() {
             return Err(format!("a mesh of {n:?} cells").into());
         }
-        let mesh = Mesh { n, cell: h5::read_three(&mesh, "cell")?, origin: h5::read_three(&mesh, "origin")? };
+        let layers = if mesh.link_exists("layers") { h5::read_vec::<f64>(&mesh, "layers")? } else { Vec::new() };
+        if !layers.is_empty() && layers.len() != 2 * n[2] {
+            return Err(format!("{} faces and thicknesses for {} layers", layers.len(), n[2]).into());
+        }
+        let layers = layers.chunks_exact(2).map(|l| [l[0], l[1]]).collect();
+        let mesh = Mesh { n, cell: h5::read_three(&mesh, "cell")?, origin: h5::read_three(&mesh, "origin")?, layers };
 
         let group = file.group("parameters")?;
         let lists = [h5::read_texts(&group, "name")?, h5::read_texts(&group, "value")?, h5::read_texts(&group, "unit")?];

@@ -30,7 +30,7 @@
 //!     seed: 1,
 //!     parameters: vec![Parameter { name: "Aex".into(), value: "13e-12".into(), unit: "J/m".into() }],
 //!     choices: vec![Choice { key: "stepper".into(), value: "RK45".into() }],
-//!     mesh: Mesh { n: [2, 1, 1], cell: [5e-9; 3], origin: [0.0; 3] },
+//!     mesh: Mesh::regular([2, 1, 1], [5e-9; 3], [0.0; 3]),
 //!     columns: vec![Column { name: "t".into(), unit: "s".into() }, Column { name: "mx".into(), unit: "".into() }],
 //!     replicas: vec![Replica { label: "one".into(), coordinates: vec![] }],
 //!     volatile: Volatile::here(),
@@ -62,6 +62,7 @@
 //! | `/` attribute `finished` | bool | true in a finished run; everything below "a running record" is then absent |
 //! | `/source` attributes `file`, `sha256`; `/source/text` | text | the script or description, whole, and its SHA-256 |
 //! | `/mesh` attributes `n` (u64, 3), `cell` (f64, 3, m), `origin` (f64, 3, m) | | order x, y, z; `origin` is the lower corner of the box |
+//! | `/mesh/layers` | f64 (2 nz, m) | only in a stack of unequal layers or with gaps: lower face and thickness of each in turn; `cell` has their mean thickness |
 //! | `/parameters/name`, `value`, `unit` | text (P) | every parameter, value as text |
 //! | `/choices/key`, `value` | text (C) | every choice that affects rounding |
 //! | `/columns/name`, `unit` | text (K) | columns of the table, in order |

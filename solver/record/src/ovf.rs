@@ -66,7 +66,7 @@ impl Ovf {
         };
         Self {
             title: frame.name.clone(),
-            mesh: *mesh,
+            mesh: mesh.clone(),
             units: vec![unit.into(); frame.components],
             labels,
             time: Some(frame.t),
@@ -124,7 +124,7 @@ impl Ovf {
     pub fn write_1(&self, out: &mut impl Write, format: OvfFormat) -> std::io::Result<()> {
         let width = self.components();
         assert!(width == 1 || width == 3, "OVF 1.0 holds vectors, not {width} components");
-        let Mesh { n, cell, origin } = self.mesh;
+        let Mesh { n, cell, origin, .. } = self.mesh;
         writeln!(out, "# OOMMF: rectangular mesh v1.0\n# Segment count: 1\n# Begin: Segment\n# Begin: Header")?;
         writeln!(out, "# Title: {}\n# meshtype: rectangular\n# meshunit: m", line(&self.title))?;
         for (axis, (min, (n, cell))) in ["x", "y", "z"].iter().zip(origin.iter().zip(n.iter().zip(&cell))) {
@@ -136,9 +136,7 @@ impl Ovf {
         let (low, high) = (norms().fold(f64::INFINITY, f64::min), norms().fold(0.0, f64::max));
         writeln!(out, "# valueunit: {}\n# valuemultiplier: 1", words(&self.units[..1]))?;
         writeln!(out, "# ValueRangeMinMag: {low}\n# ValueRangeMaxMag: {high}")?;
-        if let Some(t) = self.time {
-            writeln!(out, "# Desc: Total simulation time:  {t}  s")?;
-        }
+        self.describe(out)?;
         let name = format.words();
         writeln!(out, "# End: Header\n# Begin: Data {name}")?;
         match format {
@@ -177,7 +175,7 @@ impl Ovf {
             self.mesh.cells()
         );
         assert!(self.units.len() == width, "{} units for {width} components", self.units.len());
-        let Mesh { n, cell, origin } = self.mesh;
+        let Mesh { n, cell, origin, .. } = self.mesh;
         writeln!(out, "# OOMMF OVF 2.0\n# Segment count: 1\n# Begin: Segment\n# Begin: Header")?;
         writeln!(out, "# Title: {}\n# meshtype: rectangular\n# meshunit: m", line(&self.title))?;
         for (axis, (min, (n, cell))) in ["x", "y", "z"].iter().zip(origin.iter().zip(n.iter().zip(&cell))) {
@@ -185,9 +183,7 @@ impl Ovf {
         }
         writeln!(out, "# valuedim: {width}")?;
         writeln!(out, "# valuelabels: {}\n# valueunits: {}", words(&self.labels), words(&self.units))?;
-        if let Some(t) = self.time {
-            writeln!(out, "# Desc: Total simulation time:  {t}  s")?;
-        }
+        self.describe(out)?;
         for (axis, (min, cell)) in ["x", "y", "z"].iter().zip(origin.iter().zip(&cell)) {
             writeln!(out, "# {axis}base: {}", min + 0.5 * cell)?;
         }
@@ -223,6 +219,20 @@ impl Ovf {
             }
         }
         writeln!(out, "# End: Data {name}\n# End: Segment")
+    }
+
+    /// The time; and of a stack, whose layers the format cannot space, where they lie.
+    fn describe(&self, out: &mut impl Write) -> std::io::Result<()> {
+        if let Some(t) = self.time {
+            writeln!(out, "# Desc: Total simulation time:  {t}  s")?;
+        }
+        if !self.mesh.layers.is_empty() {
+            writeln!(out, "# Desc: A stack: the layers along z differ, or lie apart; zstepsize is their mean thickness.")?;
+        }
+        for (z, [bottom, thickness]) in self.mesh.layers.iter().enumerate() {
+            writeln!(out, "# Desc: Layer {z} from {bottom:e} m to {:e} m", bottom + thickness)?;
+        }
+        Ok(())
     }
 
     /// Reads the first segment of a file.
@@ -367,7 +377,7 @@ impl OvfHeader {
         };
         let labels = fill(self.labels, &|i| format!("{}_{}", self.title, i + 1));
         let units = fill(self.units, &|_| "1".into());
-        Ok(Ovf { title: self.title, mesh: Mesh { n: [nx, ny, nz], cell, origin }, labels, units, time: self.time, data })
+        Ok(Ovf { title: self.title, mesh: Mesh::regular([nx, ny, nz], cell, origin), labels, units, time: self.time, data })
     }
 }
 

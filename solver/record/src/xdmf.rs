@@ -1,7 +1,7 @@
 //! XDMF beside a finished record, for ParaView: light text that points into `run.h5`.
 
 use crate::h5::{Named, problem};
-use crate::header::Precision;
+use crate::header::{Mesh, Precision};
 use crate::reader::{Field, Record};
 use spinloom_base::Problems;
 use std::collections::BTreeMap;
@@ -48,13 +48,35 @@ fn text(record: &Record) -> Result<String, Problems> {
     Ok(out)
 }
 
+/// One grid; of a stack a spatial collection of them, one for each run of equal layers, so that every layer has its own height.
 fn instant(out: &mut String, record: &Record, file: &str, t: f64, shown: &[(&Field, usize)]) {
-    let mesh = record.header().mesh;
+    let parts = record.header().mesh.parts();
+    let alone = parts.len() == 1;
+    let time = format!("<Time Value=\"{t:e}\"/>");
+    if !alone {
+        let _ = writeln!(out, "      <Grid Name=\"stack\" GridType=\"Collection\" CollectionType=\"Spatial\">\n        {time}");
+    }
+    for (layers, mesh) in parts {
+        let name = if alone { "mesh".to_string() } else { format!("layers {} to {}", layers.start, layers.end - 1) };
+        let _ = writeln!(out, "      <Grid Name=\"{name}\" GridType=\"Uniform\">");
+        if alone {
+            let _ = writeln!(out, "        {time}");
+        }
+        grid(out, record, file, (layers.start, &mesh), shown);
+        let _ = writeln!(out, "      </Grid>");
+    }
+    if !alone {
+        let _ = writeln!(out, "      </Grid>");
+    }
+}
+
+/// The layers from `first` on that are a regular mesh.
+fn grid(out: &mut String, record: &Record, file: &str, (first, mesh): (usize, &Mesh), shown: &[(&Field, usize)]) {
     // XDMF counts z first, like the data; a grid of n cells has n + 1 nodes.
     let [nx, ny, nz] = mesh.n;
     let ([x, y, z], [dx, dy, dz]) = (mesh.origin, mesh.cell);
+    let all = record.header().mesh.n[2];
     let bytes = if record.header().precision == Precision::Single { 4 } else { 8 };
-    let _ = writeln!(out, "      <Grid Name=\"mesh\" GridType=\"Uniform\">\n        <Time Value=\"{t:e}\"/>");
     let _ = writeln!(out, "        <Topology TopologyType=\"3DCoRectMesh\" Dimensions=\"{} {} {}\"/>", nz + 1, ny + 1, nx + 1);
     let _ = writeln!(out, "        <Geometry GeometryType=\"ORIGIN_DXDYDZ\">");
     let _ = writeln!(
@@ -80,16 +102,15 @@ fn instant(out: &mut String, record: &Record, file: &str, t: f64, shown: &[(&Fie
         let frames = field.frames.len();
         let _ = writeln!(out, "        <Attribute Name=\"{name}\" AttributeType=\"{kind}\" Center=\"Cell\">");
         let _ = writeln!(out, "          <DataItem ItemType=\"HyperSlab\" Dimensions=\"{dimensions}\">");
-        let slab = format!("{k} 0 0 0 0  1 1 1 1 1  1 {nz} {ny} {nx} {components}");
+        let slab = format!("{k} {first} 0 0 0  1 1 1 1 1  1 {nz} {ny} {nx} {components}");
         let _ = writeln!(out, "            <DataItem Dimensions=\"3 5\" Format=\"XML\">{slab}</DataItem>");
         let _ = writeln!(
             out,
-            "            <DataItem Dimensions=\"{frames} {nz} {ny} {nx} {components}\" NumberType=\"Float\" Precision=\"{bytes}\" Format=\"HDF\">{}:/fields/{name}/data</DataItem>",
+            "            <DataItem Dimensions=\"{frames} {all} {ny} {nx} {components}\" NumberType=\"Float\" Precision=\"{bytes}\" Format=\"HDF\">{}:/fields/{name}/data</DataItem>",
             escape(file)
         );
         let _ = writeln!(out, "          </DataItem>\n        </Attribute>");
     }
-    let _ = writeln!(out, "      </Grid>");
 }
 
 /// A time as a key; NaN sorts last.

@@ -29,7 +29,7 @@ fn header() -> Header {
         seed: u64::MAX - 1,
         parameters: vec![Parameter { name: "Msat".into(), value: "8e5".into(), unit: "A/m".into() }],
         choices: vec![Choice { key: "stepper".into(), value: "RK45".into() }, Choice { key: "simd".into(), value: "".into() }],
-        mesh: Mesh { n: N, cell: [5e-9, 5e-9, 3e-9], origin: [-12.5e-9, 0.0, 1e-9] },
+        mesh: Mesh::regular(N, [5e-9, 5e-9, 3e-9], [-12.5e-9, 0.0, 1e-9]),
         columns: [("t", "s"), ("mx", ""), ("E_total", "J")].map(|(name, unit)| Column { name: name.into(), unit: unit.into() }).to_vec(),
         replicas: (0..REPLICAS)
             .map(|i| Replica {
@@ -397,9 +397,9 @@ fn equal_runs_have_equal_contents_and_different_ones_are_told_apart() {
 fn a_difference_names_the_first_value_also_far_inside() {
     let record = |x: f64| {
         let dir = scratch();
-        let mesh = Mesh { n: [512, 512, 3], cell: [1e-9; 3], origin: [0.0; 3] };
-        let mut writer = Writer::create(dir.path(), Header { mesh, ..header() }, Options::default()).unwrap();
+        let mesh = Mesh::regular([512, 512, 3], [1e-9; 3], [0.0; 3]);
         let mut data = vec![0.0; mesh.cells()];
+        let mut writer = Writer::create(dir.path(), Header { mesh, ..header() }, Options::default()).unwrap();
         writer.frame("f", "", 0, 0.0, 1, &data).unwrap();
         data[2 * 512 * 512 + 5] = x;
         writer.frame("f", "", 0, 1.0, 1, &data).unwrap();
@@ -886,7 +886,7 @@ fn a_disk_that_is_really_full_loses_nothing_that_was_committed() {
 fn fill_disk() {
     let dir = PathBuf::from(std::env::var("SPINLOOM_DIR").unwrap());
     let go = || -> Result<(), Problems> {
-        let mesh = Mesh { n: [32, 32, 1], cell: [1e-9; 3], origin: [0.0; 3] };
+        let mesh = Mesh::regular([32, 32, 1], [1e-9; 3], [0.0; 3]);
         let options = Options { merge: 4, ..Options::default() };
         let (mut writer, begin) = if dir.join("run.h5").exists() {
             match Writer::resume(&dir, options)? {
@@ -894,7 +894,7 @@ fn fill_disk() {
                 Resumed::Unfinished { writer, checkpoint, .. } => (*writer, checkpoint.map_or(0, |c| c.integers["step"][0])),
             }
         } else {
-            (Writer::create(&dir, Header { mesh, ..header() }, options)?, 0)
+            (Writer::create(&dir, Header { mesh: mesh.clone(), ..header() }, options)?, 0)
         };
         for step in begin..400 {
             let mut random = Random(step + 1);
@@ -1044,6 +1044,54 @@ print(frames)
     if let Some(text) = run_python("h5py", program, &[&path]) {
         assert_eq!(text.trim(), "17", "12 frames of m and 5 of Edens_total");
     }
+}
+
+/// Through ParaView's own reader: each run of equal layers is a block at its height with its data, at each time.
+#[test]
+fn a_stack_opens_in_paraview_with_its_layers_where_they_are() {
+    let dir = scratch();
+    // 1 nm; a gap of 0.9 nm; 2 nm in two layers; 3 nm on top of it.
+    let layers = vec![[-3.45e-9, 1e-9], [-1.55e-9, 1e-9], [-0.55e-9, 1e-9], [0.45e-9, 3e-9]];
+    let mesh = Mesh { layers, ..Mesh::regular([3, 2, 4], [4e-9, 4e-9, 1.5e-9], [-6e-9, -4e-9, -3.45e-9]) };
+    let mut writer = Writer::create(dir.path(), Header { mesh: mesh.clone(), ..header() }, Options::default()).unwrap();
+    let frame = |t: f64| (0..72).map(|i| (i / 18) as f64 + 10.0 * (i % 3) as f64 + 1e12 * t).collect::<Vec<f64>>();
+    [0.0, 1e-12].into_iter().for_each(|t| writer.frame("m", "", 0, t, 3, &frame(t)).unwrap());
+    let record = Record::open(&writer.finish().unwrap()).unwrap();
+    assert_eq!(record.header().mesh, mesh);
+    let path = write_xdmf(&record).unwrap();
+    let program = r#"
+import sys
+from vtkmodules.vtkIOXdmf2 import vtkXdmfReader
+from vtkmodules.util.numpy_support import vtk_to_numpy
+reader = vtkXdmfReader()
+reader.SetFileName(sys.argv[1])
+reader.UpdateInformation()
+out = reader.GetOutputInformation(0)
+times = [out.Get(reader.GetExecutive().TIME_STEPS(), k) for k in range(out.Length(reader.GetExecutive().TIME_STEPS()))]
+def leaves(data):
+    if hasattr(data, 'GetNumberOfBlocks'):
+        return [leaf for k in range(data.GetNumberOfBlocks()) for leaf in leaves(data.GetBlock(k))]
+    return [data]
+for t in times:
+    reader.UpdateTimeStep(t)
+    for grid in leaves(reader.GetOutputDataObject(0)):
+        b, m = grid.GetBounds(), vtk_to_numpy(grid.GetCellData().GetArray('m'))
+        print('%g' % t, *('%.2f' % (1e9 * x) for x in b[4:]), m.shape[0], *(sorted({int(v) for v in m[:, 1]})))
+"#;
+    if let Some(text) = run_python("vtkmodules.vtkIOXdmf2", program, &[&path]) {
+        let at = |t: &str, first: u32| {
+            let line = |low: &str, high: &str, cells: u32, values: &str| format!("{t} {low} {high} {cells} {values}\n");
+            line("-3.45", "-2.45", 6, &format!("{}", first))
+                + &line("-1.55", "0.45", 12, &format!("{} {}", first + 1, first + 2))
+                + &line("0.45", "3.45", 6, &format!("{}", first + 3))
+        };
+        assert_eq!(text, at("0", 10) + &at("1e-12", 11));
+    }
+    let mut ovf = Vec::new();
+    Ovf::new(&mesh, &record.frame("m", 0).unwrap()).write(&mut ovf, OvfFormat::Text).unwrap();
+    let text = String::from_utf8(ovf).unwrap();
+    assert!(text.contains("# Desc: A stack") && text.contains("# Desc: Layer 3 from 4.5e-10 m to 3.45e-9 m"), "{text}");
+    assert_eq!(Ovf::read(text.as_bytes(), "stack.ovf").unwrap().data, frame(0.0));
 }
 
 // ---------------------------------------------------------------- speed

@@ -181,16 +181,20 @@ pub(crate) fn read_unit_vector(node: &Node, problems: &mut Problems) -> Option<[
     Some(v.map(|c| c / norm))
 }
 
-pub(super) fn read_initial(node: &Node, regions: &[&str], problems: &mut Problems) -> Option<Initial> {
+pub(super) fn read_initial(node: &Node, document: &Document, mesh: &Mesh, regions: &[&str], problems: &mut Problems) -> Option<Initial> {
     if let Value::Text(_) = node.value {
         return node.choice(&["random"], problems).map(|_| Initial::Random);
     }
     let mut f = Fields::of(node, "the initial state", problems)?;
-    let (uniform, wall, parts) = (f.optional("uniform"), f.optional("wall"), f.optional("regions"));
+    let (uniform, wall, file, parts) = (f.optional("uniform"), f.optional("wall"), f.optional("file"), f.optional("regions"));
     f.finish(problems);
-    let base = match (uniform, wall) {
-        (Some(n), None) => read_direction(n, problems).map(Initial::Uniform),
-        (None, Some(n)) => {
+    let base = match (uniform, wall, file) {
+        (Some(n), None, None) => read_direction(n, problems).map(Initial::Uniform),
+        (None, None, Some(n)) => {
+            let data = mesh::read_ovf(n, document, mesh, 3, problems)?;
+            Some(Initial::State(data.as_chunks().0.to_vec().into()))
+        }
+        (None, Some(n), None) => {
             let mut f = Fields::of(n, "a wall", problems)?;
             let [left, right, centre] =
                 ["left", "right", "centre"].map(|k| f.required(k, problems).and_then(|n| read_direction(n, problems)));
@@ -200,7 +204,7 @@ pub(super) fn read_initial(node: &Node, regions: &[&str], problems: &mut Problem
             Some(Initial::Wall { left: left?, right: right?, centre: centre?, at: at?, width: width? })
         }
         _ => {
-            problems.push(node.error("the initial state is `random`, or exactly one of `uniform` and `wall`"));
+            problems.push(node.error("the initial state is `random`, or exactly one of `uniform`, `wall` and `file`"));
             None
         }
     };
@@ -208,7 +212,7 @@ pub(super) fn read_initial(node: &Node, regions: &[&str], problems: &mut Problem
     let mut list = Vec::new();
     for (name, place, node) in parts.entries(problems)? {
         match regions.iter().position(|r| r == name) {
-            Some(i) => list.push((i as u16 + 1, read_initial(node, regions, problems)?)),
+            Some(i) => list.push((i as u16 + 1, read_initial(node, document, mesh, regions, problems)?)),
             None => {
                 let error = Diagnostic::error(format!("there is no region `{name}`")).at(place.clone());
                 problems.push(match nearest(name, regions.iter().copied()) {

@@ -43,8 +43,9 @@ pub(super) fn read_mesh(node: &Node, problems: &mut Problems) -> Option<(Mesh, V
     if let Some((stack, _)) = &stack {
         n[2] = stack.count();
     }
-    if n.iter().product::<usize>() > 1 << 30 {
+    if n.iter().map(|n| *n as f64).product::<f64>() > f64::from(1 << 30) {
         problems.push(node.error(format!("{} x {} x {} cells are more than this program takes (2^30)", n[0], n[1], n[2])));
+        return None;
     }
     let pbc = pbc?;
     Some(match stack {
@@ -119,6 +120,24 @@ pub(crate) fn positive_vector<const N: usize>(node: &Node, problems: &mut Proble
     None
 }
 
+/// Numbers for each cell, `[cell][component]`, from an OVF file beside the experiment.
+pub(super) fn read_ovf(node: &Node, document: &Document, mesh: &Mesh, components: usize, problems: &mut Problems) -> Option<Vec<f64>> {
+    let path = std::path::Path::new(&document.name).parent().unwrap_or(std::path::Path::new("")).join(node.text(problems)?);
+    match spinloom_record::Ovf::read_file(&path) {
+        Ok(ovf) if ovf.components() == components && ovf.mesh.n == mesh.n => Some(ovf.data),
+        Ok(ovf) => {
+            let ([x, y, z], [nx, ny, nz]) = (ovf.mesh.n, mesh.n);
+            let found = format!("`{}` holds {} component(s) on {x} x {y} x {z} cells", path.display(), ovf.components());
+            problems.push(node.error(found).hint(format!("wanted: {components} component(s) on the {nx} x {ny} x {nz} cells of the mesh")));
+            None
+        }
+        Err(e) => {
+            e.iter().for_each(|d| problems.push(node.error(format!("`{}`: {}", path.display(), d.message))));
+            None
+        }
+    }
+}
+
 /// Parameters with a factor for each cell, from OVF files of one component beside the experiment.
 pub(super) fn read_cellwise(node: &Node, document: &Document, mesh: &Mesh, problems: &mut Problems) -> Option<Vec<Cellwise>> {
     let mut list = Vec::new();
@@ -136,25 +155,7 @@ pub(super) fn read_cellwise(node: &Node, document: &Document, mesh: &Mesh, probl
             }
             known
         });
-        let factors = f.required("factors", problems).and_then(|n| {
-            let path = std::path::Path::new(&document.name).parent().unwrap_or(std::path::Path::new("")).join(n.text(problems)?);
-            match spinloom_record::Ovf::read_file(&path) {
-                Ok(ovf) if ovf.components() == 1 && ovf.mesh.n == mesh.n => Some(ovf.data),
-                Ok(ovf) => {
-                    let [x, y, z] = ovf.mesh.n;
-                    let found = format!("{} component(s) on {x} x {y} x {z} cells", ovf.components());
-                    problems.push(
-                        n.error(format!("`{}` holds {found}", path.display()))
-                            .hint(format!("wanted: one component on the {} x {} x {} cells of the mesh", mesh.n[0], mesh.n[1], mesh.n[2])),
-                    );
-                    None
-                }
-                Err(e) => {
-                    e.iter().for_each(|d| problems.push(n.error(format!("`{}`: {}", path.display(), d.message))));
-                    None
-                }
-            }
-        });
+        let factors = f.required("factors", problems).and_then(|n| read_ovf(n, document, mesh, 1, problems));
         f.finish(problems);
         if parameter.is_some_and(|p| list.iter().flatten().any(|c: &Cellwise| c.parameter == p)) {
             problems.push(n.error("this parameter has factors already").hint("multiply them in one file"));

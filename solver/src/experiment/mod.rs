@@ -94,22 +94,25 @@ pub enum Initial {
         /// Width parameter Δ of tanh(x/Δ) (m).
         width: f64,
     },
+    /// What a file holds, cell by cell.
+    State(std::sync::Arc<Vec<[f64; 3]>>),
     /// The first, but in some regions another.
     Parts(Box<Initial>, Vec<(u16, Initial)>),
 }
 
 impl Initial {
     /// The direction in a cell, not normalised.
-    fn at(&self, x: f64, region: u16, stream: &mut Stream) -> [f64; 3] {
+    fn at(&self, cell: usize, x: f64, region: u16, stream: &mut Stream) -> [f64; 3] {
         match self {
             Initial::Uniform(v) => *v,
+            Initial::State(m) => m[cell],
             Initial::Random => [stream.normal(), stream.normal(), stream.normal()],
             Initial::Wall { left, right, centre, at, width } => {
                 let u = (x - at) / width;
                 let (l, r) = (0.5 * (1.0 - u.tanh()), 0.5 * (1.0 + u.tanh()));
                 std::array::from_fn(|c| l * left[c] + r * right[c] + centre[c] / u.cosh())
             }
-            Initial::Parts(base, parts) => parts.iter().find(|p| p.0 == region).map_or(&**base, |p| &p.1).at(x, region, stream),
+            Initial::Parts(base, parts) => parts.iter().find(|p| p.0 == region).map_or(&**base, |p| &p.1).at(cell, x, region, stream),
         }
     }
 }
@@ -198,7 +201,7 @@ impl Experiment {
         let mut stream = Stream::new(self.system.seed, 1 + replica as u64);
         for i in 0..cells {
             let x = mesh.position(i % mesh.n[0], 0, 0)[0];
-            let v = self.initial[replica].at(x, self.system.regions_of(replica).cells[i], &mut stream);
+            let v = self.initial[replica].at(i, x, self.system.regions_of(replica).cells[i], &mut stream);
             for c in 0..3 {
                 m[c * cells + i] = v[c];
             }
@@ -273,7 +276,7 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
         trees
     };
     for tree in &substituted {
-        list.push(read_one(document, tree, problems));
+        list.push(read_one(document, tree, substituted.len(), problems));
     }
     if problems.any_error() {
         return None;
@@ -320,7 +323,7 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
     Some(first)
 }
 
-fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option<Experiment> {
+fn read_one(document: &Document, root: &Node, replicas: usize, problems: &mut Problems) -> Option<Experiment> {
     let mut f = Fields::of(root, "an experiment", problems)?;
     let name = f.required("name", problems).and_then(|n| n.text(problems)).map(str::to_string);
     let word = |node: Option<&Node>, default: &str, problems: &mut Problems| {
@@ -357,21 +360,32 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     f.finish(problems);
 
     let (mesh, layers) = mesh?;
+    if let Some(words) = device.and_then(|d| d.lacks_memory(mesh.n, replicas)) {
+        problems.push(root.get("mesh").unwrap_or(root).error(words).hint("take fewer or larger cells, fewer replicas, or f32"));
+        return None;
+    }
     let (names, map) = read_regions(region_nodes, &mesh, layers, &geometry?, problems)?;
     let region_names: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-    let initial = initial_node.and_then(|n| read_initial(n, &region_names, problems));
+    let initial = initial_node.and_then(|n| read_initial(n, document, &mesh, &region_names, problems));
     let mut values = Values::default();
     let mut waveforms = Vec::new();
     let mut regions = vec![Values::default(); names.len() + 1];
+    // Reads on after a bad entry, so that all are told of.
+    let mut whole = true;
+    let mut given = |node: Option<&Node>, problems: &mut Problems| {
+        let read = node.map_or(Some(Vec::new()), |n| read_parameters(n, problems));
+        whole &= read.is_some();
+        read.unwrap_or_default()
+    };
     if let Some(node) = material_node {
-        for (id, value, wave) in read_parameters(node, problems)? {
+        for (id, value, wave) in given(Some(node), problems) {
             values.set(id, value);
             waveforms.push((id, wave));
         }
         regions.fill(values.clone());
     }
     for (i, (_, node)) in names.iter().enumerate() {
-        for (id, value, wave) in node.as_ref().map_or(Some(Vec::new()), |n| read_parameters(n, problems))? {
+        for (id, value, wave) in given(node.as_ref(), problems) {
             regions[i + 1].set(id, value);
             waveforms.push((id, wave));
         }
@@ -413,10 +427,13 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             return None;
         }
     };
-    check_material(root, material_node.unwrap_or(root), &each, problems);
+    if whole {
+        check_material(root, material_node.unwrap_or(root), &each, problems);
+    }
     let thermal = material.uses(ParameterId::Temp);
-    let (tableau, step, demag_every) = read_solver(solver_node, thermal, problems)?;
-    if let DemagEvery::Time(t) = demag_every {
+    let solver = read_solver(solver_node, root, thermal, problems);
+    let demag_every = solver.map(|s| s.2);
+    if let Some(DemagEvery::Time(t)) = demag_every {
         let turn = t * each.own_frequency();
         if turn > 0.72 {
             problems.push(
@@ -427,7 +444,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
             );
         }
     }
-    if let (true, DemagEvery::Time(t)) = (thermal, demag_every) {
+    if let (true, Some(DemagEvery::Time(t))) = (thermal, demag_every) {
         let turn = t * each.exchange_frequency(&mesh);
         if turn > THERMAL_TURN {
             problems.push(
@@ -486,7 +503,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     let mut phases = Vec::new();
     read_phases(protocol_node?, &context, &[], &mut phases, problems)?;
     let warms = |phase: &Phase| phase.set.iter().any(|(_, id, v, _)| *id == ParameterId::Temp && v[0] > 0.0);
-    if phases.iter().any(warms) && matches!(step, Step::Adaptive { .. }) {
+    if phases.iter().any(warms) && matches!(solver, Some((_, Step::Adaptive { .. }, _))) {
         problems.push(protocol_node?.error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
     }
     let abort = abort_node.map_or(Some(Vec::new()), |n| read_conditions(n, &context, problems));
@@ -495,6 +512,7 @@ fn read_one(document: &Document, root: &Node, problems: &mut Problems) -> Option
     if demag? {
         system.terms.push(Term::Demag);
     }
+    let (tableau, step, demag_every) = solver?;
     Some(Experiment {
         name: name?,
         source: (document.name.clone(), document.text.to_string()),

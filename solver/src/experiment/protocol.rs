@@ -7,10 +7,15 @@ use super::*;
 /// energy -1 ± 0.5 % at 0.6 rad, -4 % at 1.3, eightfold at 2.5.
 pub(super) const THERMAL_TURN: f64 = 0.7;
 
-pub(super) fn read_solver(node: Option<&Node>, thermal: bool, problems: &mut Problems) -> Option<(&'static Tableau, Step, DemagEvery)> {
+pub(super) fn read_solver(
+    node: Option<&Node>,
+    root: &Node,
+    thermal: bool,
+    problems: &mut Problems,
+) -> Option<(&'static Tableau, Step, DemagEvery)> {
     let Some(node) = node else {
         if thermal {
-            problems.push(Diagnostic::error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
+            problems.push(root.error("a run with temperature needs a fixed step").hint("add `solver: {stepper: heun, dt: 50 fs}`"));
             return None;
         }
         return Some((&tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation));

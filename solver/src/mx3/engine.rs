@@ -230,13 +230,6 @@ enum Copy {
     Newer,
 }
 
-/// Bytes that can still be taken, where the system tells.
-pub fn free_memory() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| 1024.0 * kib)
-}
-
 impl Engine {
     /// On a machine.
     pub fn new(device: DeviceChoice) -> Self {
@@ -351,23 +344,8 @@ impl Engine {
     fn new_mesh(&mut self) -> Result<(), Fault> {
         let (Some(n), Some(cell)) = (self.grid, self.cell) else { return Ok(()) };
         let mesh = Mesh { pbc: self.pbc, ..Mesh::new(n, cell) };
-        let cells = n.iter().map(|n| *n as f64).product::<f64>();
-        // State, stages, fields, and a spectrum of twice the length along every axis that has more than one cell.
-        let numbers = cells * (3.0 * 14.0 + 6.0 * 2f64.powi(n[1..].iter().filter(|n| **n > 1).count() as i32));
-        let (need, free) = (numbers * if self.device.precision() == "f64" { 8.0 } else { 4.0 }, free_memory().unwrap_or(f64::INFINITY));
-        if need > free || cells > 2e9 {
-            let gib = |b: f64| b / f64::from(1 << 30);
-            return Err(Fault::new(
-                format!(
-                    "a mesh of {} x {} x {} cells needs about {:.1} GiB, and {:.1} GiB are free",
-                    n[0],
-                    n[1],
-                    n[2],
-                    gib(need),
-                    gib(free)
-                ),
-                "take fewer or larger cells, or f32",
-            ));
+        if let Some(words) = self.device.lacks_memory(n, 1) {
+            return Err(Fault::new(words, "take fewer or larger cells, or f32"));
         }
         if self.mesh == Some(mesh) {
             return Ok(());
@@ -1107,12 +1085,7 @@ impl Engine {
             return Err(Fault::new(e.to_string(), ""));
         }
         if c.status == Status::NotANumber {
-            let m = g.m();
-            let bad = (0..m.cells()).find(|i| m.vector(*i).iter().any(|v| !v.is_finite()));
-            let at = bad.map_or("the error estimate".into(), |i| {
-                format!("m in cell ({}, {}, {})", i % m.n[0], i / m.n[0] % m.n[1], i / (m.n[0] * m.n[1]))
-            });
-            return Err(Fault::new(format!("{at} is not a number at t = {:e} s", c.t), "check the parameters; a smaller MaxDt may help"));
+            return Err(Fault::new(g.sim.not_a_number(0), "check the parameters; a smaller MaxDt may help"));
         }
         g.peak_error = g.peak_error.max(c.err);
         self.peak_error = g.peak_error;

@@ -1,6 +1,6 @@
 //! Every name of the language: what it is, what it takes, what it does. There is no other list.
 
-use super::engine::{Fault, Grains, Hook, RegionStep, Source, free_memory};
+use super::engine::{Fault, Grains, Hook, RegionStep, Source};
 use super::field::{Average, Field, Named, QUANTITIES, Quantity, named, parameter};
 use super::interpreter::{Interpreter, Stop};
 use super::output::{Column, Format, Periodic};
@@ -8,6 +8,7 @@ use super::random::GoRandom;
 use super::shape::{Config, Shape};
 use super::text;
 use super::value::{Curve, Type, Value};
+use crate::devices::free_memory;
 use spinloom_base::constants::MU0;
 use spinloom_kernels::ParameterId as P;
 use spinloom_kernels::material::{Coupling, Pair};

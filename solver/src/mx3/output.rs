@@ -259,7 +259,7 @@ impl Output {
         let cells = field.cells();
         let ovf = Ovf {
             title: name.to_string(),
-            mesh: RecordMesh { n: field.n, cell, origin: [0.0; 3] },
+            mesh: RecordMesh::regular(field.n, cell, [0.0; 3]),
             units: vec![if unit.is_empty() { "1".into() } else { unit.to_string() }; field.components],
             labels,
             time: Some(engine.time()),

@@ -87,7 +87,7 @@ fn float(v: f64, verb: char, precision: Option<usize>) -> String {
     }
 }
 
-/// Go's `Sprintf` for the verbs that scripts use: `%v %d %s %f %e %g %x %t %%`, with flags, width and precision.
+/// Go's `Sprintf` for the verbs that scripts use: `%v %d %s %q %f %e %g %x %X %o %b %c %t %%`, with flags, width and precision.
 pub fn format(format: &str, arguments: &[Arg<'_>]) -> String {
     let mut out = String::new();
     let mut list = arguments.iter();
@@ -130,8 +130,13 @@ pub fn format(format: &str, arguments: &[Arg<'_>]) -> String {
             continue;
         };
         let mut text = match (a, verb) {
+            (Arg::Str(s), 'q') => format!("{s:?}"),
             (Arg::Str(s), _) => s.to_string(),
             (Arg::Int(i), 'x') => format!("{i:x}"),
+            (Arg::Int(i), 'X') => format!("{i:X}"),
+            (Arg::Int(i), 'o') => format!("{i:o}"),
+            (Arg::Int(i), 'b') => format!("{i:b}"),
+            (Arg::Int(i), 'c') => u32::try_from(*i).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER).to_string(),
             (Arg::Int(i), 'd' | 'v') => i.to_string(),
             (Arg::Int(i), v) => float(*i as f64, v, precision),
             // Numbers that are whole are what a script means by an integer.

@@ -155,5 +155,28 @@ fn a_not_a_number_stops_the_run_with_its_place() {
             .replace("sweep: {B: [100 Oe, 200 Oe]}\n", ""),
     );
     let message = run(&e, dir.path(), &RunOptions::default(), &mut |_| ()).unwrap_err().to_string();
-    assert!(message.contains("is not a number after t =") && message.contains("replica 0"), "{message}");
+    assert!(message.contains("replica 0") && message.contains(") is not a number a"), "{message}");
+}
+
+#[test]
+fn the_initial_state_may_come_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mesh = spinloom_record::Mesh::regular([20, 4, 1], [2e-9, 2e-9, 1e-9], [0.0; 3]);
+    let data: Vec<f64> = (0..240).map(|i| if i % 3 == 2 { 1.0 } else { 0.01 * f64::from(i % 7) }).collect();
+    let frame = spinloom_record::Frame { name: "m".into(), unit: String::new(), replica: 0, components: 3, t: 0.0, data: data.clone() };
+    spinloom_record::Ovf::new(&mesh, &frame).write_file(&dir.path().join("m.ovf"), spinloom_record::OvfFormat::Binary8).unwrap();
+    let from = |file: &str| {
+        let start = GOOD.find("initial:").unwrap();
+        let end = start + GOOD[start..].find('\n').unwrap();
+        let text = format!("{}initial: {{file: {file}}}{}", &GOOD[..start], &GOOD[end..]);
+        let document = spinloom_base::Document::parse(&dir.path().join("e.yaml").display().to_string(), &text).unwrap();
+        spinloom_solver::Experiment::read(&document).map_err(|e| e.to_string())
+    };
+    let m = from("m.ovf").unwrap().start(1);
+    assert!((0..240).all(|i| m[i % 3 * 80 + i / 3] == data[i]));
+    std::fs::write(dir.path().join("cut.ovf"), "# OOMMF OVF 2.0\n# xnodes: 20\n").unwrap();
+    for (file, words) in [("none.ovf", "cannot read"), ("cut.ovf", "cut.ovf")] {
+        let e = from(file).unwrap_err();
+        assert!(e.contains(words) && e.contains("e.yaml:6:"), "{e}");
+    }
 }

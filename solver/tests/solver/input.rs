@@ -59,6 +59,10 @@ fn every_slip_is_told_at_its_place_with_a_hint() {
         ("settle: minimise", "solver: {stepper: rk4, dt: 1 fs, demag_every: adaptive}", "e.yaml:7:", "no error to adapt to"),
         ("size: [40 nm,", "size: [41 nm,", "e.yaml:2:", "20.500 cells, not a whole number"),
         ("repeat: 2", "repeat: 0", "e.yaml:10:", "0 repetitions"),
+        ("size: [40 nm, 8 nm,", "size: [80 um, 20 um,", "e.yaml:2:", "40000 x 10000 x 1 cells, 2 times, needs about"),
+        ("size: [40 nm, 8 nm,", "size: [80 m, 20 m,", "e.yaml:2:", "more than this program takes"),
+        ("Msat: 1e6 A/m,", "Msat: 0 A/m,", "e.yaml:5:", "no region has a magnetisation; set `Msat`"),
+        ("initial: {wall:", "initial: {file: nothing.ovf, wall:", "e.yaml:6:", "exactly one of `uniform`, `wall` and `file`"),
     ];
     for (from, to, place, message) in cases {
         assert!(GOOD.contains(from), "{from}");
@@ -79,8 +83,14 @@ fn thermal_waves_limit_the_extrapolation() {
 #[test]
 fn all_slips_are_told_at_once() {
     let e = read(
-        &GOOD.replace("Aex: 15 pJ/m", "Axe: 15 pJ/m").replace("settle: minimise", "settle: minimize").replace("pictures:", "picture:"),
+        &GOOD
+            .replace("Aex: 15 pJ/m", "Axe: 15 pJ/m")
+            .replace("settle: minimise", "settle: minimize\nsolver: {stepper: rk9}")
+            .replace("pictures:", "picture:")
+            .replace("wall_v,", "wal_v,")
+            .replace("for: 20 ps", "for: 20 nm")
+            .replace("centre: [1, 0, 0]", "centre: [1, 0]"),
     )
     .unwrap_err();
-    assert_eq!(e.lines().count(), 3, "{e}");
+    assert_eq!(e.lines().count(), 7, "{e}");
 }

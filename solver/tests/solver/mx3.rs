@@ -220,7 +220,16 @@ fn what_goes_wrong_on_the_way_is_told_with_its_place() {
         (format!("{mesh}setgeom(imageshape(\"junk.ovf\"))\n"), vec!["junk.ovf"]),
         (format!("{mesh}f := functionFromDatafile(\"junk.ovf\", 0, 1, \"linear\")\n"), vec!["junk.ovf"]),
         (format!("{mesh}defregion(300, universe())\n"), vec!["no region 300", "0 to 255"]),
-        (format!("{mesh}Msat = 1e6\nAex = 1e300\nm = randommag()\nalpha = 1\nfixdt = 1\nrun(2)\n"), vec!["not a number"]),
+        (
+            format!("{mesh}Msat = 1e6\nAex = 1e300\nm = randommag()\nalpha = 1\nfixdt = 1\nrun(2)\n"),
+            vec!["the term `exchange` in cell (0, 0, 0) is not a number at t = 0"],
+        ),
+        (
+            format!(
+                "{mesh}Msat = 1e6\nalpha = 1\nm = uniform(1, 0, 0)\nfixdt = 1e-13\nB_ext = vector(0, sqrt(1e-12 - t), 0)\nrun(2e-12)\n"
+            ),
+            vec!["the term `zeeman` in cell (0, 0, 0) is not a number at t = 1."],
+        ),
     ] {
         let dir = told(&text, ("junk.ovf", "\u{1}\u{2}\n# OOMMF OVF 9.0\n# xnodes: many\n"), &words);
         // The log says so too, and what was written before stays.

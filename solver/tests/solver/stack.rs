@@ -210,7 +210,7 @@ fn wide_layers_see_nothing_of_each_other_in_their_middle() {
 #[test]
 fn parameters_may_differ_from_cell_to_cell() {
     let dir = tempfile::tempdir().unwrap();
-    let mesh = spinloom_record::Mesh { n: [20, 15, 1], cell: [4e-9, 4e-9, 1e-9], origin: [0.0; 3] };
+    let mesh = spinloom_record::Mesh::regular([20, 15, 1], [4e-9, 4e-9, 1e-9], [0.0; 3]);
     let write = |name: &str, of: &dyn Fn(usize) -> f64| {
         let frame = spinloom_record::Frame {
             name: "factor".into(),
@@ -262,7 +262,7 @@ protocol:
         ("parameter: Msat", "parameter: Ku1", "has factors already"),
         ("parameter: Ku1", "parameter: Ku11", "did you mean `Ku1`"),
         ("ku.ovf", "none.ovf", "none.ovf"),
-        ("size: [80 nm", "size: [76 nm", "wanted: one component on the 19 x 15 x 1 cells"),
+        ("size: [80 nm", "size: [76 nm", "wanted: 1 component(s) on the 19 x 15 x 1 cells"),
     ] {
         std::fs::write(&file, text.replace(from, to)).unwrap();
         let told = Experiment::read(&Document::read(&file).unwrap()).map(|_| ()).unwrap_err().to_string();
