@@ -17,6 +17,7 @@
 //!     records: [runs/ensemble]
 //!     columns: {V: V_mtj, T: Temp}                 # columns of the table or coordinates of the replicas that are called otherwise
 //!     observe: {protocol: switched, signal: mz, level: 0}
+//!     where: {alpha: 0.5}                          # only replicas at these coordinates; default: all
 //! ```
 //!
 //! | protocol | observes |
@@ -27,6 +28,9 @@
 //! | `first-passage` | time `t` at which the signal passes `level`, `censored` where it does not |
 //! | `dwell` | stays in two states: `state`, `dwell`, `censored` |
 //! | `ring-down` | frequency `f` and rate `rate` of the amplitude of each replica |
+//! | `oscillation` | of each replica that oscillates steadily, `what` = 0, 1, 2 with `y` = frequency, squared amplitude, rate with which it settled |
+//! | `lines` | frequency `f`, `power` and `half_width` of every line in the spectrum of each replica, the strongest `line` 0 |
+//! | `levels` | reads `G` of the signal at rest and their `level`; levels are `level` apart or more, and `rest` names a column that is zero where reads count |
 
 use crate::data::Data;
 use crate::estimate::{Estimate, Fitted, Options, fit};
@@ -54,15 +58,21 @@ enum Protocol {
     FirstPassage,
     Dwell,
     RingDown,
+    Oscillation,
+    Lines,
+    Levels,
 }
 
-const PROTOCOLS: [(&str, Protocol); 6] = [
+const PROTOCOLS: [(&str, Protocol); 9] = [
     ("rows", Protocol::Rows),
     ("samples", Protocol::Samples),
     ("switched", Protocol::Switched),
     ("first-passage", Protocol::FirstPassage),
     ("dwell", Protocol::Dwell),
     ("ring-down", Protocol::RingDown),
+    ("oscillation", Protocol::Oscillation),
+    ("lines", Protocol::Lines),
+    ("levels", Protocol::Levels),
 ];
 
 /// A constant of some rows: name, SI unit, value.
@@ -79,9 +89,12 @@ pub struct DeviceConfig {
     /// Column of the model, name in the source, unit there.
     columns: Vec<(String, String, String)>,
     known: Known,
+    /// Coordinates of the replicas that count.
+    only: Known,
     protocol: Protocol,
     signal: Option<String>,
     level: Option<f64>,
+    rest: Option<String>,
     every: usize,
     models: Vec<usize>,
     options: Options,
@@ -108,8 +121,10 @@ impl DeviceConfig {
         let columns = f.optional("columns").map_or(Some(Vec::new()), |n| {
             n.entries(problems)?.iter().map(|(name, _, n)| heading(name, n, problems)).collect::<Option<Vec<_>>>()
         });
-        let known = f.optional("known").map_or(Some(Vec::new()), |n| known(n, problems));
+        let constants = f.optional("known").map_or(Some(Vec::new()), |n| known(n, problems));
         let mut observe = (if csv.as_ref().is_some_and(|c| !c.is_empty()) { Protocol::Rows } else { Protocol::Samples }, None, None, 1);
+        let only = f.optional("where").map_or(Some(Vec::new()), |n| known(n, problems));
+        let mut rest = None;
         if let Some(n) = f.optional("observe") {
             let mut o = Fields::of(n, "`observe`", problems)?;
             let names = PROTOCOLS.map(|p| p.0);
@@ -121,6 +136,10 @@ impl DeviceConfig {
             observe.3 = o.optional("every").map_or(1, |n| n.count(problems).unwrap_or(1)).max(1);
             if observe.1.is_none() && !matches!(observe.0, Protocol::Rows | Protocol::Samples) {
                 problems.push(n.error("this protocol watches a signal").hint("name its column: `signal: mz`"));
+            }
+            rest = o.optional("rest").and_then(|n| n.text(problems)).map(str::to_string);
+            if observe.0 == Protocol::Levels && observe.2.is_none_or(|d| d <= 0.0) {
+                problems.push(n.error("levels are told apart by their distance").hint("give the least that counts: `level: 20 uS`"));
             }
             o.finish(problems);
         }
@@ -149,10 +168,12 @@ impl DeviceConfig {
             records: records?,
             csv: csv?,
             columns: columns?,
-            known: known?,
+            known: constants?,
+            only: only?,
             protocol: observe.0,
             signal: observe.1,
             level: observe.2,
+            rest,
             every: observe.3,
             models,
             options: Options { resamples: resamples?, seed: seed? as u64, ..defaults },
@@ -228,6 +249,14 @@ fn series(record: &Record, wanted: &DeviceConfig) -> Result<Vec<Series>, Problem
     let renamed = |name: &str| wanted.columns.iter().find(|c| c.1 == name).map_or(name, |c| c.0.as_str()).to_string();
     let mut all = Vec::new();
     for (i, replica) in header.replicas.iter().enumerate() {
+        let at = |c: &(String, String, f64)| {
+            let found = replica.coordinates.iter().find(|r| r.name == c.0).map(|r| si(&r.unit).0 * r.value);
+            // Written with a unit, so equal to rounding.
+            found.is_some_and(|x| (x - c.2).abs() <= 1e-9 * c.2.abs())
+        };
+        if !wanted.only.iter().all(at) {
+            continue;
+        }
         let table = record.table(i)?;
         let n = table.columns.len();
         let columns: Vec<(String, String, Vec<f64>)> = (table.columns.iter().enumerate())
@@ -316,6 +345,33 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                 Some([f, rate]) => Data::new([("f", "Hz", vec![f]), ("rate", "Hz", vec![rate])]),
                 None => continue,
             },
+            Protocol::Oscillation => match features::oscillation(watched("t")?, signal) {
+                Some((f, power, rate)) => {
+                    let t = watched("t")?;
+                    let y: Vec<f64> = [f, power].into_iter().chain(rate).collect();
+                    // What the method is good for: a twentieth of a bin of half the record, and the few percent that its own tests allow.
+                    let error = [0.1 / (t[t.len() - 1] - t[0]), 0.02 * power, 0.05 * rate.unwrap_or(0.0)];
+                    let what = (0..y.len()).map(|k| k as f64).collect();
+                    Data::new([("what", "1", what), ("error", "1", error[..y.len()].to_vec()), ("y", "1", y)])
+                }
+                None => continue,
+            },
+            Protocol::Lines => {
+                let found = features::spectral_lines(watched("t")?, signal);
+                Data::new([
+                    ("line", "1", (0..found.len()).map(|k| k as f64).collect()),
+                    ("f", "Hz", found.iter().map(|l| l.frequency).collect()),
+                    ("power", "1", found.iter().map(|l| l.power).collect()),
+                    ("half_width", "Hz", found.iter().map(|l| l.half_width).collect()),
+                ])
+            }
+            Protocol::Levels => {
+                let idle = wanted.rest.as_deref().map(watched).transpose()?;
+                let reads = features::plateaus(signal, wanted.level.unwrap_or(0.0), |i| idle.is_none_or(|d| d[i] == 0.0));
+                let unit = s.columns.unit(wanted.signal.as_deref().unwrap_or_default());
+                // Which level a read is of is known when all replicas have been read.
+                Data::new([("level", "1", vec![0.0; reads.len()]), ("G", unit, reads)])
+            }
         };
         for (name, unit, value) in &constants {
             rows.set(name, unit, vec![*value; rows.rows()]);
@@ -328,6 +384,10 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
         out = Data::new(columns.collect::<Vec<_>>());
         out.set("k", "1", counts.iter().map(|c| c.1).collect());
         out.set("n", "1", counts.iter().map(|c| c.2).collect());
+    }
+    if wanted.protocol == Protocol::Levels {
+        let level = features::levels(out.col("G"), wanted.level.unwrap_or(0.0));
+        out.set("level", "1", level);
     }
     for (name, unit, value) in &wanted.known {
         out.set(name, unit, vec![*value; out.rows()]);
