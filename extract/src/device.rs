@@ -30,6 +30,7 @@
 //! | `ring-down` | frequency `f` and rate `rate` of the amplitude of each replica |
 //! | `oscillation` | of each replica that oscillates steadily, `what` = 0, 1, 2 with `y` = frequency, squared amplitude, rate with which it settled |
 //! | `lines` | frequency `f`, `power` and `half_width` of every line in the spectrum of each replica, the strongest `line` 0 |
+//! | `pulses` | how many `pulses` a replica got until the signal passed `level`, `censored` if it never did; a pulse is where `rest` is not zero |
 //! | `levels` | reads `G` of the signal at rest and their `level`; levels are `level` apart or more, and `rest` names a column that is zero where reads count |
 
 use crate::data::Data;
@@ -61,9 +62,10 @@ enum Protocol {
     Oscillation,
     Lines,
     Levels,
+    Pulses,
 }
 
-const PROTOCOLS: [(&str, Protocol); 9] = [
+const PROTOCOLS: [(&str, Protocol); 10] = [
     ("rows", Protocol::Rows),
     ("samples", Protocol::Samples),
     ("switched", Protocol::Switched),
@@ -73,6 +75,7 @@ const PROTOCOLS: [(&str, Protocol); 9] = [
     ("oscillation", Protocol::Oscillation),
     ("lines", Protocol::Lines),
     ("levels", Protocol::Levels),
+    ("pulses", Protocol::Pulses),
 ];
 
 /// A constant of some rows: name, SI unit, value.
@@ -140,6 +143,9 @@ impl DeviceConfig {
             rest = o.optional("rest").and_then(|n| n.text(problems)).map(str::to_string);
             if observe.0 == Protocol::Levels && observe.2.is_none_or(|d| d <= 0.0) {
                 problems.push(n.error("levels are told apart by their distance").hint("give the least that counts: `level: 20 uS`"));
+            }
+            if observe.0 == Protocol::Pulses && rest.is_none() {
+                problems.push(n.error("pulses are told from rests by a column").hint("name the one that is zero at rest: `rest: J`"));
             }
             o.finish(problems);
         }
@@ -364,6 +370,16 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                     ("power", "1", found.iter().map(|l| l.power).collect()),
                     ("half_width", "Hz", found.iter().map(|l| l.half_width).collect()),
                 ])
+            }
+            Protocol::Pulses => {
+                let drive = watched(wanted.rest.as_deref().unwrap_or_default())?;
+                let level = wanted.level.unwrap_or(0.0);
+                let above = signal.first().is_some_and(|s| *s > level);
+                let fired = signal.iter().position(|s| (*s > level) != above);
+                let seen = &drive[..fired.map_or(drive.len(), |k| k + 1)];
+                // The first row belongs to the phase that begins there.
+                let begun = (0..seen.len()).filter(|&i| seen[i] != 0.0 && (i == 0 || seen[i - 1] == 0.0)).count();
+                Data::new([("pulses", "1", vec![begun as f64]), ("censored", "1", vec![f64::from(u8::from(fired.is_none()))])])
             }
             Protocol::Levels => {
                 let idle = wanted.rest.as_deref().map(watched).transpose()?;
