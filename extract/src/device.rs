@@ -667,3 +667,42 @@ fn figure(name: &str, model: &dyn Model, data: &Data, fitted: &Fitted) -> Plot {
         lines,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(observe: &str) -> DeviceConfig {
+        let text = format!("{{name: a, records: [x], observe: {observe}, models: [levels]}}");
+        let document = spinloom_base::Document::parse("d.yaml", &text).unwrap();
+        let mut problems = Problems::new();
+        let config = DeviceConfig::parse(&document.root, &mut problems);
+        problems.into_result(config).unwrap_or_else(|p| panic!("{p}"))
+    }
+
+    #[test]
+    fn pulses_are_counted_and_levels_are_read_at_rest() {
+        // Three pulses of two rows with rests of six; m passes zero during the third, G rises by 10 uS with each and by 50 while it is driven.
+        let drive: Vec<f64> = (0..24).map(|i| if i % 8 < 2 { 1e11 } else { 0.0 }).collect();
+        let m: Vec<f64> = (0..24).map(|i| if i < 17 { -1.0 } else { 1.0 }).collect();
+        let g: Vec<f64> = (0..24).map(|i| 1e-5 * f64::from(i / 8) + if i % 8 < 2 { 5e-5 } else { 0.0 }).collect();
+        let t: Vec<f64> = (0..24).map(|i| f64::from(i) * 1e-9).collect();
+        let columns = Data::new([("t", "s", t), ("J", "A/m^2", drive), ("m", "1", m), ("g", "S", g)]);
+        let all = [Series { columns, constants: vec![("gap".into(), "s".into(), 6e-9)] }];
+
+        let counted = observe(&all, &wanted("{protocol: pulses, signal: m, rest: J}")).unwrap();
+        assert_eq!((counted.col("pulses"), counted.col("censored"), counted.col("gap")), (&[3.0][..], &[0.0][..], &[6e-9][..]));
+        let never = observe(&all, &wanted("{protocol: pulses, signal: m, rest: J, level: 2}")).unwrap();
+        assert_eq!((never.col("pulses"), never.col("censored")), (&[3.0][..], &[1.0][..]));
+
+        let levels = observe(&all, &wanted("{protocol: levels, signal: g, rest: J, level: 5 uS}")).unwrap();
+        assert_eq!(levels.col("level"), [0.0, 1.0, 2.0]);
+        assert!(levels.col("G").iter().zip([0.0, 1e-5, 2e-5]).all(|(a, b)| (a - b).abs() < 1e-12));
+
+        let wrong =
+            spinloom_base::Document::parse("d.yaml", "{name: a, records: [x], observe: {protocol: levels, signal: g}, models: [levels]}");
+        let mut problems = Problems::new();
+        DeviceConfig::parse(&wrong.unwrap().root, &mut problems);
+        assert!(problems.to_string().contains("levels are told apart by their distance"), "{problems}");
+    }
+}

@@ -317,7 +317,10 @@ mod tests {
         let v: Vec<f64> =
             t.iter().map(|t| (0.04 * (1.0 - (-2.0 * t * 0.4e9).exp())).sqrt() * (std::f64::consts::TAU * 6e9 * t).sin()).collect();
         let (f, power, rate) = oscillation(&t, &v).unwrap();
-        assert!((f - 6e9).abs() < 1e7 && (power / 0.04 - 1.0).abs() < 0.02 && (rate.unwrap() / 0.4e9 - 1.0).abs() < 0.03, "{f} {power} {rate:?}");
+        assert!(
+            (f - 6e9).abs() < 1e7 && (power / 0.04 - 1.0).abs() < 0.02 && (rate.unwrap() / 0.4e9 - 1.0).abs() < 0.03,
+            "{f} {power} {rate:?}"
+        );
         // One that dies away has not settled.
         let v: Vec<f64> = t.iter().map(|t| (-t * 0.4e9).exp() * (std::f64::consts::TAU * 6e9 * t).sin()).collect();
         assert!(oscillation(&t, &v).is_none());

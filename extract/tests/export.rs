@@ -448,8 +448,20 @@ fn aihwkit_runs_the_preset_and_its_weights_follow_the_model() {
         for (k, w) in weights.iter().enumerate() {
             let up = k < 30;
             g += match name {
-                "step-constant" => if up { v("step_up") } else { -v("step_down") },
-                "step-soft-bounds" => if up { v("k_up") * (high - g) } else { -v("k_down") * (g - low) },
+                "step-constant" => {
+                    if up {
+                        v("step_up")
+                    } else {
+                        -v("step_down")
+                    }
+                }
+                "step-soft-bounds" => {
+                    if up {
+                        v("k_up") * (high - g)
+                    } else {
+                        -v("k_down") * (g - low)
+                    }
+                }
                 // The share of what is left to the end of the exponential, which lies beyond the range.
                 _ if up => -(-v("a_up") / pulses).exp_m1() * (low + (high - low) / -(-v("a_up")).exp_m1() - g),
                 _ => -(-v("a_down") / pulses).exp_m1() * (high - (high - low) / -(-v("a_down")).exp_m1() - g),

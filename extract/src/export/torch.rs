@@ -121,7 +121,10 @@ fn law(card: &Card) -> Result<Law, Problems> {
             }
         }
         "firing-logistic" | "firing-probit" | "firing-escape" => Law {
-            about: format!("Input is the drive in {}; each step is one try. The gradient is that of the probability.", card.parameters["V_50"].unit),
+            about: format!(
+                "Input is the drive in {}; each step is one try. The gradient is that of the probability.",
+                card.parameters["V_50"].unit
+            ),
             constants: vec![("V_50", v("V_50")?), ("SLOPE", v("slope")?)],
             start: "()",
             body: match model {
@@ -148,7 +151,8 @@ fn law(card: &Card) -> Result<Law, Problems> {
             }
         }
         _ => {
-            let has = "lif-two-times, lif-switching-leak, constant-leak, lif-signed, firing-logistic, firing-probit, firing-escape and p-bit";
+            let has =
+                "lif-two-times, lif-switching-leak, constant-leak, lif-signed, firing-logistic, firing-probit, firing-escape and p-bit";
             return Err(refuse(card, "the PyTorch module", has));
         }
     })
@@ -158,8 +162,13 @@ fn law(card: &Card) -> Result<Law, Problems> {
 pub(super) fn module(card: &Card, framework: &Framework) -> Result<Vec<File>, Problems> {
     let Law { about, constants, start, body } = law(card)?;
     let plain = |s: &str| s.replace(['"', '\\'], "'").replace('\n', " ");
-    let mut text =
-        format!("\"\"\"{}: {}.\n\n{}\n{about}\n\"\"\"\n\n{}\n", plain(&card.name), card.model.name, plain(&card.model.equation), framework.imports);
+    let mut text = format!(
+        "\"\"\"{}: {}.\n\n{}\n{about}\n\"\"\"\n\n{}\n",
+        plain(&card.name),
+        card.model.name,
+        plain(&card.model.equation),
+        framework.imports
+    );
     for (name, x) in constants {
         let _ = match x {
             x if x.is_infinite() => writeln!(text, "{name} = {}float(\"inf\")", if x < 0.0 { "-" } else { "" }),
