@@ -31,7 +31,7 @@
 //! | `oscillation` | of each replica that oscillates steadily, `what` = 0, 1, 2 with `y` = frequency, squared amplitude, rate with which it settled |
 //! | `lines` | frequency `f`, `power` and `half_width` of every line in the spectrum of each replica, the strongest `line` 0 |
 //! | `pulses` | how many `pulses` a replica got until the signal passed `level`, `censored` if it never did; a pulse is where `rest` is not zero |
-//! | `levels` | reads `G` of the signal at rest and their `level`; levels are `level` apart or more, and `rest` names a column that is zero where reads count |
+//! | `levels` | reads `G` of the signal where it stays, or at the end of every stretch in which the column `rest` is zero, and their `level`; levels are `level` apart or more |
 
 use crate::data::Data;
 use crate::estimate::{Estimate, Fitted, Options, fit};
@@ -382,8 +382,10 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                 Data::new([("pulses", "1", vec![begun as f64]), ("censored", "1", vec![f64::from(u8::from(fired.is_none()))])])
             }
             Protocol::Levels => {
-                let idle = wanted.rest.as_deref().map(watched).transpose()?;
-                let reads = features::plateaus(signal, wanted.level.unwrap_or(0.0), |i| idle.is_none_or(|d| d[i] == 0.0));
+                let reads = match &wanted.rest {
+                    Some(drive) => features::reads_at_rest(signal, watched(drive)?),
+                    None => features::plateaus(signal, wanted.level.unwrap_or(0.0)),
+                };
                 let unit = s.columns.unit(wanted.signal.as_deref().unwrap_or_default());
                 // Which level a read is of is known when all replicas have been read.
                 Data::new([("level", "1", vec![0.0; reads.len()]), ("G", unit, reads)])

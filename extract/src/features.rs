@@ -190,7 +190,8 @@ pub fn oscillation(t: &[f64], values: &[f64]) -> Option<(f64, f64, Option<f64>)>
     let since = |share: f64| squares.iter().filter(move |p| p.0 > t[0] + share * (t[t.len() - 1] - t[0])).map(|p| p.1);
     let [end, before] = [mean_and_deviation(since(0.75))[0], mean_and_deviation(since(0.5))[0]];
     // What still grows or falls by a twentieth between the last half and the last quarter has not settled.
-    if !((end / before - 1.0).abs() < 0.05) {
+    let settled = (end / before - 1.0).abs() < 0.05;
+    if !settled {
         return None;
     }
     let (x, y): (Vec<f64>, Vec<f64>) = squares
@@ -204,8 +205,8 @@ pub fn oscillation(t: &[f64], values: &[f64]) -> Option<(f64, f64, Option<f64>)>
     Some((line.frequency, 2.0 * line.power, rate))
 }
 
-/// Reads of a signal at rest: the means over the later half of every stretch of five rows or more that stays within an eighth of `distance` from its own mean, where `allowed`.
-pub fn plateaus(values: &[f64], distance: f64, allowed: impl Fn(usize) -> bool) -> Vec<f64> {
+/// Reads of a signal: the means over the later half of every stretch of five rows or more that stays within an eighth of `distance` from its own mean.
+pub fn plateaus(values: &[f64], distance: f64) -> Vec<f64> {
     let mut reads = Vec::new();
     let mut stretch: Vec<f64> = Vec::new();
     let mut close = |stretch: &mut Vec<f64>| {
@@ -214,16 +215,29 @@ pub fn plateaus(values: &[f64], distance: f64, allowed: impl Fn(usize) -> bool) 
         }
         stretch.clear();
     };
-    for (i, v) in values.iter().enumerate() {
+    for v in values {
         let mean = stretch.iter().sum::<f64>() / stretch.len().max(1) as f64;
-        if !allowed(i) || (!stretch.is_empty() && (v - mean).abs() > 0.125 * distance) {
+        if !stretch.is_empty() && (v - mean).abs() > 0.125 * distance {
             close(&mut stretch);
         }
-        if allowed(i) {
-            stretch.push(*v);
-        }
+        stretch.push(*v);
     }
     close(&mut stretch);
+    reads
+}
+
+/// Reads of a signal where a drive rests: one of each stretch without drive, the mean over its last quarter.
+pub fn reads_at_rest(values: &[f64], drive: &[f64]) -> Vec<f64> {
+    let stretches = drive.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0));
+    let mut from = 0;
+    let mut reads = Vec::new();
+    for stretch in stretches {
+        let to = from + stretch.len();
+        if stretch[0] == 0.0 {
+            reads.push(mean_and_deviation(values[to - stretch.len().div_ceil(4)..to].iter().copied())[0]);
+        }
+        from = to;
+    }
     reads
 }
 
@@ -330,9 +344,11 @@ mod tests {
     fn a_staircase_has_its_levels() {
         let mut random = Stream::new(8, 0);
         let v: Vec<f64> = [0.0, 1.0, 2.0, 1.0, 3.0].iter().flat_map(|l| [*l; 20]).map(|l: f64| l + 0.01 * random.normal()).collect();
-        let reads = plateaus(&v, 0.5, |_| true);
+        let reads = plateaus(&v, 0.5);
         assert_eq!(levels(&reads, 0.5), [0.0, 1.0, 2.0, 1.0, 3.0], "{reads:?}");
-        // Rows that are not allowed part a stretch.
-        assert_eq!(plateaus(&v[..20], 0.5, |i| i != 10).len(), 2);
+        // A read of each rest, from its end.
+        let drive: Vec<f64> = (0..20).map(|i| if i % 10 < 2 { 1.0 } else { 0.0 }).collect();
+        let ramp: Vec<f64> = (0..20).map(f64::from).collect();
+        assert_eq!(reads_at_rest(&ramp, &drive), [8.5, 18.5]);
     }
 }
