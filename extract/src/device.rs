@@ -17,7 +17,7 @@
 //!     records: [runs/ensemble]
 //!     columns: {V: V_mtj, T: Temp}                 # columns of the table or coordinates of the replicas that are called otherwise
 //!     observe: {protocol: switched, signal: mz, level: 0}
-//!     where: {alpha: 0.5}                          # only replicas at these coordinates; default: all
+//!     where: {alpha: 0.5, T: [300 K, 350 K]}       # only replicas at these coordinates; default: all
 //! ```
 //!
 //! | protocol | observes |
@@ -92,8 +92,8 @@ pub struct DeviceConfig {
     /// Column of the model, name in the source, unit there.
     columns: Vec<(String, String, String)>,
     known: Known,
-    /// Coordinates of the replicas that count.
-    only: Known,
+    /// Coordinates of the replicas that count, and the values of each that do.
+    only: Vec<(String, Vec<f64>)>,
     protocol: Protocol,
     signal: Option<String>,
     level: Option<f64>,
@@ -126,7 +126,13 @@ impl DeviceConfig {
         });
         let constants = f.optional("known").map_or(Some(Vec::new()), |n| known(n, problems));
         let mut observe = (if csv.as_ref().is_some_and(|c| !c.is_empty()) { Protocol::Rows } else { Protocol::Samples }, None, None, 1);
-        let only = f.optional("where").map_or(Some(Vec::new()), |n| known(n, problems));
+        let only = f.optional("where").map_or(Some(Vec::new()), |n| {
+            let values = |n: &Node, problems: &mut Problems| match &n.value {
+                Value::List(list) => list.iter().map(|n| crate::config::any_quantity(n, problems).map(|q| q.0)).collect(),
+                _ => crate::config::any_quantity(n, problems).map(|q| vec![q.0]),
+            };
+            n.entries(problems)?.iter().map(|(name, _, n)| values(n, problems).map(|v| (name.clone(), v))).collect::<Option<Vec<_>>>()
+        });
         let mut rest = None;
         if let Some(n) = f.optional("observe") {
             let mut o = Fields::of(n, "`observe`", problems)?;
@@ -255,10 +261,10 @@ fn series(record: &Record, wanted: &DeviceConfig) -> Result<Vec<Series>, Problem
     let renamed = |name: &str| wanted.columns.iter().find(|c| c.1 == name).map_or(name, |c| c.0.as_str()).to_string();
     let mut all = Vec::new();
     for (i, replica) in header.replicas.iter().enumerate() {
-        let at = |c: &(String, String, f64)| {
-            let found = replica.coordinates.iter().find(|r| r.name == c.0).map(|r| si(&r.unit).0 * r.value);
+        let at = |(name, values): &(String, Vec<f64>)| {
+            let found = replica.coordinates.iter().find(|r| r.name == *name).map(|r| si(&r.unit).0 * r.value);
             // Written with a unit, so equal to rounding.
-            found.is_some_and(|x| (x - c.2).abs() <= 1e-9 * c.2.abs())
+            found.is_some_and(|x| values.iter().any(|v| (x - v).abs() <= 1e-9 * v.abs()))
         };
         if !wanted.only.iter().all(at) {
             continue;
