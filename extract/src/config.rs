@@ -60,7 +60,7 @@ use spinloom_base::{Dimension, Fields, Node, Place, Problems, Value};
 use std::path::PathBuf;
 
 /// SI units of the dimensions in which coordinates and membranes come.
-pub(crate) const SI_UNITS: [(Dimension, &str); 10] = [
+pub(crate) const SI_UNITS: [(Dimension, &str); 17] = [
     (Dimension::NONE, "1"),
     (Dimension::FIELD, "T"),
     (Dimension::CURRENT_DENSITY, "A/m^2"),
@@ -71,6 +71,13 @@ pub(crate) const SI_UNITS: [(Dimension, &str); 10] = [
     (Dimension::TIME, "s"),
     (Dimension::TEMPERATURE, "K"),
     (Dimension::VELOCITY, "m/s"),
+    (Dimension::CONDUCTANCE, "S"),
+    (Dimension::FREQUENCY, "Hz"),
+    (Dimension::ENERGY, "J"),
+    (Dimension::MAGNETISATION, "A/m"),
+    (Dimension::EXCHANGE, "J/m"),
+    (Dimension::SURFACE_ENERGY, "J/m^2"),
+    (Dimension::ENERGY_DENSITY, "J/m^3"),
 ];
 
 /// What to extract.

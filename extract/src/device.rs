@@ -17,6 +17,7 @@
 //!     records: [runs/ensemble]
 //!     columns: {V: V_mtj, T: Temp}                 # columns of the table or coordinates of the replicas that are called otherwise
 //!     observe: {protocol: switched, signal: mz, level: 0}
+//!     where: {alpha: 0.5, T: [300 K, 350 K]}       # only replicas at these coordinates; default: all
 //! ```
 //!
 //! | protocol | observes |
@@ -27,6 +28,10 @@
 //! | `first-passage` | time `t` at which the signal passes `level`, `censored` where it does not |
 //! | `dwell` | stays in two states: `state`, `dwell`, `censored` |
 //! | `ring-down` | frequency `f` and rate `rate` of the amplitude of each replica |
+//! | `oscillation` | of each replica that oscillates steadily, `what` = 0, 1, 2 with `y` = frequency, squared amplitude, rate with which it settled |
+//! | `lines` | frequency `f`, `power` and `half_width` of every line in the spectrum of each replica, the strongest `line` 0 |
+//! | `pulses` | how many `pulses` a replica got until the signal passed `level`, `censored` if it never did; a pulse is where `rest` is not zero |
+//! | `levels` | reads `G` of the signal where it stays, or at the end of every stretch in which the column `rest` is zero, and their `level`; levels are `level` apart or more |
 
 use crate::data::Data;
 use crate::estimate::{Estimate, Fitted, Options, fit};
@@ -54,15 +59,23 @@ enum Protocol {
     FirstPassage,
     Dwell,
     RingDown,
+    Oscillation,
+    Lines,
+    Levels,
+    Pulses,
 }
 
-const PROTOCOLS: [(&str, Protocol); 6] = [
+const PROTOCOLS: [(&str, Protocol); 10] = [
     ("rows", Protocol::Rows),
     ("samples", Protocol::Samples),
     ("switched", Protocol::Switched),
     ("first-passage", Protocol::FirstPassage),
     ("dwell", Protocol::Dwell),
     ("ring-down", Protocol::RingDown),
+    ("oscillation", Protocol::Oscillation),
+    ("lines", Protocol::Lines),
+    ("levels", Protocol::Levels),
+    ("pulses", Protocol::Pulses),
 ];
 
 /// A constant of some rows: name, SI unit, value.
@@ -79,9 +92,12 @@ pub struct DeviceConfig {
     /// Column of the model, name in the source, unit there.
     columns: Vec<(String, String, String)>,
     known: Known,
+    /// Coordinates of the replicas that count, and the values of each that do.
+    only: Vec<(String, Vec<f64>)>,
     protocol: Protocol,
     signal: Option<String>,
     level: Option<f64>,
+    rest: Option<String>,
     every: usize,
     models: Vec<usize>,
     options: Options,
@@ -108,8 +124,16 @@ impl DeviceConfig {
         let columns = f.optional("columns").map_or(Some(Vec::new()), |n| {
             n.entries(problems)?.iter().map(|(name, _, n)| heading(name, n, problems)).collect::<Option<Vec<_>>>()
         });
-        let known = f.optional("known").map_or(Some(Vec::new()), |n| known(n, problems));
+        let constants = f.optional("known").map_or(Some(Vec::new()), |n| known(n, problems));
         let mut observe = (if csv.as_ref().is_some_and(|c| !c.is_empty()) { Protocol::Rows } else { Protocol::Samples }, None, None, 1);
+        let only = f.optional("where").map_or(Some(Vec::new()), |n| {
+            let values = |n: &Node, problems: &mut Problems| match &n.value {
+                Value::List(list) => list.iter().map(|n| crate::config::any_quantity(n, problems).map(|q| q.0)).collect(),
+                _ => crate::config::any_quantity(n, problems).map(|q| vec![q.0]),
+            };
+            n.entries(problems)?.iter().map(|(name, _, n)| values(n, problems).map(|v| (name.clone(), v))).collect::<Option<Vec<_>>>()
+        });
+        let mut rest = None;
         if let Some(n) = f.optional("observe") {
             let mut o = Fields::of(n, "`observe`", problems)?;
             let names = PROTOCOLS.map(|p| p.0);
@@ -121,6 +145,13 @@ impl DeviceConfig {
             observe.3 = o.optional("every").map_or(1, |n| n.count(problems).unwrap_or(1)).max(1);
             if observe.1.is_none() && !matches!(observe.0, Protocol::Rows | Protocol::Samples) {
                 problems.push(n.error("this protocol watches a signal").hint("name its column: `signal: mz`"));
+            }
+            rest = o.optional("rest").and_then(|n| n.text(problems)).map(str::to_string);
+            if observe.0 == Protocol::Levels && observe.2.is_none_or(|d| d <= 0.0) {
+                problems.push(n.error("levels are told apart by their distance").hint("give the least that counts: `level: 20 uS`"));
+            }
+            if observe.0 == Protocol::Pulses && rest.is_none() {
+                problems.push(n.error("pulses are told from rests by a column").hint("name the one that is zero at rest: `rest: J`"));
             }
             o.finish(problems);
         }
@@ -149,10 +180,12 @@ impl DeviceConfig {
             records: records?,
             csv: csv?,
             columns: columns?,
-            known: known?,
+            known: constants?,
+            only: only?,
             protocol: observe.0,
             signal: observe.1,
             level: observe.2,
+            rest,
             every: observe.3,
             models,
             options: Options { resamples: resamples?, seed: seed? as u64, ..defaults },
@@ -228,6 +261,14 @@ fn series(record: &Record, wanted: &DeviceConfig) -> Result<Vec<Series>, Problem
     let renamed = |name: &str| wanted.columns.iter().find(|c| c.1 == name).map_or(name, |c| c.0.as_str()).to_string();
     let mut all = Vec::new();
     for (i, replica) in header.replicas.iter().enumerate() {
+        let at = |(name, values): &(String, Vec<f64>)| {
+            let found = replica.coordinates.iter().find(|r| r.name == *name).map(|r| si(&r.unit).0 * r.value);
+            // Written with a unit, so equal to rounding.
+            found.is_some_and(|x| values.iter().any(|v| (x - v).abs() <= 1e-9 * v.abs()))
+        };
+        if !wanted.only.iter().all(at) {
+            continue;
+        }
         let table = record.table(i)?;
         let n = table.columns.len();
         let columns: Vec<(String, String, Vec<f64>)> = (table.columns.iter().enumerate())
@@ -316,6 +357,45 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                 Some([f, rate]) => Data::new([("f", "Hz", vec![f]), ("rate", "Hz", vec![rate])]),
                 None => continue,
             },
+            Protocol::Oscillation => match features::oscillation(watched("t")?, signal) {
+                Some((f, power, rate)) => {
+                    let t = watched("t")?;
+                    let y: Vec<f64> = [f, power].into_iter().chain(rate).collect();
+                    // What the method is good for: a twentieth of a bin of half the record, and the few percent that its own tests allow.
+                    let error = [0.1 / (t[t.len() - 1] - t[0]), 0.02 * power, 0.05 * rate.unwrap_or(0.0)];
+                    let what = (0..y.len()).map(|k| k as f64).collect();
+                    Data::new([("what", "1", what), ("error", "1", error[..y.len()].to_vec()), ("y", "1", y)])
+                }
+                None => continue,
+            },
+            Protocol::Lines => {
+                let found = features::spectral_lines(watched("t")?, signal);
+                Data::new([
+                    ("line", "1", (0..found.len()).map(|k| k as f64).collect()),
+                    ("f", "Hz", found.iter().map(|l| l.frequency).collect()),
+                    ("power", "1", found.iter().map(|l| l.power).collect()),
+                    ("half_width", "Hz", found.iter().map(|l| l.half_width).collect()),
+                ])
+            }
+            Protocol::Pulses => {
+                let drive = watched(wanted.rest.as_deref().unwrap_or_default())?;
+                let level = wanted.level.unwrap_or(0.0);
+                let above = signal.first().is_some_and(|s| *s > level);
+                let fired = signal.iter().position(|s| (*s > level) != above);
+                let seen = &drive[..fired.map_or(drive.len(), |k| k + 1)];
+                // The first row belongs to the phase that begins there.
+                let begun = (0..seen.len()).filter(|&i| seen[i] != 0.0 && (i == 0 || seen[i - 1] == 0.0)).count();
+                Data::new([("pulses", "1", vec![begun as f64]), ("censored", "1", vec![f64::from(u8::from(fired.is_none()))])])
+            }
+            Protocol::Levels => {
+                let reads = match &wanted.rest {
+                    Some(drive) => features::reads_at_rest(signal, watched(drive)?),
+                    None => features::plateaus(signal, wanted.level.unwrap_or(0.0)),
+                };
+                let unit = s.columns.unit(wanted.signal.as_deref().unwrap_or_default());
+                // Which level a read is of is known when all replicas have been read.
+                Data::new([("level", "1", vec![0.0; reads.len()]), ("G", unit, reads)])
+            }
         };
         for (name, unit, value) in &constants {
             rows.set(name, unit, vec![*value; rows.rows()]);
@@ -328,6 +408,10 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
         out = Data::new(columns.collect::<Vec<_>>());
         out.set("k", "1", counts.iter().map(|c| c.1).collect());
         out.set("n", "1", counts.iter().map(|c| c.2).collect());
+    }
+    if wanted.protocol == Protocol::Levels {
+        let level = features::levels(out.col("G"), wanted.level.unwrap_or(0.0));
+        out.set("level", "1", level);
     }
     for (name, unit, value) in &wanted.known {
         out.set(name, unit, vec![*value; out.rows()]);
@@ -589,5 +673,44 @@ fn figure(name: &str, model: &dyn Model, data: &Data, fitted: &Fitted) -> Plot {
         x: (x.into(), data.unit(x).into()),
         y: (y.into(), data.unit(y).into()),
         lines,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(observe: &str) -> DeviceConfig {
+        let text = format!("{{name: a, records: [x], observe: {observe}, models: [levels]}}");
+        let document = spinloom_base::Document::parse("d.yaml", &text).unwrap();
+        let mut problems = Problems::new();
+        let config = DeviceConfig::parse(&document.root, &mut problems);
+        problems.into_result(config).unwrap_or_else(|p| panic!("{p}"))
+    }
+
+    #[test]
+    fn pulses_are_counted_and_levels_are_read_at_rest() {
+        // Three pulses of two rows with rests of six; m passes zero during the third, G rises by 10 uS with each and by 50 while it is driven.
+        let drive: Vec<f64> = (0..24).map(|i| if i % 8 < 2 { 1e11 } else { 0.0 }).collect();
+        let m: Vec<f64> = (0..24).map(|i| if i < 17 { -1.0 } else { 1.0 }).collect();
+        let g: Vec<f64> = (0..24).map(|i| 1e-5 * f64::from(i / 8) + if i % 8 < 2 { 5e-5 } else { 0.0 }).collect();
+        let t: Vec<f64> = (0..24).map(|i| f64::from(i) * 1e-9).collect();
+        let columns = Data::new([("t", "s", t), ("J", "A/m^2", drive), ("m", "1", m), ("g", "S", g)]);
+        let all = [Series { columns, constants: vec![("gap".into(), "s".into(), 6e-9)] }];
+
+        let counted = observe(&all, &wanted("{protocol: pulses, signal: m, rest: J}")).unwrap();
+        assert_eq!((counted.col("pulses"), counted.col("censored"), counted.col("gap")), (&[3.0][..], &[0.0][..], &[6e-9][..]));
+        let never = observe(&all, &wanted("{protocol: pulses, signal: m, rest: J, level: 2}")).unwrap();
+        assert_eq!((never.col("pulses"), never.col("censored")), (&[3.0][..], &[1.0][..]));
+
+        let levels = observe(&all, &wanted("{protocol: levels, signal: g, rest: J, level: 5 uS}")).unwrap();
+        assert_eq!(levels.col("level"), [0.0, 1.0, 2.0]);
+        assert!(levels.col("G").iter().zip([0.0, 1e-5, 2e-5]).all(|(a, b)| (a - b).abs() < 1e-12));
+
+        let wrong =
+            spinloom_base::Document::parse("d.yaml", "{name: a, records: [x], observe: {protocol: levels, signal: g}, models: [levels]}");
+        let mut problems = Problems::new();
+        DeviceConfig::parse(&wrong.unwrap().root, &mut problems);
+        assert!(problems.to_string().contains("levels are told apart by their distance"), "{problems}");
     }
 }

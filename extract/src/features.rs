@@ -87,23 +87,27 @@ pub fn first_passage(t: &[f64], values: &[f64], level: f64) -> Option<f64> {
     Some(crate::trace::crossing([t[at - 1], t[at]], [values[at - 1], values[at]], level))
 }
 
+/// Where a signal is farthest from zero between two of its crossings: times and distances, by the parabola through three samples.
+fn peaks(t: &[f64], off: &[f64]) -> Vec<(f64, f64)> {
+    let mut peaks = Vec::new();
+    for i in 1..off.len().saturating_sub(1) {
+        let [a, b, c] = [off[i - 1].abs(), off[i].abs(), off[i + 1].abs()];
+        if b >= a && b > c && off[i - 1] * off[i + 1] > 0.0 {
+            let bend = a - 2.0 * b + c;
+            let shift = if bend == 0.0 { 0.0 } else { 0.5 * (a - c) / bend };
+            peaks.push((t[i] + shift * 0.5 * (t[i + 1] - t[i - 1]), b - 0.25 * (a - c) * shift));
+        }
+    }
+    peaks
+}
+
 /// Frequency (Hz) and rate at which the amplitude falls (1/s) of a ring-down about its last value: from the times of its crossings, and a line through the
 /// logarithms of its peaks. None of a signal with fewer than three peaks.
 pub fn ring_down(t: &[f64], values: &[f64]) -> Option<[f64; 2]> {
     // The last eighth is where it rests.
     let tail = values.len() - values.len() / 8 - 1;
     let rest = mean_and_deviation(values[tail..].iter().copied())[0];
-    let off: Vec<f64> = values.iter().map(|v| v - rest).collect();
-    let mut peaks: Vec<(f64, f64)> = Vec::new();
-    for i in 1..off.len().saturating_sub(1) {
-        let [a, b, c] = [off[i - 1].abs(), off[i].abs(), off[i + 1].abs()];
-        if b >= a && b > c && off[i - 1] * off[i + 1] > 0.0 {
-            // The parabola through three samples.
-            let bend = a - 2.0 * b + c;
-            let shift = if bend == 0.0 { 0.0 } else { 0.5 * (a - c) / bend };
-            peaks.push((t[i] + shift * 0.5 * (t[i + 1] - t[i - 1]), b - 0.25 * (a - c) * shift));
-        }
-    }
+    let peaks = peaks(t, &values.iter().map(|v| v - rest).collect::<Vec<_>>());
     let largest = peaks.iter().fold(0.0, |m: f64, p| m.max(p.1));
     // Peaks below a fiftieth of the largest are noise and the error of the rest.
     let kept: Vec<(f64, f64)> = peaks.into_iter().take_while(|p| p.1 > 0.02 * largest).collect();
@@ -115,6 +119,137 @@ pub fn ring_down(t: &[f64], values: &[f64]) -> Option<[f64; 2]> {
     // Two peaks, one on each side, per period.
     let frequency = 0.5 * (kept.len() - 1) as f64 / (x[x.len() - 1] - x[0]);
     Some([frequency, -slope])
+}
+
+/// A line of a spectrum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpectralLine {
+    /// Where it is highest (Hz).
+    pub frequency: f64,
+    /// Mean square of the signal in it.
+    pub power: f64,
+    /// Half its width at half its height (Hz). Of a line narrower than the record resolves, that of the window, 0.72 over the length of the record.
+    pub half_width: f64,
+}
+
+/// Lines of the spectrum of an evenly sampled signal, the strongest first: maxima that stand above all else within four bins, thirty times above the median of the spectrum and a
+/// thousandth of the highest. Hann's window (F. J. Harris, Proc. IEEE 66, 51 (1978), section V.C); frequency by the parabola through the logarithms of three bins.
+pub fn spectral_lines(t: &[f64], values: &[f64]) -> Vec<SpectralLine> {
+    let n = values.len();
+    if n < 32 {
+        return Vec::new();
+    }
+    let mean = values.iter().sum::<f64>() / n as f64;
+    let hann = |i: usize| 0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n as f64).cos();
+    let mut windowed: Vec<f64> = values.iter().enumerate().map(|(i, v)| (v - mean) * hann(i)).collect();
+    let transform = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(n);
+    let mut spectrum = transform.make_output_vec();
+    transform.process(&mut windowed, &mut spectrum).expect("lengths are the planner's own");
+    // One-sided; the mean square of the window is 3/8.
+    let power: Vec<f64> = spectrum.iter().map(|c| 2.0 * c.norm_sqr() / (0.375 * (n * n) as f64)).collect();
+    let bin = (n - 1) as f64 / (n as f64 * (t[n - 1] - t[0]));
+    let mut sorted = power.clone();
+    sorted.sort_by(f64::total_cmp);
+    let highest = sorted[sorted.len() - 1];
+    let floor = (30.0 * sorted[sorted.len() / 2]).max(1e-3 * highest);
+    let mut lines = Vec::new();
+    for k in 2..power.len() - 2 {
+        let around = k.saturating_sub(4)..(k + 5).min(power.len());
+        if power[k] <= floor || around.clone().any(|j| j != k && power[j] >= power[k]) {
+            continue;
+        }
+        let [a, b, c] = [-1i32, 0, 1].map(|d| power[(k as i32 + d) as usize].ln());
+        let shift = 0.5 * (a - c) / (a - 2.0 * b + c);
+        // Out to where it has fallen to a half on either side, between bins by straight lines.
+        let half = 0.5 * (b - 0.25 * (a - c) * shift).exp();
+        let fall = |step: i32| {
+            let mut j = k as i32;
+            while (1..power.len() as i32 - 1).contains(&j) && power[j as usize] > half {
+                j += step;
+            }
+            let (inner, outer) = (power[(j - step) as usize], power[j as usize]);
+            f64::from((j - step).abs_diff(k as i32)) + ((inner - half) / (inner - outer)).clamp(0.0, 1.0)
+        };
+        let half_bins = 0.5 * (fall(1) + fall(-1));
+        let reach = (4.0 * half_bins).ceil().max(3.0) as usize;
+        let share = power[k.saturating_sub(reach)..(k + reach + 1).min(power.len())].iter().sum();
+        lines.push(SpectralLine { frequency: (k as f64 + shift) * bin, power: share, half_width: half_bins * bin });
+    }
+    lines.sort_by(|a, b| b.power.total_cmp(&a.power));
+    lines
+}
+
+/// An oscillation that settles: frequency (Hz), squared amplitude and, where it approached its amplitude slowly enough to be seen, the rate Gamma_p with which: half the rate at
+/// which the squared amplitude does (A. Slavin and V. Tiberkevich, IEEE Trans. Magn. 45, 1875 (2009)).
+pub fn oscillation(t: &[f64], values: &[f64]) -> Option<(f64, f64, Option<f64>)> {
+    let half = values.len() / 2;
+    let line = *spectral_lines(&t[half..], &values[half..]).first()?;
+    let rest = mean_and_deviation(values[half..].iter().copied())[0];
+    let squares: Vec<(f64, f64)> =
+        peaks(t, &values.iter().map(|v| v - rest).collect::<Vec<_>>()).into_iter().map(|p| (p.0, p.1 * p.1)).collect();
+    let since = |share: f64| squares.iter().filter(move |p| p.0 > t[0] + share * (t[t.len() - 1] - t[0])).map(|p| p.1);
+    let [end, before] = [mean_and_deviation(since(0.75))[0], mean_and_deviation(since(0.5))[0]];
+    // What still grows or falls by a twentieth between the last half and the last quarter has not settled.
+    let settled = (end / before - 1.0).abs() < 0.05;
+    if !settled {
+        return None;
+    }
+    let (x, y): (Vec<f64>, Vec<f64>) = squares
+        .iter()
+        .map(|p| (p.0, (p.1 / end - 1.0).abs()))
+        .skip_while(|p| p.1 > 0.5)
+        .take_while(|p| p.1 > 0.05)
+        .map(|p| (p.0, p.1.ln()))
+        .unzip();
+    let rate = (x.len() >= 6).then(|| crate::models::line(&x, &y)).flatten().map(|[_, slope]| -0.5 * slope).filter(|r| *r > 0.0);
+    Some((line.frequency, 2.0 * line.power, rate))
+}
+
+/// Reads of a signal: the means over the later half of every stretch of five rows or more that stays within an eighth of `distance` from its own mean.
+pub fn plateaus(values: &[f64], distance: f64) -> Vec<f64> {
+    let mut reads = Vec::new();
+    let mut stretch: Vec<f64> = Vec::new();
+    let mut close = |stretch: &mut Vec<f64>| {
+        if stretch.len() >= 5 {
+            reads.push(mean_and_deviation(stretch[stretch.len() / 2..].iter().copied())[0]);
+        }
+        stretch.clear();
+    };
+    for v in values {
+        let mean = stretch.iter().sum::<f64>() / stretch.len().max(1) as f64;
+        if !stretch.is_empty() && (v - mean).abs() > 0.125 * distance {
+            close(&mut stretch);
+        }
+        stretch.push(*v);
+    }
+    close(&mut stretch);
+    reads
+}
+
+/// Reads of a signal where a drive rests: one of each stretch without drive, the mean over its last quarter.
+pub fn reads_at_rest(values: &[f64], drive: &[f64]) -> Vec<f64> {
+    let stretches = drive.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0));
+    let mut from = 0;
+    let mut reads = Vec::new();
+    for stretch in stretches {
+        let to = from + stretch.len();
+        if stretch[0] == 0.0 {
+            reads.push(mean_and_deviation(values[to - stretch.len().div_ceil(4)..to].iter().copied())[0]);
+        }
+        from = to;
+    }
+    reads
+}
+
+/// The level of each read, from 0: reads less than `distance` above the one below them are of its level.
+pub fn levels(reads: &[f64], distance: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..reads.len()).collect();
+    order.sort_by(|a, b| reads[*a].total_cmp(&reads[*b]));
+    let mut level = vec![0.0; reads.len()];
+    for pair in order.windows(2) {
+        level[pair[1]] = level[pair[0]] + f64::from(u8::from(reads[pair[1]] - reads[pair[0]] >= distance));
+    }
+    level
 }
 
 #[cfg(test)]
@@ -168,5 +303,52 @@ mod tests {
         assert!((f / 5e9 - 1.0).abs() < 5e-3 && (rate / 2e9 - 1.0).abs() < 2e-2, "{f} {rate}");
         assert_eq!(first_passage(&t[..2], &[0.0, 1.0], 0.25), Some(0.25e-12));
         assert_eq!(first_passage(&t[..2], &[0.0, 0.1], 0.25), None);
+    }
+
+    #[test]
+    fn lines_are_found_with_their_power_and_width() {
+        // 5 GHz of amplitude 0.3, 8.1 GHz of 0.05, noise of 0.01, 20 ns.
+        let mut random = Stream::new(4, 0);
+        let t: Vec<f64> = (0..4000).map(|i| f64::from(i) * 5e-12).collect();
+        let wave = |f: f64, t: f64| (std::f64::consts::TAU * f * t).cos();
+        let v: Vec<f64> = t.iter().map(|t| 0.7 + 0.3 * wave(5.013e9, *t) + 0.05 * wave(8.1e9, *t) + 0.01 * random.normal()).collect();
+        let found = spectral_lines(&t, &v);
+        assert_eq!(found.len(), 2, "{found:?}");
+        // A bin is 50 MHz, the parabola is right to a twentieth of it.
+        for (line, f, a) in [(found[0], 5.013e9, 0.3), (found[1], 8.1e9, 0.05)] {
+            assert!((line.frequency - f).abs() < 3e6 && (line.power / (0.5 * a * a) - 1.0).abs() < 0.05, "{line:?}");
+            assert!((line.half_width / (0.72 * 50e6) - 1.0).abs() < 0.15, "{line:?}");
+        }
+        // A damped one: a Lorentzian of half width rate/2 pi, 0.32 GHz.
+        let v: Vec<f64> = t.iter().map(|t| (-t * 2e9).exp() * wave(5e9, *t - 1e-9)).collect();
+        assert!(spectral_lines(&t[..400], &v[..400]).first().is_some_and(|l| (l.frequency - 5e9).abs() < 0.2e9));
+    }
+
+    #[test]
+    fn an_oscillation_settles_with_its_rate() {
+        // Slavin's power: p' = -2 Gamma_p (p - p_0) near p_0, here all the way.
+        let t: Vec<f64> = (0..4000).map(|i| f64::from(i) * 5e-12).collect();
+        let v: Vec<f64> =
+            t.iter().map(|t| (0.04 * (1.0 - (-2.0 * t * 0.4e9).exp())).sqrt() * (std::f64::consts::TAU * 6e9 * t).sin()).collect();
+        let (f, power, rate) = oscillation(&t, &v).unwrap();
+        assert!(
+            (f - 6e9).abs() < 1e7 && (power / 0.04 - 1.0).abs() < 0.02 && (rate.unwrap() / 0.4e9 - 1.0).abs() < 0.03,
+            "{f} {power} {rate:?}"
+        );
+        // One that dies away has not settled.
+        let v: Vec<f64> = t.iter().map(|t| (-t * 0.4e9).exp() * (std::f64::consts::TAU * 6e9 * t).sin()).collect();
+        assert!(oscillation(&t, &v).is_none());
+    }
+
+    #[test]
+    fn a_staircase_has_its_levels() {
+        let mut random = Stream::new(8, 0);
+        let v: Vec<f64> = [0.0, 1.0, 2.0, 1.0, 3.0].iter().flat_map(|l| [*l; 20]).map(|l: f64| l + 0.01 * random.normal()).collect();
+        let reads = plateaus(&v, 0.5);
+        assert_eq!(levels(&reads, 0.5), [0.0, 1.0, 2.0, 1.0, 3.0], "{reads:?}");
+        // A read of each rest, from its end.
+        let drive: Vec<f64> = (0..20).map(|i| if i % 10 < 2 { 1.0 } else { 0.0 }).collect();
+        let ramp: Vec<f64> = (0..20).map(f64::from).collect();
+        assert_eq!(reads_at_rest(&ramp, &drive), [8.5, 18.5]);
     }
 }

@@ -294,3 +294,27 @@ fn names_units_and_references_are_complete() {
         }
     }
 }
+
+#[test]
+fn a_spread_of_devices_is_seldom_found_where_there_is_none() {
+    // Twenty equal devices, sixty times over; three parameters each. The lower end of a 95 % interval is above zero once in forty times.
+    let model = named("levels");
+    let example = model.example();
+    let (mut found, mut asked) = (0, 0);
+    for seed in 0..60 {
+        let mut random = Stream::new(seed, 23);
+        let mut all = Data::default();
+        for device in 0..20 {
+            let mut one = model.simulate(&example.truth, example.sigma, &example.design, &mut random);
+            one.set("device", "1", vec![f64::from(device); one.rows()]);
+            all.append(&one);
+        }
+        for p in fit(model, &all, &QUICK).unwrap().parameters {
+            asked += 1;
+            found += u32::from(p.device_spread.is_some_and(|s| s.1[0] > 0.0));
+        }
+    }
+    println!("spread found in {found} of {asked}");
+    // 4.5 of 180, standard deviation 2.1.
+    assert!(asked == 180 && found <= 11, "{found} of {asked}");
+}

@@ -26,6 +26,8 @@ pub enum Source {
     Wall(WallPart),
     /// Velocity of the wall since the row before (m/s).
     WallVelocity,
+    /// Topological charge, see [`crate::readout::charge`].
+    Charge,
     /// Energy of a group of terms, or of all (J).
     Energy(Option<&'static str>),
     /// Largest torque over the gyromagnetic ratio at the last step (T).
@@ -70,6 +72,7 @@ const LIST: &[(&str, &str, Source)] = &[
     ("wall_tilt", "rad", Source::Wall(WallPart::Tilt)),
     ("wall_phi", "rad", Source::Wall(WallPart::Phi)),
     ("wall_count", "1", Source::Wall(WallPart::Count)),
+    ("charge", "1", Source::Charge),
     ("max_torque", "T", Source::MaxTorque),
     ("dt", "s", Source::Step),
     ("E_total", "J", Source::Energy(None)),

@@ -4,6 +4,7 @@ use crate::experiment::read_unit_vector;
 use crate::shapes::Shape;
 use crate::surroundings::Level;
 use spinloom_base::{Dimension, Fields, Node, Problems};
+use spinloom_kernels::real::{cross, dot};
 use spinloom_kernels::{Mesh, RegionMap};
 
 /// Domain walls of a track along x between domains along ±z.
@@ -64,6 +65,33 @@ pub fn wall(mesh: &Mesh, regions: &RegionMap, m: &[f64]) -> Wall {
     let (sxy, syy) = points.iter().fold((0.0, 0.0), |a, p| (a.0 + (p.0 - my) * (p.1 - mx), a.1 + (p.0 - my).powi(2)));
     let tilt = if syy > 0.0 { (sxy / syy).atan() } else { 0.0 };
     Wall { count: walls.len(), x: place(first as f64 + s), tilt, phi: mix(1).atan2(mix(0)) }
+}
+
+/// The solid angle of three unit vectors; Berg and Lüscher, Nucl. Phys. B 190, 412 (1981), eq. 12.
+pub(crate) fn solid_angle(a: [f64; 3], b: [f64; 3], c: [f64; 3]) -> f64 {
+    2.0 * dot(a, cross(b, c)).atan2(1.0 + dot(a, b) + dot(b, c) + dot(c, a))
+}
+
+/// Topological charge, the mean over the layers: every plaquette of four cells as two triangles, so that it is a whole number but for what turns at the edges. The number of
+/// skyrmions where all have one sign. `m` is `[component][z][y][x]`.
+pub fn charge(mesh: &Mesh, regions: &RegionMap, m: &[f64]) -> f64 {
+    let [nx, ny, nz] = mesh.n;
+    let cells = mesh.cells();
+    let at = |x: usize, y: usize, z: usize| {
+        let i = mesh.index(x, y, z);
+        (regions.cells[i] != RegionMap::VACUUM).then(|| [0, 1, 2].map(|c| m[c * cells + i]))
+    };
+    let mut sum = 0.0;
+    for z in 0..nz {
+        for y in 0..ny.saturating_sub(1) {
+            for x in 0..nx.saturating_sub(1) {
+                if let (Some(a), Some(b), Some(c), Some(d)) = (at(x, y, z), at(x + 1, y, z), at(x + 1, y + 1, z), at(x, y + 1, z)) {
+                    sum += solid_angle(a, b, c) + solid_angle(a, c, d);
+                }
+            }
+        }
+    }
+    sum / (4.0 * std::f64::consts::PI * nz as f64)
 }
 
 /// A named place where something electrical is measured.
@@ -319,6 +347,23 @@ mod tests {
             }
         }
         (mesh, RegionMap::uniform(cells), m)
+    }
+
+    #[test]
+    fn a_skyrmion_counts_one() {
+        // m_z = -1 in the middle, +1 outside, hedgehog in the plane: charge -1 whichever its radius.
+        let mesh = Mesh::new([24, 20, 2], [2e-9, 2e-9, 1e-9]);
+        let regions = RegionMap::uniform(mesh.cells());
+        let cells = mesh.cells();
+        let mut m = vec![0.0; 3 * cells];
+        for i in 0..cells {
+            let p = mesh.position(i % 24, i / 24 % 20, 0);
+            let r = p[0].hypot(p[1]);
+            let theta = std::f64::consts::PI * (1.0 - (r / 16e-9).min(1.0));
+            (m[i], m[cells + i], m[2 * cells + i]) = (theta.sin() * p[0] / r, theta.sin() * p[1] / r, theta.cos());
+        }
+        let q = charge(&mesh, &regions, &m);
+        assert!((q + 1.0).abs() < 1e-12, "{q}");
     }
 
     #[test]

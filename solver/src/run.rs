@@ -2,7 +2,7 @@
 
 use crate::experiment::{Experiment, Settle};
 use crate::quantities::Source;
-use crate::readout::{Wall, wall};
+use crate::readout::{Wall, charge, wall};
 use crate::simulation::{Simulation, Step};
 use crate::surroundings::{Around, Surroundings};
 use spinloom_base::{Diagnostic, Problems};
@@ -340,6 +340,7 @@ fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, curso
             Source::Mean(c, region) => mean(*c, *region),
             Source::Wall(part) => part.of(&wall),
             Source::WallVelocity => cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (wall.x - x0) / (control.t - t0)),
+            Source::Charge => charge(&mesh, regions, &m),
             Source::Energy(None) => sim.total_energy(r),
             Source::Energy(Some(group)) => {
                 let terms: Vec<Term> = Term::ALL.iter().copied().filter(|t| t.info().group == *group).collect();

@@ -4,6 +4,8 @@ mod behaviour;
 mod crossbar;
 mod nir;
 mod spice;
+mod step;
+mod torch;
 mod verilog_a;
 
 use spinloom_base::{Diagnostic, Problems};
@@ -21,12 +23,19 @@ pub struct Format {
 }
 
 /// All formats.
-pub const FORMATS: [Format; 7] = [
+pub const FORMATS: [Format; 10] = [
     Format {
         name: "nir",
         about: "NIR graph of one neuron, scaled for importers that step 1e-4 s and want threshold 1, reset 0 and r = 1",
         write: nir::portable,
     },
+    Format {
+        name: "snntorch",
+        about: "PyTorch module for snnTorch: what NIR cannot say, leaks that switch, dead times, signs, chance",
+        write: |card| torch::module(card, &torch::SNNTORCH),
+    },
+    Format { name: "norse", about: "the same for Norse", write: |card| torch::module(card, &torch::NORSE) },
+    Format { name: "spikingjelly", about: "the same for SpikingJelly", write: |card| torch::module(card, &torch::SPIKINGJELLY) },
     Format { name: "nir-si", about: "NIR graph of one neuron in SI", write: nir::si },
     Format { name: "spice", about: "subcircuit for ngspice: neurons, switching probabilities, activations", write: spice::subcircuit },
     Format {

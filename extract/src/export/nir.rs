@@ -3,6 +3,7 @@
 //! `tau dv/dt = v_leak - v + r I`, fires at `v_threshold`: J. E. Pedersen et al., Nat. Commun. 15, 8122 (2024). NIR has no second time constant, no sign of a
 //! spike, no refractory time and no chance: models with those are refused.
 
+use super::step::Step;
 use super::{File, refuse, value, word};
 use hdf5::types::VarLenUnicode;
 use spinloom_base::Problems;
@@ -23,52 +24,43 @@ pub(super) struct Neuron {
     notes: Vec<(&'static str, String)>,
 }
 
-/// Leak time (s), gain (membrane per second and unit of drive), reset and threshold.
-fn leaky(card: &Card) -> Result<[f64; 4], Problems> {
-    if card.model.name != "lif-two-times" {
-        return Err(refuse(card, "NIR", "`lif-two-times`: one leak time, whatever the drive; no signs, dead times or chance"));
+/// The step of a card that NIR can carry: one leak time, whatever the drive.
+fn leaky(card: &Card) -> Result<Step, Problems> {
+    match Step::of(card) {
+        Some(step) if card.model.name == "lif-two-times" => step,
+        _ => Err(refuse(card, "NIR", "`lif-two-times`: one leak time, whatever the drive; no signs, dead times or chance")),
     }
-    // A card of traces of the reduced membrane has no scale of its own.
-    let or = |name: &str, x: f64| if card.parameters.contains_key(name) { value(card, name) } else { Ok(x) };
-    Ok([value(card, "tau_leak")?, value(card, "R_over_tau_int")?, or("V_reset", 0.0)?, or("V_th", 1.0)?])
 }
 
 /// In SI.
 pub(super) fn si(card: &Card) -> Result<Vec<File>, Problems> {
-    let [tau, gain, reset, threshold] = leaky(card)?;
-    let notes = vec![("units", format!("seconds, membrane in {}, drive in {}", unit(card, "V_th"), drive_unit(card)))];
+    let Step { nominal, membrane: [reset, swing], unit, .. } = leaky(card)?;
+    let tau = value(card, "tau_leak")?;
+    let notes = vec![("units", format!("seconds, membrane in {unit}, drive in {}", nominal.1))];
+    let r = value(card, "R_over_tau_int")? * tau;
     Ok(vec![File::Graph(
         format!("{}.si.nir", word(card)),
-        Neuron { tau, r: gain * tau, v_leak: reset, v_threshold: threshold, v_reset: reset, notes },
+        Neuron { tau, r, v_leak: reset, v_threshold: reset + swing, v_reset: reset, notes },
     )])
 }
 
 /// Scaled: threshold 1, reset and leak 0, r = 1, and the time in which one step of the network is 1e-4 s.
+///
+/// Importers step by Euler's rule, v <- v + (dt/tau)(I - v). The time written is the one with which that is the device's own step: 1 - dt/tau is its decay
+/// over a period, exact for any length of the period, and the input of a pulse is its gain over dt/tau.
 pub(super) fn portable(card: &Card) -> Result<Vec<File>, Problems> {
-    let [tau, gain, reset, threshold] = leaky(card)?;
-    // Without a protocol the leak time is ten steps.
-    let (step, on, nominal) = card.drive.as_ref().map_or((0.1 * tau, 0.1 * tau, f64::NAN), |d| (d.on + d.off, d.on, d.nominal));
-    let per_drive = gain * tau / (threshold - reset) * on / step;
-    let mut notes = vec![
-        ("one_step_of_the_device_s", format!("{step:e}")),
-        ("input_of_a_pulse_per_unit_of_drive", format!("{per_drive:e}")),
-        ("drive_unit", drive_unit(card)),
-        ("membrane", format!("v = (V - {reset:e})/{:e} {}", threshold - reset, unit(card, "V_th"))),
-        ("tau_leak_s", format!("{tau:e}")),
+    let step = leaky(card)?;
+    let share = 1.0 - step.decay_on * step.decay_off;
+    let [reset, swing] = step.membrane;
+    let notes = vec![
+        ("one_step_of_the_device_s", format!("{:e}", step.length)),
+        ("input_of_a_nominal_pulse", format!("{:e}", step.gain / share)),
+        ("nominal_drive", format!("{:e} {}", step.nominal.0, step.nominal.1)),
+        ("membrane", format!("v = (V - {reset:e})/{swing:e} {}", step.unit)),
+        ("tau_leak_s", format!("{:e}", value(card, "tau_leak")?)),
     ];
-    if nominal.is_finite() {
-        notes.push(("input_of_a_nominal_pulse", format!("{:e}", per_drive * nominal)));
-    }
-    let neuron = Neuron { tau: IMPORTERS_STEP * tau / step, r: 1.0, v_leak: 0.0, v_threshold: 1.0, v_reset: 0.0, notes };
+    let neuron = Neuron { tau: IMPORTERS_STEP / share, r: 1.0, v_leak: 0.0, v_threshold: 1.0, v_reset: 0.0, notes };
     Ok(vec![File::Graph(format!("{}.nir", word(card)), neuron)])
-}
-
-fn unit(card: &Card, name: &str) -> String {
-    card.parameters.get(name).map_or("1", |p| p.unit.as_str()).to_string()
-}
-
-fn drive_unit(card: &Card) -> String {
-    card.drive.as_ref().map_or_else(|| card.validity.get("J").map_or("1".into(), |r| r.unit.clone()), |d| d.unit.clone())
 }
 
 /// Writes the graph under another name, then renames it.

@@ -38,7 +38,7 @@ impl Model for Adaptive {
             name: "lif-adaptive",
             kind: Kind::Neuron,
             equation: "dV/dt = -V/tau_leak + g J, fires at V = V_th (1 + a); each fire adds b to a, da/dt = -a/tau_a",
-            reference: "G. Bellec et al., NeurIPS (2018), Eqs. 1, 2; Y.-H. Liu and X.-J. Wang, J. Comput. Neurosci. 10, 25 (2001)",
+            reference: "G. Bellec et al., NeurIPS (2018); Y.-H. Liu and X.-J. Wang, J. Comput. Neurosci. 10, 25 (2001)",
             columns: const {
                 &[
                     column("J", None, "steady drive"),

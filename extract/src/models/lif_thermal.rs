@@ -42,7 +42,7 @@ impl Model for Thermal {
             name: "lif-thermal",
             kind: Kind::Neuron,
             equation: "dT/dt = theta I^2/tau_th - (T - T_0)/tau_th; fires at the rate f0 exp[-(E_b/kT) (1 - I/I_c)] while the pulse lasts",
-            reference: "B. Chen et al., Nat. Commun. 17, 4362 (2026), with the escape law of R. H. Koch et al., Phys. Rev. Lett. 92, 088302 (2004)",
+            reference: "Z. Chen et al., Nat. Commun. 17, 4362 (2026), with the escape law of R. H. Koch et al., Phys. Rev. Lett. 92, 088302 (2004)",
             columns: const {
                 &[
                     column("I", None, "current of the pulses"),

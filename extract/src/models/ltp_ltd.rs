@@ -44,7 +44,7 @@ impl Model for LtpLtd {
             name: "ltp-ltd",
             kind: Kind::Synapse,
             equation: "up: G = G_min + (G_max - G_min) f(x, a_up); down: G = G_max - (G_max - G_min) f(x, a_down); f = (1 - e^(-a x))/(1 - e^-a), x = P/P_max",
-            reference: "P.-Y. Chen, X. Peng and S. Yu, IEEE Trans. Comput.-Aided Des. 37, 3067 (2018), Eqs. 1-3",
+            reference: "P.-Y. Chen, X. Peng and S. Yu, IEEE Trans. Comput.-Aided Des. 37, 3067 (2018)",
             columns: const {
                 &[
                     column("P", Some(Dimension::NONE), "pulses since the start of the sweep"),

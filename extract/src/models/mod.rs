@@ -34,6 +34,7 @@ mod stdp;
 mod step;
 mod stp_ltp;
 mod switching;
+mod switching_uniaxial;
 mod telegraph;
 mod variability;
 mod wall;
@@ -59,11 +60,13 @@ pub const MODELS: &[&dyn Model] = &[
     &switching::QUADRATIC,
     &switching::FREE,
     &switching::VCMA,
+    &switching_uniaxial::Uniaxial,
     &switching::FIELD,
     &telegraph::OneTemperature,
     &telegraph::Arrhenius,
     &p_bit::PBit,
     &retention::Retention,
+    &retention::Uniaxial,
     &endurance::Endurance,
     &ltp_ltd::LtpLtd,
     &levels::Levels,

@@ -29,7 +29,7 @@ impl Model for Oscillator {
             name: "spin-torque-oscillator",
             kind: Kind::Oscillator,
             equation: "p = (zeta - 1)/(zeta + Q), zeta = I/I_th; f = f_0 + N p; power = P_0 p; amplitude relaxes at Gamma_p = Gamma_G (zeta - 1)",
-            reference: "A. Slavin and V. Tiberkevich, IEEE Trans. Magn. 45, 1875 (2009), sections III to V",
+            reference: "A. Slavin and V. Tiberkevich, IEEE Trans. Magn. 45, 1875 (2009)",
             columns: const {
                 &[
                     column("I", None, "current"),

@@ -14,7 +14,7 @@ impl Model for PBit {
             name: "p-bit",
             kind: Kind::Neuron,
             equation: "P(up after dt) = p + (state - p) exp[-(dt/tau) cosh((V - V_50)/2s)], p = 1/(1 + exp[-(V - V_50)/s])",
-            reference: "input: K. Y. Camsari et al., Phys. Rev. X 7, 031014 (2017), Eq. 1; response: two-state master equation with rates exp[+-(V - V_50)/2s]/(2 tau), N. G. van Kampen, Stochastic Processes in Physics and Chemistry (2007), section IV.2",
+            reference: "input: K. Y. Camsari et al., Phys. Rev. X 7, 031014 (2017); response: two-state master equation with rates exp[+-(V - V_50)/2s]/(2 tau), N. G. van Kampen, Stochastic Processes in Physics and Chemistry (2007), section IV.2",
             columns: const {
                 &[
                     column("V", None, "input"),

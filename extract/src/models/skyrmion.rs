@@ -105,7 +105,7 @@ impl Model for Radius {
             name: "skyrmion-radius",
             kind: Kind::Synapse,
             equation: "1 - (R_0/R)^2 + (B/B_0) (R/R_0) = 0",
-            reference: "energy of a circular wall: S. Rohart and A. Thiaville, Phys. Rev. B 88, 184422 (2013), section V; A. N. Bogdanov and A. Hubert, J. Magn. Magn. Mater. 138, 255 (1994)",
+            reference: "energy of a circular wall: S. Rohart and A. Thiaville, Phys. Rev. B 88, 184422 (2013); A. N. Bogdanov and A. Hubert, J. Magn. Magn. Mater. 138, 255 (1994)",
             columns: const {
                 &[column("B", Some(Dimension::FIELD), "field against the core"), column("R", Some(Dimension::LENGTH), "radius at m_z = 0")]
             },

@@ -49,7 +49,7 @@ pub const SOFT_BOUNDS: Step = Step {
 pub const EXPONENTIAL: Step = Step {
     name: "step-exponential",
     equation: "up: dG = step_up exp(-beta_up x); down: dG = -step_down exp(-beta_down (1 - x)); x = (G - G_low)/(G_high - G_low), of the range measured",
-    reference: "D. Querlioz et al., IEEE Trans. Nanotechnol. 12, 288 (2013), Eqs. 1, 2",
+    reference: "D. Querlioz et al., IEEE Trans. Nanotechnol. 12, 288 (2013)",
     coefficients: &[
         positive("step_up", "{G}", UP),
         positive("step_down", "{G}", DOWN).needs(BOTH),
@@ -67,7 +67,7 @@ pub const EXPONENTIAL: Step = Step {
 pub const POWER: Step = Step {
     name: "step-power",
     equation: "up: dG = step_up (1 - x)^gamma_up; down: dG = -step_down x^gamma_down; x = (G - G_low)/(G_high - G_low), of the range measured",
-    reference: "R. Gütig et al., J. Neurosci. 23, 3697 (2003), Eq. 1",
+    reference: "R. Gütig et al., J. Neurosci. 23, 3697 (2003)",
     coefficients: &[
         positive("step_up", "{G}", UP),
         positive("step_down", "{G}", DOWN).needs(BOTH),

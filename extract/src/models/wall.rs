@@ -11,7 +11,7 @@ use std::f64::consts::FRAC_PI_2;
 /// Position q and angle phi; the wall is a Néel wall (phi = 0) in the first row of a run.
 pub struct Wall;
 
-/// Rates of q and phi: Thiaville et al. (2012), Eqs. 5, 6, fields in tesla. `b` = x, y, z components of the field and the spin-orbit field.
+/// Rates of q and phi: as in Thiaville et al. (2012), fields in tesla. `b` = x, y, z components of the field and the spin-orbit field.
 fn rates(alpha: f64, width: f64, dmi: f64, in_plane: f64, b: &[f64; 4], phi: f64) -> [f64; 2] {
     let (sin, cos) = phi.sin_cos();
     let turn = GAMMA_LL * (-in_plane * sin * cos - FRAC_PI_2 * b[1] * cos + FRAC_PI_2 * (b[0] + dmi) * sin);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_steady_velocity_is_that_of_the_closed_form() {
-        // v = gamma (pi/2) Delta B_DMI/sqrt(1 + (alpha B_DMI/B_SHE)^2), Thiaville et al. (2012), Eq. 9: of the angle at which the torques balance.
+        // v = gamma (pi/2) Delta B_DMI/sqrt(1 + (alpha B_DMI/B_SHE)^2), Thiaville et al. (2012): of the angle at which the torques balance.
         let (alpha, width, dmi, torque) = (0.05, 6.35e-9, 0.079, 3e-3);
         let mut y = [0.0, 0.0];
         for _ in 0..20_000 {

@@ -1,7 +1,7 @@
 //! Quantities of a script and how they are computed: every named one, and the algebra over them.
 
 use super::shape::Shape;
-use crate::readout;
+use crate::readout::{self, solid_angle};
 use crate::simulation::Simulation;
 use num_complex::Complex;
 use rayon::prelude::*;
@@ -1087,12 +1087,6 @@ fn slope4(mesh: &Mesh, m: &Field, axis: usize, i: usize) -> [f64; 3] {
         (None, Some(b), None, _) => [0, 1, 2].map(|c| (own[c] - b[c]) / d),
         _ => [0.0; 3],
     }
-}
-
-/// The solid angle of three unit vectors; Berg and Lüscher, Nucl. Phys. B 190, 412 (1981), eq. 12.
-fn solid_angle(a: [f64; 3], b: [f64; 3], c: [f64; 3]) -> f64 {
-    let top = dot(a, cross(b, c));
-    2.0 * top.atan2(1.0 + dot(a, b) + dot(b, c) + dot(c, a))
 }
 
 /// The solid angle that belongs to a cell in the plane of two axes: the mean of the four triangles with its neighbours, twice each.
