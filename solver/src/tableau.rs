@@ -1,4 +1,14 @@
 //! Explicit Runge–Kutta methods as data. The loop over stages is written once, in [`crate::Simulation`].
+//!
+//! The shortest spin wave of the mesh, undamped, limits the step wherever exchange is stiff: |λ| dt on the imaginary axis, and what it is worth per evaluation,
+//!
+//! | | `rk23` | `kgu35` | `rk4` | `rk45` | `rkf45` | `rk56` |
+//! |---|---|---|---|---|---|---|
+//! | limit | 1.73 | 3.87 | 2.83 | 0.99 | 3.57 | 1.3 |
+//! | evaluations a step | 3 | 5 | 4 | 6 | 6 | 8 |
+//! | per evaluation | 0.58 | 0.77 | 0.71 | 0.17 | 0.60 | 0.16 |
+//!
+//! A wall strip with cells of 1 nm (4.2e13 rad/s) takes 61 evaluations a picosecond with `kgu35`, 75 with `rkf45`.
 
 /// Coefficients of a method with an error estimate.
 #[derive(Clone, Debug, PartialEq)]
