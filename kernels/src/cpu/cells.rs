@@ -150,7 +150,8 @@ fn span<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Span, s: 
     let regions = &view.regions.map.cells[from..from + n];
 
     let full = view.regions.full[row..row + rows].iter().all(|f| *f);
-    let together = view.uniform.as_ref().filter(|_| full && !cpu.reference);
+    // In vacuum m is zero, and so is its rate whatever the coefficients.
+    let together = view.uniform.as_ref().filter(|_| !cpu.reference);
     if together.is_none() {
         for f in &mut s.field {
             f[..n].fill(T::ZERO);
@@ -241,59 +242,59 @@ fn neighbours<'a, T: Real>(
     let full = view.regions.full[row];
     let mut direct: [Option<usize>; 6] = [None; 6];
 
-    let value = |i: usize, axis: usize, forward: bool| neighbour(view, pass, mesh, span, i, axis, forward);
+    let width = n / rows;
+    let slopes = &view.tables.ghost;
     for (axis, forward) in (0..axes).flat_map(|axis| [(axis, false), (axis, true)]) {
         let face = 2 * axis + usize::from(forward);
-        if !full {
-            // Rows with holes: one by one.
-            for i in 0..n {
-                let v = value(i, axis, forward);
-                (0..3).for_each(|c| near[face][c][i] = v[c]);
-            }
-            continue;
-        }
-        let width = n / rows;
+        let sign = if forward { T::ONE } else { -T::ONE };
+        let beside = |r: usize| span.row_beside(mesh, y + r, axis, forward);
+        let [x, y, z] = &mut near[face];
         if axis == 0 {
             for from in (0..n).step_by(width) {
                 let (inner, end) = if forward { (from + 1..from + width, from + width - 1) } else { (from..from + width - 1, from) };
                 let to = if forward { from } else { from + 1 };
-                for c in 0..3 {
-                    near[face][c][to..to + width - 1].copy_from_slice(&m[c][inner.clone()]);
+                for (to_row, from_row) in [&mut *x, &mut *y, &mut *z].into_iter().zip(m) {
+                    to_row[to..to + width - 1].copy_from_slice(&from_row[inner.clone()]);
                 }
-                let v = value(end, axis, forward);
-                (0..3).for_each(|c| near[face][c][end] = v[c]);
+                [x[end], y[end], z[end]] = neighbour(view, pass, mesh, span, end, axis, forward);
             }
         } else {
             // The neighbours of rows in one plane are rows side by side, but for the plane's first and last one.
-            let starts = span.row_beside(mesh, y, axis, forward).zip(span.row_beside(mesh, y + rows - 1, axis, forward));
-            match starts {
-                Some((first, last)) if last == first + (rows - 1) * nx => direct[face] = Some(first),
-                _ => {
-                    for r in 0..rows {
-                        match span.row_beside(mesh, y + r, axis, forward) {
-                            Some(start) => {
-                                // SAFETY: as above.
-                                let other = unsafe { view.rows(pass.read, cells, start, width) };
-                                for c in 0..3 {
-                                    near[face][c][r * width..(r + 1) * width].copy_from_slice(other[c]);
-                                }
-                            }
-                            None => {
-                                let sign = if forward { T::ONE } else { -T::ONE };
-                                let own = r * width..(r + 1) * width;
-                                let [x, y, z] = &mut near[face];
-                                let (x, y, z) = (&mut x[own.clone()], &mut y[own.clone()], &mut z[own.clone()]);
-                                let (mx, my, mz) = (&m[0][own.clone()], &m[1][own.clone()], &m[2][own.clone()]);
-                                let slopes = &view.tables.ghost[axis];
-                                let everywhere = slopes.everywhere(&view.now);
-                                for i in 0..width {
-                                    let slope = everywhere.unwrap_or_else(|| slopes.at(regions[own.start + i], &view.now));
-                                    [x[i], y[i], z[i]] = ghost([mx[i], my[i], mz[i]], slope, axis, sign, view.tables.bulk);
-                                }
-                            }
-                        }
-                    }
+            let side_by_side = beside(0).zip(beside(rows - 1)).filter(|(first, last)| full && *last == first + (rows - 1) * nx);
+            if let Some((first, _)) = side_by_side {
+                direct[face] = Some(first);
+                continue;
+            }
+            for r in 0..rows {
+                let own = r * width..(r + 1) * width;
+                let (x, y, z) = (&mut x[own.clone()], &mut y[own.clone()], &mut z[own.clone()]);
+                if let Some(start) = beside(r) {
+                    // SAFETY: as above.
+                    let other = unsafe { view.rows(pass.read, cells, start, width) };
+                    x.copy_from_slice(other[0]);
+                    y.copy_from_slice(other[1]);
+                    z.copy_from_slice(other[2]);
+                    continue;
                 }
+                let (mx, my, mz) = (&m[0][own.clone()], &m[1][own.clone()], &m[2][own.clone()]);
+                let everywhere = slopes[axis].everywhere(&view.now);
+                for i in 0..width {
+                    let slope = everywhere.unwrap_or_else(|| slopes[axis].at(regions[own.start + i], &view.now));
+                    [x[i], y[i], z[i]] = ghost([mx[i], my[i], mz[i]], slope, axis, sign, view.tables.bulk);
+                }
+            }
+        }
+        if !full {
+            // One row: ghosts wherever vacuum lies beside.
+            let map = &view.regions.map.cells;
+            let (there, first) = match (axis, forward) {
+                (0, true) => (&map[from + 1..from + n], 0),
+                (0, false) => (&map[from..from + n - 1], 1),
+                _ => (beside(0).map_or(&[][..], |start| &map[start..start + n]), 0),
+            };
+            for i in there.iter().enumerate().filter(|(_, r)| **r == RegionMap::VACUUM).map(|(i, _)| i + first) {
+                let slope = slopes[axis].at(regions[i], &view.now);
+                [x[i], y[i], z[i]] = ghost([m[0][i], m[1][i], m[2][i]], slope, axis, sign, view.tables.bulk);
             }
         }
     }
