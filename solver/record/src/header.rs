@@ -63,7 +63,7 @@ pub struct Choice {
 }
 
 /// The grid of cells. Order x, y, z.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Mesh {
     /// Numbers of cells.
     pub n: [usize; 3],
