@@ -432,14 +432,17 @@ pub fn neuron(t: &mut Trial) -> Outcome {
             format!("strip, {oersted} Oe: velocity (m/s)"),
             v,
             want,
-            Tolerance::of(0.05 * want.max(100.0), "a wall of one width, and straight; the ringing after the current is switched on"),
+            Tolerance::of(
+                t.pick(0.05, 0.08) * want.max(100.0),
+                "a wall of one width, and straight; the ringing after the current is switched on; 7 % are missing across 64 nm at 0.1 T",
+            ),
         );
         if want > 0.0 {
             t.check(
                 format!("strip, {oersted} Oe: tilt (deg)"),
                 tilt(&sim).abs().to_degrees(),
                 leans.to_degrees(),
-                Tolerance::of(1.5, "the same; edges canted by the DMI"),
+                Tolerance::of(t.pick(1.5, 2.0), "the same; edges canted by the DMI"),
             );
         }
         fields.push(field);

@@ -64,7 +64,7 @@ pub struct Choice {
 }
 
 /// The grid of cells. Order x, y, z.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Mesh {
     /// Numbers of cells.
     pub n: [usize; 3],

@@ -95,23 +95,28 @@
 //!
 //! `header` (what a run is) · `segment` (rows, events, frames and checkpoint in HDF5) · `effects` (what touches the disk,
 //! one numbered step each) · `writer` · `fold` (segments into one file) · `reader` · `content` (hash and comparison) ·
-//! `ovf`, `xdmf` (for other programs) · `h5` (small helpers).
+//! `ovf`, `formats`, `xdmf` (for other programs) · `reshape` (parts and other resolutions) · `picture` (for the eye) · `h5` (small helpers).
 
 mod content;
 mod effects;
 mod fold;
+mod formats;
 mod h5;
 mod header;
 mod ovf;
+mod picture;
 mod reader;
+mod reshape;
 mod segment;
 mod writer;
 mod xdmf;
 
 pub use content::{Difference, diff};
 pub use effects::Faults;
+pub use formats::Format;
 pub use header::{Choice, Column, Coordinate, Header, Mesh, Parameter, Precision, Replica, Source, Volatile};
 pub use ovf::{Ovf, OvfFormat};
+pub use picture::{direction_colour, picture};
 pub use reader::{Field, Frame, Record, Table};
 pub use segment::{Checkpoint, Event};
 pub use writer::{Options, Resumed, Writer};

@@ -6,6 +6,7 @@
 use crate::h5::{Named, problem};
 use crate::header::Mesh;
 use crate::reader::Frame;
+use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Place, Problems};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
@@ -39,7 +40,7 @@ impl OvfFormat {
 }
 
 /// One field in the form of an OVF file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ovf {
     /// `Title`: the quantity's name.
     pub title: String,
@@ -101,7 +102,11 @@ impl Ovf {
         self.replace_file(path, |out| self.write_1(out, format))
     }
 
-    fn replace_file(&self, path: &Path, content: impl Fn(&mut BufWriter<std::fs::File>) -> std::io::Result<()>) -> Result<(), Problems> {
+    pub(crate) fn replace_file(
+        &self,
+        path: &Path,
+        content: impl Fn(&mut BufWriter<std::fs::File>) -> std::io::Result<()>,
+    ) -> Result<(), Problems> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = Path::new(&part);

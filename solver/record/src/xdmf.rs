@@ -1,5 +1,6 @@
 //! XDMF beside a finished record, for ParaView: light text that points into `run.h5`.
 
+use crate::formats::escape;
 use crate::h5::{Named, problem};
 use crate::header::{Mesh, Precision};
 use crate::reader::{Field, Record};
@@ -129,8 +130,4 @@ impl PartialOrd for TimeKey {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -269,54 +269,15 @@ impl Output {
         if version == 1 { ovf.write_file_1(&path, format).map_err(told) } else { ovf.write_file(&path, format).map_err(told) }
     }
 
-    /// Writes a picture of a field's top view: a vector's direction as a colour, a number from black to white.
+    /// Writes a picture of a field's lowest layer.
     ///
     /// # Errors
     /// What the file system says.
     pub fn snapshot(&self, field: &Field, file: &str) -> Result<(), Fault> {
         let Some(path) = self.path(file) else { return Ok(()) };
-        let [nx, ny, _] = field.n;
-        let mut image = image::RgbImage::new(nx as u32, ny as u32);
-        let finite = || field.data.iter().copied().filter(|v| v.is_finite());
-        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-        let largest = (0..field.cells()).map(|i| if field.components == 3 { norm(field.vector(i)) } else { 0.0 }).fold(0.0, f64::max);
-        for y in 0..ny {
-            for x in 0..nx {
-                let i = y * nx + x;
-                let colour = if field.components == 3 {
-                    let v = field.vector(i);
-                    if largest == 0.0 || norm(v) == 0.0 { [128; 3] } else { direction_colour(v.map(|c| c / largest)) }
-                } else {
-                    let grey = if high > low { (255.0 * (field.at(0, i) - low) / (high - low)).round() as u8 } else { 128 };
-                    [grey; 3]
-                };
-                image.put_pixel(x as u32, (ny - 1 - y) as u32, image::Rgb(colour));
-            }
-        }
+        let image = spinloom_record::picture(field.n, 0, field.components, None, |c, i| field.at(c, i));
         image.save(&path).map_err(|e| Fault::new(format!("cannot write {}: {e}", path.display()), "pictures are jpg, png or gif"))
     }
-}
-
-fn norm(v: [f64; 3]) -> f64 {
-    v.iter().map(|c| c * c).sum::<f64>().sqrt()
-}
-
-/// Hue from the azimuth, lightness from z.
-fn direction_colour(v: [f64; 3]) -> [u8; 3] {
-    let (h, s, l) = (v[1].atan2(v[0]) / std::f64::consts::FRAC_PI_3, norm(v), 0.5 + 0.5 * v[2]);
-    let h = h.rem_euclid(6.0);
-    let chroma = if l <= 0.5 { 2.0 * l * s } else { s * (2.0 - 2.0 * l) };
-    let x = chroma * (1.0 - (h % 2.0 - 1.0).abs());
-    let (r, g, b) = match h as u8 {
-        0 => (chroma, x, 0.0),
-        1 => (x, chroma, 0.0),
-        2 => (0.0, chroma, x),
-        3 => (0.0, x, chroma),
-        4 => (x, 0.0, chroma),
-        _ => (chroma, 0.0, x),
-    };
-    let m = l - 0.5 * chroma;
-    [r, g, b].map(|c| (255.0 * (c + m)).clamp(0.0, 255.0).round() as u8)
 }
 
 #[cfg(test)]
