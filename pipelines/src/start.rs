@@ -20,7 +20,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 2] = [
+const EXAMPLES: [Example; 12] = [
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -39,6 +39,69 @@ const EXAMPLES: [Example; 2] = [
         "field.yaml",
         "loop.yaml",
         "neuron.yaml"
+    ),
+    example!(
+        "exchange-bias-synapse",
+        "antiferromagnetic grains that pulses of heat turn: levels, and what they keep",
+        "README.md",
+        "card.yaml",
+        "pipeline.yaml",
+        "retention.yaml",
+        "synapse.yaml"
+    ),
+    example!(
+        "retention-ensemble",
+        "a thousand free layers at three temperatures: barrier and attempt frequency",
+        "README.md",
+        "card.yaml",
+        "ensemble.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "signed-pillar",
+        "a tall pillar as a signed neuron: where first order is enough",
+        "README.md",
+        "card.yaml",
+        "height-47.yaml",
+        "height-60.yaml",
+        "pillar.yaml",
+        "pipeline.yaml"
+    ),
+    example!("skyrmion-synapse", "skyrmions counted into a read-out", "README.md", "card.yaml", "pipeline.yaml", "track.yaml"),
+    example!(
+        "spin-torque-oscillator",
+        "threshold, frequency and nonlinearity of an oscillator",
+        "README.md",
+        "card.yaml",
+        "oscillator.yaml",
+        "pipeline.yaml"
+    ),
+    example!("stepped-wall-synapse", "a wall in a track of steps: six states", "README.md", "card.yaml", "pipeline.yaml", "wall.yaml"),
+    example!(
+        "superparamagnetic-junction",
+        "dwell times of a junction without a barrier to speak of",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "switching-synapse",
+        "the chance to switch against voltage and time, with voltage-controlled anisotropy",
+        "README.md",
+        "card.yaml",
+        "down.yaml",
+        "pipeline.yaml",
+        "up.yaml"
+    ),
+    example!("thermal-neuron", "a free layer that heat fires", "README.md", "card.yaml", "neuron.yaml", "pipeline.yaml"),
+    example!(
+        "wall-kinematics",
+        "one kinematic law for walls of eight materials",
+        "README.md",
+        "card.yaml",
+        "corners.yaml",
+        "pipeline.yaml"
     ),
 ];
 

@@ -217,7 +217,14 @@ fn read_npy(path: &Path, cell: [f64; 3]) -> Result<Ovf, Problems> {
     } else {
         (1..=width).map(|c| if width == 1 { title.clone() } else { format!("{title}_{c}") }).collect()
     };
-    Ok(Ovf { title, mesh: Mesh { n, cell, origin: [0.0; 3], layers: Vec::new() }, units: vec!["1".into(); width], labels, time: None, data })
+    Ok(Ovf {
+        title,
+        mesh: Mesh { n, cell, origin: [0.0; 3], layers: Vec::new() },
+        units: vec!["1".into(); width],
+        labels,
+        time: None,
+        data,
+    })
 }
 
 fn read_json(path: &Path) -> Result<Ovf, Problems> {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 /// Every value different, none of them short in binary.
 fn field(n: [usize; 3], width: usize) -> Ovf {
-    let mesh = Mesh { n, cell: [2e-9, 3e-9, 5e-9], origin: [-1e-9, 0.0, 4e-9] };
+    let mesh = Mesh { n, cell: [2e-9, 3e-9, 5e-9], origin: [-1e-9, 0.0, 4e-9], layers: Vec::new() };
     Ovf {
         title: "m".into(),
         labels: (0..width).map(|c| format!("m_{c}")).collect(),
