@@ -1,15 +1,23 @@
 //! Looks into records.
 
-use spinloom_base::{Diagnostic, Problems};
-use spinloom_record::{Ovf, OvfFormat, Record, diff, write_xdmf};
+use serde_json::json;
+use spinloom_base::Problems;
+use spinloom_record::{Record, diff};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints what a record holds, or how it differs from another.
-pub fn record(path: &Path, other: Option<&Path>) -> Result<ExitCode, Problems> {
+pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<ExitCode, Problems> {
     let record = Record::open(path)?;
     if let Some(other) = other {
         let differences = diff(&record, &Record::open(other)?)?;
+        if json {
+            println!(
+                "{}",
+                json!({"equal": differences.is_empty(), "differences": differences.iter().map(|d| d.to_string()).collect::<Vec<_>>()})
+            );
+            return Ok(ExitCode::from(u8::from(!differences.is_empty())));
+        }
         differences.iter().for_each(|d| println!("{d}"));
         println!(
             "{}",
@@ -22,6 +30,10 @@ pub fn record(path: &Path, other: Option<&Path>) -> Result<ExitCode, Problems> {
         return Ok(ExitCode::from(u8::from(!differences.is_empty())));
     }
     let h = record.header();
+    if json {
+        println!("{}", described(&record)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     println!("{} {}, {} on {}, from {} (sha256 {})", h.program, h.version, h.precision.name(), h.device, h.source.file, h.source.sha256());
     println!(
         "{} x {} x {} cells of {:e} x {:e} x {:e} m; {}",
@@ -54,22 +66,34 @@ pub fn record(path: &Path, other: Option<&Path>) -> Result<ExitCode, Problems> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes every picture as OVF 2, and the XDMF file.
-pub fn convert(path: &Path, out: &Path) -> Result<ExitCode, Problems> {
-    let record = Record::open(path)?;
-    std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), e.to_string()))?;
-    let mut count = 0;
-    for field in record.fields()? {
-        for i in 0..field.frames.len() {
-            let frame = record.frame(&field.name, i)?;
-            let name = format!("{}_replica{}_{:06}.ovf", field.name, frame.replica, i);
-            Ovf::new(&record.header().mesh, &frame).write_file(&out.join(name), OvfFormat::Binary4)?;
-            count += 1;
-        }
-    }
-    println!("{count} OVF files in {}", out.display());
-    if count > 0 && record.is_finished() {
-        println!("{}", write_xdmf(&record)?.display());
-    }
-    Ok(ExitCode::SUCCESS)
+/// The same as one object.
+fn described(record: &Record) -> Result<serde_json::Value, Problems> {
+    let h = record.header();
+    let events = record.events()?;
+    let replicas: Vec<_> = h
+        .replicas
+        .iter()
+        .enumerate()
+        .map(|(r, replica)| {
+            let coordinates = replica.coordinates.iter().map(|c| json!({"name": c.name, "value": c.value, "unit": c.unit}));
+            let mine = events.iter().filter(|e| e.replica == r);
+            let events = mine.map(|e| json!({"t": e.t, "kind": e.kind, "value": e.value, "detail": e.detail}));
+            Ok(json!({
+                "label": replica.label, "rows": record.rows(r)?,
+                "coordinates": coordinates.collect::<Vec<_>>(), "events": events.collect::<Vec<_>>(),
+            }))
+        })
+        .collect::<Result<_, Problems>>()?;
+    Ok(json!({
+        "program": h.program, "version": h.version, "device": h.device, "precision": h.precision.name(), "seed": h.seed,
+        "source": {"file": h.source.file, "sha256": h.source.sha256()},
+        "mesh": h.mesh,
+        "finished": record.is_finished(),
+        "content": record.content_hash()?,
+        "parameters": h.parameters.iter().map(|p| json!({"name": p.name, "value": p.value, "unit": p.unit})).collect::<Vec<_>>(),
+        "choices": h.choices.iter().map(|c| (c.key.clone(), c.value.clone().into())).collect::<serde_json::Map<_, _>>(),
+        "columns": h.columns.iter().map(|c| json!({"name": c.name, "unit": c.unit})).collect::<Vec<_>>(),
+        "fields": record.fields()?.iter().map(|f| json!({"name": f.name, "unit": f.unit, "components": f.components, "frames": f.frames.len()})).collect::<Vec<_>>(),
+        "replicas": replicas,
+    }))
 }

@@ -2,24 +2,38 @@
 
 mod bench;
 mod cards;
+mod convert;
 mod inspect;
 mod pipeline;
 mod plan;
+mod plot;
 mod progress;
 mod report;
 mod scripts;
+mod signals;
 mod stages;
+mod start;
 mod validate;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use spinloom_base::{Diagnostic, Document, Problems};
 use spinloom_solver::{Experiment, RunOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// What the program says by its exit code.
+const EXITS: &str = "\
+Exit codes:
+  0    all is well
+  1    it was done, and the answer is no: a script failed, a problem of validation does not hold, records or cards differ, no barrier was found
+  2    it was not done: something is wrong with the input, the device or the disk, and the messages say where
+  75   stopped by SIGTERM or SIGINT with everything written: continue with `run --resume`, a pipeline by running it again
+  143  a script stopped by SIGTERM or SIGINT: table and log are whole, m is in stopped.ovf, and the script begins anew
+  130, 143  ended at once by a second signal, or where nothing was being simulated";
+
 /// From the magnetisation of one device to the accuracy of a network built from it.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, propagate_version = true, after_help = EXITS)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -35,7 +49,7 @@ enum Verb {
         /// Folder for the results; by default `out/` and the name of the file, of a script its name with `.out` beside it.
         #[arg(long, short)]
         out: Option<PathBuf>,
-        /// Continues an experiment that was cut off, to the same bits; a pipeline always does.
+        /// Continues an experiment that was cut off, to the same bits, or begins it if there is nothing yet; a pipeline always does.
         #[arg(long)]
         resume: bool,
         /// Continues even where program, device or file differ, accepting other bits.
@@ -53,6 +67,9 @@ enum Verb {
         /// Folder with MNIST and the like; without it networks train on digits drawn by this program.
         #[arg(long, env = "SPINLOOM_DATA")]
         data: Option<PathBuf>,
+        /// Of an experiment, seconds between commits: what a kill costs at most.
+        #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+        commit_every: f64,
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
@@ -116,15 +133,14 @@ enum Verb {
         /// Another one to compare with, bit for bit.
         #[arg(long)]
         diff: Option<PathBuf>,
-    },
-    /// Writes the pictures of a record as OVF 2 files, and an XDMF file for ParaView beside it.
-    Convert {
-        /// The record's folder or `run.h5`.
-        path: PathBuf,
-        /// Folder for the OVF files.
+        /// As one JSON object.
         #[arg(long)]
-        out: PathBuf,
+        json: bool,
     },
+    /// Writes fields of records and files in other forms, whole or in part: OVF, VTK, numpy, CSV, JSON, pictures.
+    Convert(convert::Options),
+    /// Draws columns of tables, hysteresis loops, spectra, and fields with the colour wheel of directions.
+    Plot(plot::Options),
     /// Fits models to records or measured tables and writes model cards and figures.
     Extract {
         /// The YAML file.
@@ -183,7 +199,30 @@ enum Verb {
         json: bool,
     },
     /// Lists the devices of this machine.
-    Devices,
+    Devices {
+        /// As a JSON list.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copies an example to begin with; without arguments, lists them.
+    New {
+        /// The new folder.
+        #[arg(requires = "from")]
+        folder: Option<PathBuf>,
+        /// The example.
+        #[arg(long, requires = "folder")]
+        from: Option<String>,
+    },
+    /// Prints completions for a shell, e.g. `spinloom completions bash > ~/.local/share/bash-completion/completions/spinloom`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes manual pages.
+    Man {
+        /// Folder for them.
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -191,7 +230,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(problems) => {
             eprintln!("{problems}");
-            ExitCode::from(2)
+            ExitCode::from(if signals::stopped() { signals::RESUME_ME } else { 2 })
         }
     }
 }
@@ -199,7 +238,12 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(self) -> Result<ExitCode, Problems> {
         match self {
-            Verb::Run { files, out, resume, allow_different, force, only, from, data, threads, device, unfused, scripts } => {
+            Verb::Run { files, out, resume, allow_different, force, only, from, data, commit_every, threads, device, unfused, scripts } => {
+                let Ok(commit_every) = std::time::Duration::try_from_secs_f64(commit_every) else {
+                    return Err(Diagnostic::error(format!("--commit-every {commit_every} is not a time"))
+                        .hint("in seconds, e.g. 5")
+                        .into());
+                };
                 if let Some(n) = threads {
                     // Only fails if the pool exists already, and nothing has run yet.
                     let _ = spinloom_solver::set_threads(n);
@@ -225,8 +269,11 @@ impl Verb {
                     if let Some(device) = device {
                         experiment.device = spinloom_solver::DeviceChoice::parse(&device, experiment.device.precision())?;
                     }
-                    let options = RunOptions { resume, overwrite: force, allow_different, unfused, ..RunOptions::default() };
-                    stages::simulate::run(&experiment, &out, &options)?;
+                    let resume = resume && out.join("run.h5").exists();
+                    let options = RunOptions { resume, overwrite: force, allow_different, unfused, commit_every, ..RunOptions::default() };
+                    if !stages::simulate::run(&experiment, &out, &options)?.finished {
+                        return Ok(ExitCode::from(signals::RESUME_ME));
+                    }
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -247,8 +294,9 @@ impl Verb {
                 scripts::barrier(&experiment, [&from, &to], images, tolerance, [axis[0], axis[1], axis[2]], saddle.as_deref())
             }
             Verb::Validate(options) => validate::validate(&options),
-            Verb::Record { path, diff } => inspect::record(&path, diff.as_deref()),
-            Verb::Convert { path, out } => inspect::convert(&path, &out),
+            Verb::Record { path, diff, json } => inspect::record(&path, diff.as_deref(), json),
+            Verb::Convert(options) => convert::convert(&options),
+            Verb::Plot(options) => plot::plot(&options),
             Verb::Extract { file, out, models, model } => match file {
                 Some(file) if !models && model.is_none() => {
                     cards::extract(&file, &out.unwrap_or_else(|| Path::new("out").join(file.file_stem().unwrap_or_default())))
@@ -277,12 +325,25 @@ impl Verb {
                     json,
                 })
             }
-            Verb::Devices => {
-                for d in spinloom_solver::devices::list() {
+            Verb::Devices { json } => {
+                let list = spinloom_solver::devices::list();
+                if json {
+                    let list: Vec<_> =
+                        list.iter().map(|d| serde_json::json!({"name": d.name, "usable": d.usable, "about": d.about})).collect();
+                    println!("{}", serde_json::Value::from(list));
+                    return Ok(ExitCode::SUCCESS);
+                }
+                for d in list {
                     println!("{:<14} {}{}", d.name, if d.usable { "" } else { "cannot be used: " }, d.about);
                 }
                 Ok(ExitCode::SUCCESS)
             }
+            Verb::New { folder, from } => start::new(folder.as_deref(), from.as_deref()),
+            Verb::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "spinloom", &mut std::io::stdout());
+                Ok(ExitCode::SUCCESS)
+            }
+            Verb::Man { folder } => start::manual(Cli::command(), &folder),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! mumax3 scripts from the command line, with the flags that its users have in their job files.
 
+use crate::signals;
 use clap::Args;
 use spinloom_base::constants::KB;
 use spinloom_base::{Diagnostic, Problems};
@@ -101,10 +102,12 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
         println!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
     }
     let mut problems = Problems::new();
+    let watch = signals::watch();
     for file in files {
         // Several scripts share no folder: each gets its own inside the one that is named.
         let out = out.as_ref().map(|o| if files.len() > 1 { o.join(file.file_stem().unwrap_or_default()) } else { o.clone() });
-        let options = mx3::Options { device, out, clean, exact_demag: flags.demag == "exact", loud: flags.verbose };
+        let options =
+            mx3::Options { device, out, clean, exact_demag: flags.demag == "exact", loud: flags.verbose, stop: watch.stop.clone() };
         let began = std::time::Instant::now();
         match mx3::run(file, &options) {
             Ok(expectations) if !flags.silent => {
@@ -113,7 +116,7 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
             Ok(_) => {}
             Err(e) => {
                 problems.extend(e);
-                if flags.failfast {
+                if flags.failfast || signals::stopped() {
                     break;
                 }
             }
@@ -121,7 +124,7 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
     }
     if problems.any_error() {
         eprintln!("{problems}");
-        return Ok(ExitCode::from(1));
+        return Ok(ExitCode::from(if signals::stopped() { signals::STOPPED } else { 1 }));
     }
     Ok(ExitCode::SUCCESS)
 }

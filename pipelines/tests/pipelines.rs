@@ -1,7 +1,9 @@
 //! The command as a user meets it.
 
+use spinloom_record::{Ovf, OvfFormat};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const EXPERIMENT: &str = "\
 name: a wall
@@ -167,4 +169,247 @@ fn a_table_becomes_a_card_that_is_checked_compared_and_exported() {
     assert!(o.status.success() && dir.path().join("a/a_neuron.sub").is_file(), "{}", said(&o));
     let o = spinloom(dir.path(), &["extract", "--model", "sigmoyd"]);
     assert!(o.status.code() == Some(2) && said(&o).contains("did you mean `sigmoid`?"), "{}", said(&o));
+}
+
+#[test]
+fn fields_are_converted_whole_and_in_part() {
+    let dir = folder(&[("wall.yaml", EXPERIMENT)]);
+    let run = |arguments: &str| {
+        let o = spinloom(dir.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert!(o.status.success(), "{arguments}: {}", said(&o));
+        said(&o)
+    };
+    run("run wall.yaml --out a");
+    // Frames at 0, 30 and 60 ps: two of them in four forms, the table, and ParaView's file beside the record.
+    run("convert a --frames 1: --to ovf,npy,vti,png,table,xdmf --numbers binary8 --out b");
+    let mut names: Vec<String> =
+        std::fs::read_dir(dir.path().join("b")).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let both = |ending: &str| [1, 2].map(|i| format!("m_replica0_00000{i}.{ending}"));
+    let mut wanted: Vec<String> = ["ovf", "npy", "vti", "png"].iter().flat_map(|e| both(e)).chain(["table_replica0.csv".into()]).collect();
+    wanted.sort();
+    assert_eq!(names, wanted);
+    assert!(dir.path().join("a/run.xdmf").is_file());
+    let table = std::fs::read_to_string(dir.path().join("b/table_replica0.csv")).unwrap();
+    assert!(table.starts_with("t (s),phase (1),J (A/m^2),mx (1)") && table.lines().count() == 8, "{table}");
+    // OVF to OVF of another kind and size, then through JSON.
+    let whole = Ovf::read_file(&dir.path().join("b/m_replica0_000002.ovf")).unwrap();
+    run("convert b/m_replica0_000002.ovf --to ovf1,json --cropx 4:12 --resize 4x1x1 --component z --numbers binary8 --out c");
+    let part = Ovf::read_file(&dir.path().join("c/m_replica0_000002.ovf")).unwrap();
+    assert_eq!(part.mesh.n, [4, 1, 1]);
+    let cell = |x: usize, y: usize| whole.data[(y * 20 + x) * 3 + 2];
+    // A scalar is a vector along x in OVF 1.
+    assert_eq!((part.components(), part.data[3]), (3, 0.25 * (cell(6, 0) + cell(7, 0)) + 0.25 * (cell(6, 1) + cell(7, 1))));
+    run("convert c/m_replica0_000002.json --numbers text --out d");
+    let again = Ovf::read_file(&dir.path().join("d/m_replica0_000002.ovf")).unwrap();
+    assert_eq!((again.components(), again.data[1]), (1, part.data[3]));
+}
+
+#[test]
+fn a_conversion_that_cannot_be_is_told_whole_and_writes_nothing() {
+    let dir = folder(&[("bad.ovf", "no field"), ("wall.yaml", EXPERIMENT)]);
+    for (name, n) in [("a.ovf", 4), ("b.ovf", 2)] {
+        let mesh = spinloom_record::Mesh { n: [n, 1, 1], cell: [1e-9; 3], origin: [0.0; 3] };
+        let data = vec![1.0; n];
+        let labels = vec!["T".to_string()];
+        let ovf = Ovf { title: "T".into(), mesh, labels, units: vec!["K".into()], time: None, data };
+        ovf.write_file(&dir.path().join(name), OvfFormat::Text).unwrap();
+    }
+    for (arguments, words) in [
+        ("convert a.ovf b.ovf bad.ovf none.ovf --cropx 1:3 --to csv", &["--cropx: 1 up to 3 of 2", "bad.ovf:1:1", "none.ovf"][..]),
+        ("convert a.ovf --to ovf", &["a.ovf: it would be overwritten"]),
+        ("convert a.ovf --to ovf --out .", &["a.ovf: it would be overwritten"]),
+        ("convert a.ovf ./a.ovf --to csv --out .", &["would both become it"]),
+        ("convert a.ovf --to png --layer 3 --component q", &["no component `q`"]),
+        ("convert a.ovf --to npy --numbers text --resize 3x --min 2 --max 1", &["numpy's files hold no text", "64x64x1", "--min 2"]),
+        ("convert a.ovf --to csv --resize 99999999x99999999x9", &["more than memory"]),
+        ("convert a.ovf --to table", &["made of records only"]),
+        ("convert a.ovf --to pmg", &["png"]),
+        ("plot a.ovf --out a.csv", &["`.csv` is no form for the figure of a field"]),
+        ("plot bad.ovf", &["bad.ovf:1:1"]),
+        ("plot wall.yaml --y mz", &["wall.yaml:2:1: value 1 is not a number", "wall.yaml:3:1"]),
+        ("new here --from saf-stak", &["did you mean `saf-stack`?"]),
+        ("new . --from saf-stack", &["it is there already"]),
+    ] {
+        let before = std::fs::read_dir(dir.path()).unwrap().count();
+        let o = spinloom(dir.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(o.status.code(), Some(2), "{arguments}: {}", said(&o));
+        words.iter().for_each(|w| assert!(said(&o).contains(w), "{arguments}: {}", said(&o)));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), before, "{arguments}");
+    }
+}
+
+#[test]
+fn tables_loops_spectra_and_fields_are_drawn() {
+    let row = |i: i32| format!("{:e}\t{}\t{}\n", 1e-11 * f64::from(i), (0.1 * f64::from(i)).sin(), 0.5);
+    let table = format!("# t (s)\tmx ()\tmy ()\n{}", (0..200).map(row).collect::<String>());
+    let swept = EXPERIMENT
+        .replace("pictures", "sweep: {J: [-7e11 A/m^2, -6e11 A/m^2]}\npictures")
+        .replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]");
+    let dir = folder(&[("wall.yaml", &swept), ("table.txt", &table)]);
+    let run = |arguments: &str| {
+        let o = spinloom(dir.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert!(o.status.success(), "{arguments}: {}", said(&o));
+        let out = arguments.split(' ').next_back().unwrap();
+        String::from_utf8_lossy(&std::fs::read(dir.path().join(out)).unwrap()).into_owned()
+    };
+    assert!(spinloom(dir.path(), &["run", "wall.yaml", "--out", "a"]).status.success());
+    let figure = run("plot a --y wall_x -o wall.svg");
+    assert!(
+        figure.contains("J = -7e11") && figure.contains("J = -6e11") && figure.contains("wall_x (nm)") && figure.contains("t (ps)"),
+        "{figure}"
+    );
+    // The only phase has one end, in each of two replicas.
+    let ends = run("plot a --x t --y wall_x --ends -o ends.csv");
+    assert!(ends.lines().count() == 3 && ends.starts_with("line,t (s),wall_x (m)"), "{ends}");
+    // 0.1 rad in 10 ps is 1.59 GHz, between 3/(2 ns) and 4/(2 ns).
+    let spectrum = run("plot table.txt --y mx --spectrum -o s.csv");
+    let rows: Vec<[f64; 2]> = spectrum
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').skip(1).map(|v| v.parse().unwrap()).collect::<Vec<f64>>().try_into().unwrap())
+        .collect();
+    let peak = rows.iter().max_by(|a, b| a[1].total_cmp(&b[1])).unwrap();
+    assert!((1.4e9..2.1e9).contains(&peak[0]) && (0.8..1.1).contains(&peak[1]), "{peak:?}");
+    assert!(run("plot table.txt -o both.svg").contains("mx, my"));
+    let field = run("plot a --frame -1 -o m.svg");
+    assert!(field.contains("data:image/png;base64,") && field.contains("x (nm)") && field.trim_end().ends_with("</svg>"), "{field}");
+    let picture = run("plot a --frame 0 --component z -o mz.png");
+    assert!(picture.contains("PNG"));
+    let o = spinloom(dir.path(), &["plot", "a", "--y", "wal_x"]);
+    assert!(o.status.code() == Some(2) && said(&o).contains("did you mean `wall_x`?"), "{}", said(&o));
+}
+
+#[test]
+fn an_example_shells_and_manuals_are_at_hand() {
+    let dir = folder(&[]);
+    let run = |arguments: &str| {
+        let o = spinloom(dir.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert!(o.status.success(), "{arguments}: {}", said(&o));
+        said(&o)
+    };
+    assert!(run("new").contains("saf-stack"));
+    run("new mine --from saf-domain-wall-neuron");
+    assert!(run("vet mine/pipeline.yaml mine/train.yaml").contains("nothing wrong with it"));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&format!("completions {shell}"));
+        assert!(script.contains("convert") && script.contains("cropx"), "{shell}");
+    }
+    run("man pages");
+    let page = std::fs::read_to_string(dir.path().join("pages/spinloom-convert.1")).unwrap();
+    assert!(page.contains("cropx"));
+    assert!(run("--help").contains("Exit codes:"));
+    let devices: serde_json::Value = serde_json::from_str(&run("devices --json")).unwrap();
+    assert!(devices.as_array().unwrap().iter().any(|d| d["name"] == "cpu" && d["usable"] == true), "{devices}");
+}
+
+// ---------------------------------------------------------------- kills
+
+/// A run of a second or two: the wall on a longer track, with noise, two replicas, and a row every 10 ps.
+fn long_run() -> String {
+    EXPERIMENT
+        .replace("alpha: 0.1,", "alpha: 0.1, Temp: 300 K,")
+        .replace("for: 60 ps", "for: 4 ns")
+        .replace("pictures: 30 ps", "pictures: 1 ns\nsolver: {stepper: heun, dt: 20 fs}\nsweep: {J: [-7e11 A/m^2, -6e11 A/m^2]}")
+        .replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]")
+}
+
+fn begin(dir: &Path, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spinloom"));
+    command.current_dir(dir).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+fn wait_for(path: &Path) {
+    let begun = Instant::now();
+    while !path.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} does not appear", path.display());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn equal(dir: &Path, a: &str, b: &str) {
+    let o = spinloom(dir, &["record", a, "--diff", b]);
+    assert!(o.status.success() && said(&o).contains("equal"), "{}", said(&o));
+}
+
+#[test]
+fn a_program_killed_at_random_moments_ends_with_the_same_bits() {
+    let dir = folder(&[("long.yaml", &long_run())]);
+    let begun = Instant::now();
+    assert!(spinloom(dir.path(), &["run", "long.yaml", "--out", "whole"]).status.success());
+    let whole = begun.elapsed().as_secs_f64();
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    println!("seed {seed}; undisturbed in {whole:.2} s");
+    let mut random = seed | 1;
+    let (mut kills, mut runs) = (0, 0);
+    while kills < 20 {
+        let name = format!("run{runs}");
+        loop {
+            let mut child = begin(dir.path(), &["run", "long.yaml", "--out", &name, "--resume", "--commit-every", "0.02"]);
+            // Marsaglia's xorshift, J. Stat. Softw. 8, 14 (2003): anything uneven would do.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            // From before the record exists to the middle of an undisturbed run.
+            std::thread::sleep(Duration::from_secs_f64(0.5 * whole * (random >> 11) as f64 / (1u64 << 53) as f64));
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success(), "seed {seed}, after {kills} kills: {status}");
+                break;
+            }
+            signal(&child, "-KILL");
+            child.wait().unwrap();
+            kills += 1;
+            assert!(kills < 400, "seed {seed}: it does not come to an end");
+        }
+        equal(dir.path(), "whole", &name);
+        runs += 1;
+    }
+    println!("{kills} kills in {runs} runs, each ended with the same bits");
+}
+
+#[test]
+fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
+    let dir = folder(&[("long.yaml", &long_run()), ("p.yaml", "pipeline: one\nstages:\n  wall: {simulate: long.yaml}\n")]);
+    assert!(spinloom(dir.path(), &["run", "long.yaml", "--out", "whole"]).status.success());
+    for (file, out, record) in [("long.yaml", "a", "a"), ("p.yaml", "p", "p/wall")] {
+        for name in ["-TERM", "-INT"] {
+            // Commits are rare: what is there after the signal was written because of it.
+            let mut child = begin(dir.path(), &["run", file, "--out", out, "--resume"]);
+            wait_for(&dir.path().join(record).join("run.h5"));
+            std::thread::sleep(Duration::from_millis(50));
+            signal(&child, name);
+            assert_eq!(child.wait().unwrap().code(), Some(75), "{file} {name}");
+        }
+        let o = spinloom(dir.path(), &["record", record, "--json"]);
+        let seen: serde_json::Value = serde_json::from_slice(&o.stdout).unwrap();
+        assert!(seen["finished"] == false && seen["replicas"][0]["rows"].as_u64().unwrap() > 1, "{seen}");
+        let o = spinloom(dir.path(), &["run", file, "--out", out, "--resume"]);
+        assert!(o.status.success(), "{}", said(&o));
+        equal(dir.path(), "whole", record);
+    }
+}
+
+#[test]
+fn sigterm_leaves_the_table_and_the_magnetisation_of_a_script() {
+    let script = "setGridSize(32, 32, 1)\nsetCellSize(4e-9, 4e-9, 4e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.02\nm = vortex(1, 1)\n\
+                  tableAutoSave(1e-12)\nrun(1e-11)\nsave(m)\nrun(1e-6)\n";
+    let dir = folder(&[
+        ("s.mx3", script),
+        ("next.mx3", &script.replace("m = vortex(1, 1)", "m.loadFile(\"s.out/stopped.ovf\")").replace("run(1e-6)", "steps(1)")),
+    ]);
+    let mut child = begin(dir.path(), &["run", "s.mx3"]);
+    wait_for(&dir.path().join("s.out/m000000.ovf"));
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let read = |name: &str| std::fs::read_to_string(dir.path().join("s.out").join(name)).unwrap();
+    assert!(read("log.txt").contains("stopped by a signal"), "{}", read("log.txt"));
+    assert!(read("table.txt").lines().count() > 10 && read("table.txt").ends_with('\n'));
+    let m = Ovf::read_file(&dir.path().join("s.out/stopped.ovf")).unwrap();
+    assert!(m.data.chunks(3).all(|v| (v.iter().map(|c| c * c).sum::<f64>() - 1.0).abs() < 1e-5), "f32 vectors of length 1");
+    let o = spinloom(dir.path(), &["run", "next.mx3"]);
+    assert!(o.status.success(), "{}", said(&o));
 }

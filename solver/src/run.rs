@@ -11,6 +11,8 @@ use spinloom_record::{
     Checkpoint, Choice, Column, Coordinate, Event, Header, Mesh, Options, Parameter, Precision, Replica, Resumed, Volatile, Writer,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How to run.
@@ -26,6 +28,8 @@ pub struct RunOptions {
     pub unfused: bool,
     /// Wall-clock time between commits.
     pub commit_every: Duration,
+    /// Set from elsewhere (by a signal): the run commits at its next row and returns. What lies there can be resumed.
+    pub stop: Arc<AtomicBool>,
     /// How the record is written; for tests of what a kill leaves behind.
     pub record: Options,
 }
@@ -38,6 +42,7 @@ impl Default for RunOptions {
             allow_different: false,
             unfused: false,
             commit_every: Duration::from_secs(5),
+            stop: Arc::default(),
             record: Options::default(),
         }
     }
@@ -65,8 +70,10 @@ pub struct Progress {
 /// What a run did.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The finished record.
+    /// The record.
     pub record: PathBuf,
+    /// Whether it is finished; otherwise the run was stopped and can be resumed.
+    pub finished: bool,
     /// Evaluations of the right-hand side, all replicas.
     pub evaluations: u64,
     /// Simulated time, all replicas (s).
@@ -132,7 +139,9 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
 
     let begun = if options.resume {
         match Writer::resume(dir, record_options)? {
-            Resumed::Finished(record) => return Ok(Outcome { record, evaluations: 0, simulated: 0.0, elapsed: clock.elapsed() }),
+            Resumed::Finished(record) => {
+                return Ok(Outcome { record, finished: true, evaluations: 0, simulated: 0.0, elapsed: clock.elapsed() });
+            }
             Resumed::Unfinished { writer, header: before, checkpoint } => {
                 if !options.allow_different {
                     same_bits(&before, &header)?;
@@ -216,17 +225,25 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             monitor(&progress(&sim, &cursors, "running"));
             told = Instant::now();
         }
-        if committed.elapsed() > options.commit_every {
+        let stop = options.stop.load(Ordering::Relaxed) && cursors.iter().any(|c| !c.done);
+        if stop || committed.elapsed() > options.commit_every {
             still_whole(&sim)?;
             writer.commit(&save(&sim, &arounds, &cursors))?;
             committed = Instant::now();
+        }
+        if stop {
+            writer.wait()?;
+            return Ok(outcome(dir.join("run.h5"), false, &progress(&sim, &cursors, "stopped")));
         }
     }
     still_whole(&sim)?;
     let last = progress(&sim, &cursors, "writing");
     monitor(&last);
-    let record = writer.finish()?;
-    Ok(Outcome { record, evaluations: last.evaluations, simulated: last.simulated, elapsed: clock.elapsed() })
+    Ok(outcome(writer.finish()?, true, &last))
+}
+
+fn outcome(record: PathBuf, finished: bool, p: &Progress) -> Outcome {
+    Outcome { record, finished, evaluations: p.evaluations, simulated: p.simulated, elapsed: p.elapsed }
 }
 
 /// Nothing that a failed device says goes into the record: what was committed before stays, and can be resumed.

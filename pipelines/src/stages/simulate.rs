@@ -2,7 +2,8 @@
 
 use crate::pipeline::{Context, Stage};
 use crate::progress::Meter;
-use spinloom_base::{Document, Node, Problems};
+use crate::signals;
+use spinloom_base::{Diagnostic, Document, Node, Problems};
 use spinloom_solver::{Experiment, Outcome, RunOptions};
 use std::path::{Path, PathBuf};
 
@@ -48,23 +49,31 @@ impl Stage for Simulate {
         // What is there belongs to this very stage (its key says so) and was cut off: go on with it.
         let resume = !context.anew && context.folder.join("segments").exists();
         let options = RunOptions { resume, overwrite: !resume, allow_different: context.allow_different, ..RunOptions::default() };
-        run(&self.experiment, &context.folder, &options).map(|_| ())
+        match run(&self.experiment, &context.folder, &options)? {
+            Outcome { finished: true, .. } => Ok(()),
+            Outcome { record, .. } => {
+                Err(Diagnostic::file(record.display().to_string(), "stopped").hint("run the same again to go on").into())
+            }
+        }
     }
 }
 
-/// Runs an experiment with progress, and says what it did.
+/// Runs an experiment with progress, and says what it did; a signal stops it where it can be resumed.
 pub fn run(experiment: &Experiment, out: &Path, options: &RunOptions) -> Result<Outcome, Problems> {
     let (replicas, cells) = (experiment.replicas(), experiment.system.mesh.cells());
     eprintln!("{}: {replicas} replica(s) of {cells} cells on {}", experiment.name, experiment.device);
     let mut meter = Meter::new("simulating");
-    let outcome = spinloom_solver::run(experiment, out, options, &mut |p| {
+    let watch = signals::watch();
+    let options = RunOptions { stop: watch.stop.clone(), ..options.clone() };
+    let outcome = spinloom_solver::run(experiment, out, &options, &mut |p| {
         let words = format!("{} {}/{} done, {:.2} ns, {} evaluations", p.stage, p.finished, p.replicas, 1e9 * p.simulated, p.evaluations);
         meter.show(if p.longest > 0.0 { p.simulated / p.longest } else { 0.0 }, &words);
     })?;
     let work = outcome.evaluations as f64 * experiment.system.mesh.cells() as f64;
     let seconds = outcome.elapsed.as_secs_f64();
+    let how = if outcome.finished { "" } else { "stopped, to be continued with --resume: " };
     meter.done(&format!(
-        "{:.2} ns in {} evaluations of {} cells, {seconds:.1} s, {:.1} M cells x evaluations a second -> {}",
+        "{how}{:.2} ns in {} evaluations of {} cells, {seconds:.1} s, {:.1} M cells x evaluations a second -> {}",
         1e9 * outcome.simulated,
         outcome.evaluations,
         experiment.system.mesh.cells(),

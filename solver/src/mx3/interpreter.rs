@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// An expression computed anew whenever it is asked for, with the names that were local where it stood.
@@ -57,6 +58,8 @@ pub struct Interpreter {
     pub expectations: usize,
     /// Whether `print` shows on the screen.
     pub prints: bool,
+    /// See [`super::Options::stop`].
+    pub stop: Arc<AtomicBool>,
     script: Script,
     folder: PathBuf,
     scopes: Vec<HashMap<String, Value>>,
@@ -102,6 +105,7 @@ impl Interpreter {
             random: GoRandom::new(0),
             expectations: 0,
             prints: true,
+            stop: Arc::default(),
             script,
             folder: folder.into(),
             scopes: vec![HashMap::new()],
@@ -152,6 +156,7 @@ impl Interpreter {
 
     fn block(&mut self, block: &Block, outer: bool) -> Result<()> {
         for (statement, spot) in block.iter() {
+            self.go_on().map_err(self.at(*spot))?;
             let place = (spot.file, spot.line);
             if outer && std::mem::replace(&mut self.logged, place) != place {
                 let line = self.script.line(*spot).trim().to_string();
@@ -799,6 +804,15 @@ impl Interpreter {
         }
     }
 
+    /// Nothing, or that a signal has come.
+    fn go_on(&self) -> Result<()> {
+        if !self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let hint = "m is in stopped.ovf: a script goes on from there with m.LoadFile(\"stopped.ovf\")";
+        Err(Fault::new(format!("stopped by a signal at t = {:e} s", self.engine.time()), hint).into())
+    }
+
     /// What is due at this moment: table rows, fields, pictures.
     fn due(&mut self) -> Result<()> {
         let t = self.engine.time();
@@ -811,6 +825,7 @@ impl Interpreter {
         if self.output.table_period.as_mut().is_some_and(|p| p.due(t)) {
             self.table_row()?;
         }
+        self.go_on()?;
         Ok(self.output.tick()?)
     }
 

@@ -15,12 +15,15 @@ pub mod value;
 
 use crate::devices::DeviceChoice;
 use engine::Engine;
+use field::Quantity;
 use interpreter::Interpreter;
 use output::Output;
 use spinloom_base::{Diagnostic, Problems};
+use spinloom_record::OvfFormat;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use syntax::{Block, Kind, Script, Spot, Stmt};
 
 /// How a script is run.
@@ -36,11 +39,14 @@ pub struct Options {
     pub exact_demag: bool,
     /// Whether messages go to the screen too.
     pub loud: bool,
+    /// Set from elsewhere (by a signal): the script ends after its present step, `relax` or `minimize`, with its table and log whole and m in `stopped.ovf`. A script cannot be resumed
+    /// by itself; it can begin with `m.LoadFile("stopped.ovf")`.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: DeviceChoice::CpuSingle, out: None, clean: false, exact_demag: false, loud: false }
+        Self { device: DeviceChoice::CpuSingle, out: None, clean: false, exact_demag: false, loud: false, stop: Arc::default() }
     }
 }
 
@@ -157,7 +163,14 @@ pub fn run(file: &Path, options: &Options) -> Result<usize, Problems> {
     output.log(&format!("//spinloom {} on {:?}", env!("CARGO_PKG_VERSION"), options.device));
     let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut it = Interpreter::new(script, engine, output, &folder);
+    it.stop = options.stop.clone();
     let result = it.run();
+    if options.stop.load(Ordering::Relaxed) && it.engine.mesh().is_ok() {
+        it.output.format = output::Format::Ovf(2, OvfFormat::Binary8);
+        let told = |f: engine::Fault| Problems::from(Diagnostic::error(f.message).hint(f.hint));
+        let m = it.engine.field(&Quantity::Named("m")).map_err(told)?;
+        it.output.save(&it.engine, &m, "m", "", "stopped.ovf").map_err(told)?;
+    }
     std::fs::write(out.join("references.bib"), it.engine.references()).map_err(io)?;
     result?;
     Ok(it.expectations)

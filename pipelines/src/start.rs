@@ -1,0 +1,102 @@
+//! Where one begins: examples to copy, completions for shells, manual pages.
+
+use crate::pipeline::write_whole;
+use clap::Command;
+use spinloom_base::diagnostics::nearest;
+use spinloom_base::{Diagnostic, Problems};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// An example: its folder, what it is, and its files.
+struct Example {
+    name: &'static str,
+    about: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+macro_rules! example {
+    ($name:literal, $about:literal, $($file:literal),+) => {
+        Example { name: $name, about: $about, files: &[$(($file, include_str!(concat!("../../examples/", $name, "/", $file)))),+] }
+    };
+}
+
+const EXAMPLES: [Example; 2] = [
+    example!(
+        "saf-domain-wall-neuron",
+        "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
+        "README.md",
+        "crossbar.yaml",
+        "network.yaml",
+        "neuron.yaml",
+        "pipeline.yaml",
+        "train.yaml",
+        "velocity.yaml"
+    ),
+    example!(
+        "saf-stack",
+        "the same stack with both layers resolved: loops, stray field, neuron",
+        "README.md",
+        "field.yaml",
+        "loop.yaml",
+        "neuron.yaml"
+    ),
+];
+
+/// Copies an example into a new folder, or lists them.
+pub fn new(folder: Option<&Path>, from: Option<&str>) -> Result<ExitCode, Problems> {
+    let (Some(folder), Some(from)) = (folder, from) else {
+        EXAMPLES.iter().for_each(|e| println!("{:<24} {}", e.name, e.about));
+        println!("spinloom new FOLDER --from EXAMPLE copies one");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut problems = Problems::new();
+    let example = EXAMPLES.iter().find(|e| e.name == from);
+    if example.is_none() {
+        let known = || EXAMPLES.iter().map(|e| e.name);
+        let hint = nearest(from, known()).map_or_else(|| "spinloom new lists them".into(), |n| format!("did you mean `{n}`?"));
+        problems.push(Diagnostic::error(format!("there is no example `{from}`")).hint(hint));
+    }
+    if std::fs::read_dir(folder).map_or(folder.exists(), |mut entries| entries.next().is_some()) {
+        let d = Diagnostic::file(folder.display().to_string(), "it is there already, and not empty");
+        problems.push(d.hint("name a new folder"));
+    }
+    let example = problems.into_result(example)?;
+    std::fs::create_dir_all(folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
+    for (file, text) in example.files {
+        write_whole(&folder.join(file), text.as_bytes())?;
+        println!("{}", folder.join(file).display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the manual page of the program and one of each verb.
+pub fn manual(command: Command, folder: &Path) -> Result<ExitCode, Problems> {
+    let cannot = |e: std::io::Error| Diagnostic::file(folder.display().to_string(), format!("cannot be written: {e}"));
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    clap_mangen::generate_to(command, folder).map_err(cannot)?;
+    println!("man pages in {0}; read one with man {0}/spinloom.1", folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_of_the_house_can_be_begun_with() {
+        let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let folders = std::fs::read_dir(&house).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir());
+        let mut count = 0;
+        for folder in folders {
+            let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+            let example = EXAMPLES.iter().find(|e| e.name == name).unwrap_or_else(|| panic!("{name} is not in the list"));
+            for file in
+                std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml"))
+            {
+                assert!(example.files.iter().any(|(f, _)| folder.join(f) == file), "{} is not in the list", file.display());
+                count += 1;
+            }
+        }
+        assert!(count > 5);
+    }
+}
