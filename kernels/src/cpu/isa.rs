@@ -97,7 +97,7 @@ impl Isa {
         list
     }
 
-    /// Whether its registers hold eight complex numbers and their sums, see [`Vector::MANY_REGISTERS`].
+    /// Whether its registers hold eight complex numbers and their sums.
     pub fn many_registers(self) -> bool {
         match self {
             Isa::Baseline => super::vector::Portable::<f32>::MANY_REGISTERS,

@@ -36,14 +36,14 @@
 
 mod cells;
 pub(crate) mod convolution;
-pub mod fft;
+pub(crate) mod fft;
 mod fused;
 pub mod isa;
 mod parallel;
 mod rows;
 pub mod sizes;
 pub(crate) mod tables;
-pub mod vector;
+mod vector;
 
 use crate::control::{Control, Status};
 use crate::device::{Device, DeviceError, DeviceInfo, Prepared};

@@ -74,6 +74,7 @@ pub struct Mesh {
     pub origin: [f64; 3],
     /// In a stack of unequal layers, or with gaps: lower face (in the frame of `origin`) and thickness of each, m; `cell[2]` is then
     /// their mean thickness. Empty in a regular mesh.
+    #[serde(default)]
     pub layers: Vec<[f64; 2]>,
 }
 
