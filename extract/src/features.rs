@@ -3,6 +3,7 @@
 //! Signals are given as times and values; what is found becomes [`crate::Data`] for a model.
 
 use crate::velocity::mean_and_deviation;
+use realfft::{RealFftPlanner, num_complex::Complex};
 
 /// Two states of a signal: the centres of its lower and its upper half, and whether they are apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,6 +133,18 @@ pub struct SpectralLine {
     pub half_width: f64,
 }
 
+/// Σ w x exp(−2πi kj/n) for k = 0..=n/2 of values without their mean x, through Hann's window w = ½ − ½ cos(2πj/n), whose sum is n/2.
+pub fn windowed_spectrum(values: &[f64]) -> Vec<Complex<f64>> {
+    let n = values.len();
+    let mean = values.iter().sum::<f64>() / n as f64;
+    let hann = |i: usize| 0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n as f64).cos();
+    let mut windowed: Vec<f64> = values.iter().enumerate().map(|(i, v)| (v - mean) * hann(i)).collect();
+    let transform = RealFftPlanner::<f64>::new().plan_fft_forward(n);
+    let mut spectrum = transform.make_output_vec();
+    transform.process(&mut windowed, &mut spectrum).expect("lengths are the planner's own");
+    spectrum
+}
+
 /// Lines of the spectrum of an evenly sampled signal, the strongest first: maxima that stand above all else within four bins, thirty times above the median of the spectrum and a
 /// thousandth of the highest. Hann's window (F. J. Harris, Proc. IEEE 66, 51 (1978), section V.C); frequency by the parabola through the logarithms of three bins.
 pub fn spectral_lines(t: &[f64], values: &[f64]) -> Vec<SpectralLine> {
@@ -139,12 +152,7 @@ pub fn spectral_lines(t: &[f64], values: &[f64]) -> Vec<SpectralLine> {
     if n < 32 {
         return Vec::new();
     }
-    let mean = values.iter().sum::<f64>() / n as f64;
-    let hann = |i: usize| 0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n as f64).cos();
-    let mut windowed: Vec<f64> = values.iter().enumerate().map(|(i, v)| (v - mean) * hann(i)).collect();
-    let transform = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(n);
-    let mut spectrum = transform.make_output_vec();
-    transform.process(&mut windowed, &mut spectrum).expect("lengths are the planner's own");
+    let spectrum = windowed_spectrum(values);
     // One-sided; the mean square of the window is 3/8.
     let power: Vec<f64> = spectrum.iter().map(|c| 2.0 * c.norm_sqr() / (0.375 * (n * n) as f64)).collect();
     let bin = (n - 1) as f64 / (n as f64 * (t[n - 1] - t[0]));

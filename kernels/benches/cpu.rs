@@ -1,7 +1,7 @@
 //! Times of the CPU device's passes on one thread, per million cells: `cargo bench -p spinloom-kernels`, with a filter such as `convolution/f32/64x64x1`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use spinloom_kernels::plan::{Cells, Combine, Motion, Pass, Plan, Ref};
+use spinloom_kernels::plan::{Cells, Combine, Pass, Plan, Ref};
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Values, cpu};
 use std::time::Duration;
 
@@ -32,19 +32,8 @@ fn passes(c: &mut Criterion) {
                 let tilted = |i: usize| [0.6, 0.0, 0.8][i / cells] + 1e-3 * (i % 7) as f64;
                 device.upload(0, m, false, &(0..3 * cells).map(tilted).collect::<Vec<_>>());
                 let convolve = Pass::Convolve { read: Ref::of(m), write: Ref::of(b) };
-                let torque = Pass::Cells(Cells {
-                    terms: (0..system.terms.len()).collect(),
-                    read: Ref::of(m),
-                    convolved: Some(Ref::of(b)),
-                    noise: None,
-                    custom: None,
-                    time: 0.0,
-                    motion: Some(Motion::Llg),
-                    write: Ref::of(rate),
-                    combine: Some(Combine { base: Ref::of(m), weights: vec![(Ref::of(rate), 0.5)], out: Ref::of(out) }),
-                    error: None,
-                    measure: false,
-                });
+                let combine = Some(Combine { base: Ref::of(m), weights: vec![(Ref::of(rate), 0.5)], out: Ref::of(out) });
+                let torque = Pass::Cells(Cells { combine, ..Cells::torque(system.terms.len(), Ref::of(m), Ref::of(b), Ref::of(rate)) });
                 for (name, pass) in [("convolution", convolve), ("cells", torque)] {
                     let plan = device.prepare(&Plan { name: name.into(), passes: vec![pass] }).expect("a plan");
                     let mut group = c.benchmark_group(format!("{name}/{precision}"));

@@ -77,6 +77,25 @@ pub struct Cells {
     pub measure: bool,
 }
 
+impl Cells {
+    /// All of a system's terms, so many, and the motion of Landau, Lifshitz and Gilbert, at the beginning of a step; `convolved` holds the demagnetising field of `read`.
+    pub fn torque(terms: usize, read: Ref, convolved: Ref, write: Ref) -> Self {
+        Self {
+            terms: (0..terms).collect(),
+            read,
+            convolved: Some(convolved),
+            noise: None,
+            custom: None,
+            time: 0.0,
+            motion: Some(Motion::Llg),
+            write,
+            combine: None,
+            error: None,
+            measure: false,
+        }
+    }
+}
+
 /// Sum over cells and components of (a − a') · (b − b').
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dot {

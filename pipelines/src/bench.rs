@@ -5,7 +5,7 @@ use spinloom_base::diagnostics::one_of;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_kernels::cpu::sizes;
 use spinloom_kernels::device::DeviceInfo;
-use spinloom_kernels::plan::{Buffer, Cells, Motion, Pass, Plan, Ref};
+use spinloom_kernels::plan::{Buffer, Cells, Pass, Plan, Ref};
 use spinloom_kernels::{Device, DeviceError, Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
 use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, Tableau, tableau};
 use std::path::Path;
@@ -356,19 +356,7 @@ fn evaluation(device: &mut dyn Device, system: &System) -> Result<(Buffer, Plan)
     let (m, b, rate) = (device.allocate("m", 1)?, device.allocate("B_demag", 1)?, device.allocate("rate", 1)?);
     let passes = vec![
         Pass::Convolve { read: Ref::of(m), write: Ref::of(b) },
-        Pass::Cells(Cells {
-            read: Ref::of(m),
-            terms: (0..system.terms.len()).collect(),
-            convolved: Some(Ref::of(b)),
-            noise: None,
-            custom: None,
-            time: 0.0,
-            motion: Some(Motion::Llg),
-            write: Ref::of(rate),
-            combine: None,
-            error: None,
-            measure: true,
-        }),
+        Pass::Cells(Cells { measure: true, ..Cells::torque(system.terms.len(), Ref::of(m), Ref::of(b), Ref::of(rate)) }),
     ];
     Ok((m, Plan { name: "one evaluation".into(), passes }))
 }

@@ -1,5 +1,6 @@
 //! `spinloom convert`: fields from one form to another, whole or in part.
 
+use crate::inspect::is_record;
 use crate::pipeline::write_whole;
 use clap::ValueEnum;
 use spinloom_base::diagnostics::{nearest, one_of};
@@ -268,8 +269,7 @@ enum Input {
 
 impl Input {
     fn open(path: &Path, options: &Options) -> Result<Self, Problems> {
-        let is_record = path.is_dir() || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("h5"));
-        if !is_record {
+        if !is_record(path) {
             if let Some(to) = options.to.iter().find(|t| matches!(t, To::Xdmf | To::Table)) {
                 let form = if *to == To::Xdmf { "xdmf" } else { "table" };
                 return Err(Diagnostic::file(path.display().to_string(), format!("`{form}` is made of records only"))

@@ -6,6 +6,11 @@ use spinloom_record::{Record, diff};
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Whether a path names a record rather than a file of one field or table.
+pub fn is_record(path: &Path) -> bool {
+    path.is_dir() || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("h5"))
+}
+
 /// Prints what a record holds, or how it differs from another.
 pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<ExitCode, Problems> {
     let record = Record::open(path)?;

@@ -1,14 +1,15 @@
 //! `spinloom plot`: columns of tables against each other, spectra, and fields seen from above.
 
+use crate::inspect::is_record;
 use crate::pipeline::write_whole;
 use crate::report;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage, imageops};
 use plotters::prelude::*;
-use realfft::RealFftPlanner;
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::{Diagnostic, Place, Problems};
+use spinloom_extract::features::windowed_spectrum;
 use spinloom_extract::{Line, Plot};
 use spinloom_record::{Column, Ovf, Record, Table, direction_colour};
 use std::io::Cursor;
@@ -57,10 +58,6 @@ pub struct Options {
 struct Named {
     label: String,
     table: Table,
-}
-
-fn is_record(path: &Path) -> bool {
-    path.is_dir() || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("h5"))
 }
 
 /// Plots.
@@ -227,7 +224,7 @@ fn spectrum(t: &[f64], values: &[f64]) -> Result<(Vec<f64>, Vec<f64>), String> {
     // n values n T/(n - 1) long: the row after the last would begin the next period.
     let step = (t[n - 1] - t[0]) / (n - 1) as f64;
     let mut k = 0;
-    let mut even: Vec<f64> = (0..n)
+    let even: Vec<f64> = (0..n)
         .map(|i| {
             let at = t[0] + i as f64 * step;
             while k + 2 < n && t[k + 1] < at {
@@ -237,14 +234,8 @@ fn spectrum(t: &[f64], values: &[f64]) -> Result<(Vec<f64>, Vec<f64>), String> {
             values[k] + part * (values[k + 1] - values[k])
         })
         .collect();
-    let mean = even.iter().sum::<f64>() / n as f64;
-    let window = |i: usize| 0.5 - 0.5 * (2.0 * std::f64::consts::PI * i as f64 / n as f64).cos();
-    even.iter_mut().enumerate().for_each(|(i, v)| *v = (*v - mean) * window(i));
-    let transform = RealFftPlanner::<f64>::new().plan_fft_forward(n);
-    let mut bins = transform.make_output_vec();
-    transform.process(&mut even, &mut bins).map_err(|e| e.to_string())?;
-    let sum: f64 = (0..n).map(window).sum();
-    Ok(bins.iter().enumerate().skip(1).map(|(i, c)| (i as f64 / (n as f64 * step), 2.0 * c.norm() / sum)).unzip())
+    let bins = windowed_spectrum(&even);
+    Ok(bins.iter().enumerate().skip(1).map(|(i, c)| (i as f64 / (n as f64 * step), 4.0 * c.norm() / n as f64)).unzip())
 }
 
 /// The numbers of a figure, a row a point.

@@ -1,6 +1,13 @@
 //! Escape over a barrier by heat: the rate that switching, telegraph noise, retention and the thermal neuron share.
 
+use super::Derived;
 use spinloom_base::constants::KB;
+
+/// At 300 K of parameters that begin with f_B and E_b of [`passage`]: the barrier in kT, and the attempt frequency of Brown's high barrier.
+pub const AT_300_K: &[Derived] = &[
+    Derived { name: "Delta_300K", unit: "1", value: |p, _| p[1] / (KB * 300.0), of: &[1] },
+    Derived { name: "f0_300K", unit: "s^-1", value: |p, _| p[0] * (p[1] / (KB * 300.0) / std::f64::consts::PI).sqrt(), of: &[0, 1] },
+];
 
 /// Rate f0 exp[-(E/kT) (1 - i)^b]: W. F. Brown, Phys. Rev. 130, 1677 (1963), with the lowering of the barrier by a drive i = I/I_c,
 /// b = 1: R. H. Koch, J. A. Katine and J. Z. Sun, Phys. Rev. Lett. 92, 088302 (2004); b = 2: T. Taniguchi and H. Imamura, Phys. Rev. B 83, 054432 (2011).

@@ -1,6 +1,6 @@
 //! Retention: how long a state lasts, extrapolated by Arrhenius' law, or by the passage over the barrier of one macrospin.
 
-use super::hazard::passage;
+use super::hazard::{AT_300_K, passage};
 use super::{About, Derived, Example, Model, Scatter, column, crossed, line, optional, positive};
 use crate::data::Data;
 use spinloom_base::Dimension;
@@ -110,15 +110,7 @@ impl Model for Uniaxial {
                 &[positive("f_B", "s^-1", TURNS).needs(&[("T", 2)]).widest(1e4), positive("E_b", "J", TURNS).needs(&[("T", 2)])]
             },
             scatter: Scatter::Exponential("t", "censored"),
-            derived: &[
-                Derived { name: "Delta_300K", unit: "1", value: |p, _| p[1] / (KB * 300.0), of: &[1] },
-                Derived {
-                    name: "f0_300K",
-                    unit: "s^-1",
-                    value: |p, _| p[0] * (p[1] / (KB * 300.0) / std::f64::consts::PI).sqrt(),
-                    of: &[0, 1],
-                },
-            ],
+            derived: AT_300_K,
             axes: ["T", "t", ""],
             open: &["alpha and B_k apart: times show f_B only"],
         }

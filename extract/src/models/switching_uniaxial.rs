@@ -1,7 +1,7 @@
 //! Switching of a single perpendicular domain by a torque along its axis and a voltage on its anisotropy: no barrier assumed high, no drive far below its threshold.
 
-use super::hazard::passage;
-use super::{About, Derived, Example, Model, Scatter, any, column, crossed, optional, positive};
+use super::hazard::{AT_300_K, passage};
+use super::{About, Example, Model, Scatter, any, column, crossed, optional, positive};
 use crate::data::Data;
 use spinloom_base::Dimension;
 use spinloom_base::constants::KB;
@@ -40,15 +40,7 @@ impl Model for Uniaxial {
                 ]
             },
             scatter: Scatter::Binomial("k", "n"),
-            derived: &[
-                Derived { name: "Delta_300K", unit: "1", value: |p, _| p[1] / (KB * 300.0), of: &[1] },
-                Derived {
-                    name: "f0_300K",
-                    unit: "s^-1",
-                    value: |p, _| p[0] * (p[1] / (KB * 300.0) / std::f64::consts::PI).sqrt(),
-                    of: &[0, 1],
-                },
-            ],
+            derived: AT_300_K,
             axes: ["V", "k/n", "t"],
             open: &["alpha and B_k apart: times show f_B = alpha gamma B_k/(1 + alpha^2) only"],
         }

@@ -236,7 +236,7 @@ fn neighbours<'a, T: Real>(
     let axes = cpu.axes;
     // SAFETY: nobody writes the field that is read.
     let m = unsafe { view.rows(pass.read, cells, from, n) };
-    if !pass.terms.iter().any(|t| cpu.linked[*t]) {
+    if !pass.terms.iter().any(|t| cpu.kinds[*t].linked) {
         return [m; 6];
     }
     let full = view.regions.full[row];
@@ -335,7 +335,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Spa
     let axes = cpu.axes;
     // SAFETY: nobody writes the field that is read.
     let m = unsafe { view.rows(pass.read, cells, from, n) };
-    let partnered = pass.terms.iter().any(|t| cpu.terms[*t].gpu().partnered > 0);
+    let partnered = pass.terms.iter().any(|t| cpu.kinds[*t].partnered > 0);
 
     if partnered {
         for (side, rows) in s.partners.iter_mut().enumerate() {
@@ -356,7 +356,7 @@ fn fast_field<T: Real>(cpu: &Cpu<T>, view: &View<'_, T>, pass: &Cells, span: Spa
     for &t in &pass.terms {
         let tables = &view.tables.terms[t];
         let mut link_rows: [&[T]; 6] = [&[]; 6];
-        if cpu.terms[t].gpu().partnered > 0 {
+        if cpu.kinds[t].partnered > 0 {
             for (place, scratch) in links.iter_mut().enumerate().take(2 * tables.links.len()) {
                 let partner = |i: usize| match view.regions.partners[place % 2][from + i] {
                     u32::MAX => RegionMap::VACUUM,

@@ -4,7 +4,7 @@
 //! act and no coefficient differs between cells, all stays in registers. Laws that do not act have coefficients 0 here: what they add is exactly nothing, so
 //! that the result is that of the calls one by one, to the bit.
 
-use super::isa::Isa;
+use super::isa::{Isa, with_vectors};
 use super::rows::{Rows, RowsMut};
 use super::tables::{Instant, Tables};
 use crate::plan::Cells;
@@ -18,56 +18,58 @@ macro_rules! common {
         /// The laws, in the order of the list of terms.
         const COMMON: &[Term] = &[$(Term::$name),*];
 
-        #[inline(always)]
-        unsafe fn body<T: Real, const AXES: usize>(a: &Block<'_, T>, [ox, oy, oz]: RowsMut<'_, T>) {
-            struct At<'a, T, const AXES: usize> {
-                laws: &'a [Common<T>; COUNT],
-                m: [T; 3],
-                near: [[T; 3]; 6],
-                demag: [T; 3],
-                noise: [T; 3],
-            }
-            impl<T: Real, const AXES: usize> At<'_, T, AXES> {
-                #[inline(always)]
-                fn add<L: Law>(&self, place: usize, b: [T; 3]) -> [T; 3] {
-                    let law = &self.laws[place];
-                    let mut sum = [T::ZERO; 3];
-                    if L::LINKED {
-                        for axis in 0..AXES {
-                            let link = law.links[axis];
-                            sum = L::gather(self.m, self.near[2 * axis], link, axis, -T::ONE, sum, &law.coefficients);
-                            sum = L::gather(self.m, self.near[2 * axis + 1], link, axis, T::ONE, sum, &law.coefficients);
-                        }
-                    }
-                    let extra = match L::EXTRA {
-                        Extra::Demag => self.demag,
-                        Extra::Noise => self.noise,
-                        Extra::None | Extra::Custom => [T::ZERO; 3],
-                    };
-                    let own = L::finish(self.m, sum, &law.coefficients, extra);
-                    [b[0] + own[0], b[1] + own[1], b[2] + own[2]]
+        with_vectors! {
+            fn copy<V, T; const AXES>(a: &Block<'_, T>, out: RowsMut<'_, T>) {
+                let [ox, oy, oz] = out;
+                struct At<'a, T, const AXES: usize> {
+                    laws: &'a [Common<T>; COUNT],
+                    m: [T; 3],
+                    near: [[T; 3]; 6],
+                    demag: [T; 3],
+                    noise: [T; 3],
                 }
-            }
-            let laws = a.common.laws;
-            let [precession, damping] = a.common.motion;
-            let n = ox.len();
-            let (oy, oz) = (&mut oy[..n], &mut oz[..n]);
-            for i in 0..n {
-                // SAFETY: every slice of a `Block` has at least as many elements as the output; with bounds checks the loop does not vectorise.
-                unsafe {
-                    let get = |r: &Rows<'_, T>| [*r[0].get_unchecked(i), *r[1].get_unchecked(i), *r[2].get_unchecked(i)];
-                    let mut near = [[T::ZERO; 3]; 6];
-                    for face in 0..2 * AXES {
-                        near[face] = get(&a.neighbours[face]);
+                impl<T: Real, const AXES: usize> At<'_, T, AXES> {
+                    #[inline(always)]
+                    fn add<L: Law>(&self, place: usize, b: [T; 3]) -> [T; 3] {
+                        let law = &self.laws[place];
+                        let mut sum = [T::ZERO; 3];
+                        if L::LINKED {
+                            for axis in 0..AXES {
+                                let link = law.links[axis];
+                                sum = L::gather(self.m, self.near[2 * axis], link, axis, -T::ONE, sum, &law.coefficients);
+                                sum = L::gather(self.m, self.near[2 * axis + 1], link, axis, T::ONE, sum, &law.coefficients);
+                            }
+                        }
+                        let extra = match L::EXTRA {
+                            Extra::Demag => self.demag,
+                            Extra::Noise => self.noise,
+                            Extra::None | Extra::Custom => [T::ZERO; 3],
+                        };
+                        let own = L::finish(self.m, sum, &law.coefficients, extra);
+                        [b[0] + own[0], b[1] + own[1], b[2] + own[2]]
                     }
-                    let at = At::<T, AXES> { laws: &laws, m: get(&a.m), near, demag: get(&a.demag), noise: get(&a.noise) };
-                    let mut b = [T::ZERO; 3];
-                    $(b = at.add::<$law>($place, b);)*
-                    let mb = cross(at.m, b);
-                    let mmb = cross(at.m, mb);
-                    ox[i] = precession * mb[0] + damping * mmb[0];
-                    oy[i] = precession * mb[1] + damping * mmb[1];
-                    oz[i] = precession * mb[2] + damping * mmb[2];
+                }
+                let laws = a.common.laws;
+                let [precession, damping] = a.common.motion;
+                let n = ox.len();
+                let (oy, oz) = (&mut oy[..n], &mut oz[..n]);
+                for i in 0..n {
+                    // SAFETY: every slice of a `Block` has at least as many elements as the output; with bounds checks the loop does not vectorise.
+                    unsafe {
+                        let get = |r: &Rows<'_, T>| [*r[0].get_unchecked(i), *r[1].get_unchecked(i), *r[2].get_unchecked(i)];
+                        let mut near = [[T::ZERO; 3]; 6];
+                        for face in 0..2 * AXES {
+                            near[face] = get(&a.neighbours[face]);
+                        }
+                        let at = At::<T, AXES> { laws: &laws, m: get(&a.m), near, demag: get(&a.demag), noise: get(&a.noise) };
+                        let mut b = [T::ZERO; 3];
+                        $(b = at.add::<$law>($place, b);)*
+                        let mb = cross(at.m, b);
+                        let mmb = cross(at.m, mb);
+                        ox[i] = precession * mb[0] + damping * mmb[0];
+                        oy[i] = precession * mb[1] + damping * mmb[1];
+                        oz[i] = precession * mb[2] + damping * mmb[2];
+                    }
                 }
             }
         }
@@ -137,38 +139,11 @@ pub struct Block<'a, T> {
 /// Writes the rate.
 pub type FusedFn<T> = unsafe fn(&Block<'_, T>, RowsMut<'_, T>);
 
-macro_rules! copy {
-    ($(#[$feature:meta])* $name:ident) => {
-        $(#[$feature])*
-        unsafe fn $name<T: Real, const AXES: usize>(a: &Block<'_, T>, out: RowsMut<'_, T>) {
-            // SAFETY: as for the caller.
-            unsafe { body::<T, AXES>(a, out) }
-        }
-    };
-}
-copy! { base }
-#[cfg(target_arch = "x86_64")]
-copy! { #[target_feature(enable = "avx2,fma")] avx2 }
-#[cfg(target_arch = "x86_64")]
-copy! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] avx512 }
-
 /// The loop for a mesh whose neighbours lie along the first `axes` axes.
 pub fn fused<T: Real>(isa: Isa, axes: usize) -> FusedFn<T> {
-    match (isa, axes) {
-        (Isa::Baseline, 1) => base::<T, 1>,
-        (Isa::Baseline, 2) => base::<T, 2>,
-        (Isa::Baseline, _) => base::<T, 3>,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, 1) => avx2::<T, 1>,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, 2) => avx2::<T, 2>,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, _) => avx2::<T, 3>,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, 1) => avx512::<T, 1>,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, 2) => avx512::<T, 2>,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, _) => avx512::<T, 3>,
+    match axes {
+        1 => copy::<T, 1>(isa),
+        2 => copy::<T, 2>(isa),
+        _ => copy::<T, 3>(isa),
     }
 }

@@ -27,36 +27,36 @@ impl Vectors for f64 {
 }
 
 /// Writes, for a function over the vectors `V` of a number type `T`, one that returns its copy for an instruction set. Calling the copy is safe where
-/// [`Isa::available`] lists the set.
+/// [`Isa::available`] lists the set. `<V, T, L: Law; const AXES>` adds a type, a constant, or both.
 macro_rules! with_vectors {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident<V, T>($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<V, T $(, $more:ident: $bound:path)? $(; const $number:ident)?>($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
-        $vis fn $name<T: $crate::real::Real>(isa: $crate::cpu::isa::Isa) -> unsafe fn($($type),*) $(-> $result)? {
+        $vis fn $name<T: $crate::real::Real $(, $more: $bound)? $(, const $number: usize)?>(isa: $crate::cpu::isa::Isa) -> unsafe fn($($type),*) $(-> $result)? {
             use $crate::cpu::isa::Isa;
             use $crate::cpu::vector::{Portable, Vector};
             use $crate::real::Real;
             #[inline(always)]
-            unsafe fn body<T: Real, V: Vector<Real = T>>($($arg: $type),*) $(-> $result)? $body
-            unsafe fn baseline<T: Real>($($arg: $type),*) $(-> $result)? {
+            unsafe fn body<T: Real, V: Vector<Real = T> $(, $more: $bound)? $(, const $number: usize)?>($($arg: $type),*) $(-> $result)? $body
+            unsafe fn baseline<T: Real $(, $more: $bound)? $(, const $number: usize)?>($($arg: $type),*) $(-> $result)? {
                 // SAFETY: of this and the others: by the caller's promise.
-                unsafe { body::<T, Portable<T>>($($arg),*) }
+                unsafe { body::<T, Portable<T> $(, $more)? $(, $number)?>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2<T: Real>($($arg: $type),*) $(-> $result)? {
-                unsafe { body::<T, T::Avx2>($($arg),*) }
+            unsafe fn avx2<T: Real $(, $more: $bound)? $(, const $number: usize)?>($($arg: $type),*) $(-> $result)? {
+                unsafe { body::<T, T::Avx2 $(, $more)? $(, $number)?>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-            unsafe fn avx512<T: Real>($($arg: $type),*) $(-> $result)? {
-                unsafe { body::<T, T::Avx512>($($arg),*) }
+            unsafe fn avx512<T: Real $(, $more: $bound)? $(, const $number: usize)?>($($arg: $type),*) $(-> $result)? {
+                unsafe { body::<T, T::Avx512 $(, $more)? $(, $number)?>($($arg),*) }
             }
             match isa {
-                Isa::Baseline => baseline::<T>,
+                Isa::Baseline => baseline::<T $(, $more)? $(, $number)?>,
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => avx2::<T>,
+                Isa::Avx2 => avx2::<T $(, $more)? $(, $number)?>,
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => avx512::<T>,
+                Isa::Avx512 => avx512::<T $(, $more)? $(, $number)?>,
             }
         }
     };

@@ -51,6 +51,7 @@ use crate::plan::{Buffer, Dot, MAX_STAGES, Pass, Plan, Ref, Rule};
 use crate::real::Real;
 use crate::region::{Neighbours, RegionMap};
 use crate::system::System;
+use crate::terms::GpuLaw;
 use crate::terms::custom::CustomField;
 use crate::terms::demag::tensor::Tensor;
 use crate::waveform::Waveform;
@@ -142,8 +143,8 @@ struct Cpu<T: Real> {
     reference: bool,
     loops: Loops<T>,
     laws: Vec<LawFn<T>>,
-    /// Which of the terms look at neighbours.
-    linked: Vec<bool>,
+    /// Which of the terms look at neighbours or partners.
+    kinds: Vec<GpuLaw>,
     fused: FusedFn<T>,
     convolver: Convolver<T>,
     members: Vec<Member<T>>,
@@ -268,7 +269,7 @@ impl<T: Real> Cpu<T> {
             reference,
             loops: Loops::of(isa),
             fused: fused::fused(isa, axes),
-            linked: system.terms.iter().map(|t| t.gpu().linked).collect(),
+            kinds: system.terms.iter().map(|t| t.gpu()).collect(),
             laws: system.terms.iter().map(|t| law_fn(*t, isa, axes)).collect(),
             convolver,
             members,

@@ -53,60 +53,65 @@ pub type MixFn<T> = unsafe fn([T; 3], [&[T]; 3], &mut [T]);
 /// Largest square of three rows.
 pub type LargestFn<T> = unsafe fn(Rows<'_, T>) -> T;
 
-#[inline(always)]
-unsafe fn law_body<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, bx: &mut [T], by: &mut [T], bz: &mut [T]) {
-    let n = a.n;
-    let (bx, by, bz) = (&mut bx[..n], &mut by[..n], &mut bz[..n]);
-    for i in 0..n {
-        // SAFETY: every slice of a `Block` has at least n elements, which `CellsPass` ensures by construction; with bounds checks the loop does not vectorise.
-        unsafe {
-            let get = |r: &Rows<'_, T>| [*r[0].get_unchecked(i), *r[1].get_unchecked(i), *r[2].get_unchecked(i)];
-            let m = get(&a.m);
-            let mut c: Coefficients<T> = [T::ZERO; MAX_COEFFICIENTS];
-            for (k, c) in c.iter_mut().enumerate().take(L::COEFFICIENTS) {
-                *c = *a.coefficients[k].get_unchecked(i);
-            }
-            let mut accumulator = [T::ZERO; 3];
-            if L::LINKED {
-                for axis in 0..AXES {
-                    for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
-                        let face = 2 * axis + side;
-                        accumulator = L::gather(m, get(&a.neighbours[face]), *a.links[face].get_unchecked(i), axis, sign, accumulator, &c);
+with_vectors! {
+    /// See [`LawFn`].
+    fn law<V, T, L: Law; const AXES>(a: &Block<'_, T>, bx: &mut [T], by: &mut [T], bz: &mut [T]) {
+        let n = a.n;
+        let (bx, by, bz) = (&mut bx[..n], &mut by[..n], &mut bz[..n]);
+        for i in 0..n {
+            // SAFETY: every slice of a `Block` has at least n elements, which `CellsPass` ensures by construction; with bounds checks the loop does not vectorise.
+            unsafe {
+                let get = |r: &Rows<'_, T>| [*r[0].get_unchecked(i), *r[1].get_unchecked(i), *r[2].get_unchecked(i)];
+                let m = get(&a.m);
+                let mut c: Coefficients<T> = [T::ZERO; MAX_COEFFICIENTS];
+                for (k, c) in c.iter_mut().enumerate().take(L::COEFFICIENTS) {
+                    *c = *a.coefficients[k].get_unchecked(i);
+                }
+                let mut accumulator = [T::ZERO; 3];
+                if L::LINKED {
+                    for axis in 0..AXES {
+                        for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
+                            let face = 2 * axis + side;
+                            accumulator = L::gather(m, get(&a.neighbours[face]), *a.links[face].get_unchecked(i), axis, sign, accumulator, &c);
+                        }
                     }
                 }
-            }
-            for axis in 0..L::PARTNERED {
-                for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
-                    let link = *a.links[2 * axis + side].get_unchecked(i);
-                    accumulator = L::gather(m, get(&a.partners[side]), link, axis, sign, accumulator, &c);
+                for axis in 0..L::PARTNERED {
+                    for (side, sign) in [(0, -T::ONE), (1, T::ONE)] {
+                        let link = *a.links[2 * axis + side].get_unchecked(i);
+                        accumulator = L::gather(m, get(&a.partners[side]), link, axis, sign, accumulator, &c);
+                    }
                 }
+                let extra = if L::EXTRA == Extra::None { [T::ZERO; 3] } else { get(&a.extra) };
+                let b = L::finish(m, accumulator, &c, extra);
+                bx[i] += b[0];
+                by[i] += b[1];
+                bz[i] += b[2];
             }
-            let extra = if L::EXTRA == Extra::None { [T::ZERO; 3] } else { get(&a.extra) };
-            let b = L::finish(m, accumulator, &c, extra);
-            bx[i] += b[0];
-            by[i] += b[1];
-            bz[i] += b[2];
         }
     }
 }
 
-#[inline(always)]
-unsafe fn motion_body<T: Real>(m: Rows<'_, T>, b: Rows<'_, T>, c: [&[T]; 2], [ox, oy, oz]: RowsMut<'_, T>) -> T {
-    let n = ox.len();
-    let (oy, oz) = (&mut oy[..n], &mut oz[..n]);
-    let (mx, my, mz) = (&m[0][..n], &m[1][..n], &m[2][..n]);
-    let (bx, by, bz) = (&b[0][..n], &b[1][..n], &b[2][..n]);
-    let (precession, damping) = (&c[0][..n], &c[1][..n]);
-    for i in 0..n {
-        let m = [mx[i], my[i], mz[i]];
-        let mb = cross(m, [bx[i], by[i], bz[i]]);
-        let mmb = cross(m, mb);
-        ox[i] = precession[i] * mb[0] + damping[i] * mmb[0];
-        oy[i] = precession[i] * mb[1] + damping[i] * mmb[1];
-        oz[i] = precession[i] * mb[2] + damping[i] * mmb[2];
+with_vectors! {
+    /// See [`MotionFn`].
+    fn motion<V, T>(m: Rows<'_, T>, b: Rows<'_, T>, c: [&[T]; 2], out: RowsMut<'_, T>) -> T {
+        let [ox, oy, oz] = out;
+        let n = ox.len();
+        let (oy, oz) = (&mut oy[..n], &mut oz[..n]);
+        let (mx, my, mz) = (&m[0][..n], &m[1][..n], &m[2][..n]);
+        let (bx, by, bz) = (&b[0][..n], &b[1][..n], &b[2][..n]);
+        let (precession, damping) = (&c[0][..n], &c[1][..n]);
+        for i in 0..n {
+            let m = [mx[i], my[i], mz[i]];
+            let mb = cross(m, [bx[i], by[i], bz[i]]);
+            let mmb = cross(m, mb);
+            ox[i] = precession[i] * mb[0] + damping[i] * mmb[0];
+            oy[i] = precession[i] * mb[1] + damping[i] * mmb[1];
+            oz[i] = precession[i] * mb[2] + damping[i] * mmb[2];
+        }
+        // SAFETY: as for the caller.
+        unsafe { largest_body([ox, oy, oz]) }
     }
-    // SAFETY: as for the caller.
-    unsafe { largest_body([ox, oy, oz]) }
 }
 
 with_vectors! {
@@ -182,15 +187,17 @@ pub fn larger<T: Real>(a: T, b: T) -> T {
     if a > b || a != a { a } else { b }
 }
 
-#[inline(always)]
-unsafe fn add_body<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
-    let n = x.len();
-    let (y, z) = (&mut y[..n], &mut z[..n]);
-    let (rx, ry, rz) = (&r[0][..n], &r[1][..n], &r[2][..n]);
-    for i in 0..n {
-        x[i] += w * rx[i];
-        y[i] += w * ry[i];
-        z[i] += w * rz[i];
+with_vectors! {
+    /// See [`AddFn`].
+    fn add<V, T>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
+        let n = x.len();
+        let (y, z) = (&mut y[..n], &mut z[..n]);
+        let (rx, ry, rz) = (&r[0][..n], &r[1][..n], &r[2][..n]);
+        for i in 0..n {
+            x[i] += w * rx[i];
+            y[i] += w * ry[i];
+            z[i] += w * rz[i];
+        }
     }
 }
 
@@ -211,68 +218,38 @@ unsafe fn largest_body<T: Real>(r: Rows<'_, T>) -> T {
     largest.into_iter().fold(T::ZERO, larger)
 }
 
-#[inline(always)]
-unsafe fn noise_body<T: Real>(first: u32, id: u32, step: u64, key: u64, x: &mut [T], y: &mut [T], z: &mut [T]) {
-    let n = x.len();
-    let (y, z) = (&mut y[..n], &mut z[..n]);
-    for i in 0..n {
-        let eta = normals([first + i as u32, id, step as u32, (step >> 32) as u32], [key as u32, (key >> 32) as u32]);
-        x[i] = T::of(eta[0]);
-        y[i] = T::of(eta[1]);
-        z[i] = T::of(eta[2]);
+with_vectors! {
+    /// See [`NoiseFn`].
+    fn noise<V, T>(first: u32, id: u32, step: u64, key: u64, x: &mut [T], y: &mut [T], z: &mut [T]) {
+        let n = x.len();
+        let (y, z) = (&mut y[..n], &mut z[..n]);
+        for i in 0..n {
+            let eta = normals([first + i as u32, id, step as u32, (step >> 32) as u32], [key as u32, (key >> 32) as u32]);
+            x[i] = T::of(eta[0]);
+            y[i] = T::of(eta[1]);
+            z[i] = T::of(eta[2]);
+        }
     }
 }
 
-#[inline(always)]
-unsafe fn mix_body<T: Real>(w: [T; 3], from: [&[T]; 3], out: &mut [T]) {
-    let n = out.len();
-    let (a, b, c) = (&from[0][..n], &from[1][..n], &from[2][..n]);
-    for i in 0..n {
-        out[i] = w[0] * a[i] + w[1] * b[i] + w[2] * c[i];
+with_vectors! {
+    /// See [`MixFn`].
+    fn mix<V, T>(w: [T; 3], from: [&[T]; 3], out: &mut [T]) {
+        let n = out.len();
+        let (a, b, c) = (&from[0][..n], &from[1][..n], &from[2][..n]);
+        for i in 0..n {
+            out[i] = w[0] * a[i] + w[1] * b[i] + w[2] * c[i];
+        }
     }
 }
 
-/// Emits the copies of each loop for one instruction set.
-macro_rules! copies {
-    ($(#[$feature:meta])* $law:ident $motion:ident $add:ident $noise:ident $mix:ident $largest:ident) => {
-        $(#[$feature])*
-        unsafe fn $law<L: Law, T: Real, const AXES: usize>(a: &Block<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
-            // SAFETY: as for the caller.
-            unsafe { law_body::<L, T, AXES>(a, x, y, z) }
-        }
-        $(#[$feature])*
-        unsafe fn $motion<T: Real>(m: Rows<'_, T>, b: Rows<'_, T>, c: [&[T]; 2], out: RowsMut<'_, T>) -> T {
-            // SAFETY: as for the caller.
-            unsafe { motion_body(m, b, c, out) }
-        }
-        $(#[$feature])*
-        unsafe fn $add<T: Real>(w: T, r: Rows<'_, T>, x: &mut [T], y: &mut [T], z: &mut [T]) {
-            // SAFETY: as for the caller.
-            unsafe { add_body(w, r, x, y, z) }
-        }
-        $(#[$feature])*
-        unsafe fn $noise<T: Real>(first: u32, id: u32, step: u64, key: u64, x: &mut [T], y: &mut [T], z: &mut [T]) {
-            // SAFETY: as for the caller.
-            unsafe { noise_body(first, id, step, key, x, y, z) }
-        }
-        $(#[$feature])*
-        unsafe fn $mix<T: Real>(w: [T; 3], from: [&[T]; 3], out: &mut [T]) {
-            // SAFETY: as for the caller.
-            unsafe { mix_body(w, from, out) }
-        }
-        $(#[$feature])*
-        unsafe fn $largest<T: Real>(r: Rows<'_, T>) -> T {
-            // SAFETY: as for the caller.
-            unsafe { largest_body(r) }
-        }
-    };
+with_vectors! {
+    /// See [`LargestFn`].
+    fn largest<V, T>(r: Rows<'_, T>) -> T {
+        // SAFETY: as for the caller.
+        unsafe { largest_body(r) }
+    }
 }
-
-copies! { law_base motion_base add_base noise_base mix_base largest_base }
-#[cfg(target_arch = "x86_64")]
-copies! { #[target_feature(enable = "avx2,fma")] law_avx2 motion_avx2 add_avx2 noise_avx2 mix_avx2 largest_avx2 }
-#[cfg(target_arch = "x86_64")]
-copies! { #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")] law_avx512 motion_avx512 add_avx512 noise_avx512 mix_avx512 largest_avx512 }
 
 /// The loops of one instruction set. Calling any of them is safe where [`Isa::available`] lists it.
 pub struct Loops<T> {
@@ -295,36 +272,14 @@ pub struct Loops<T> {
 impl<T: Real> Loops<T> {
     /// Those of an instruction set.
     pub fn of(isa: Isa) -> Self {
-        match isa {
-            Isa::Baseline => Self {
-                motion: motion_base,
-                add: add_base,
-                sum: sum(isa),
-                largest_sum: largest_sum(isa),
-                noise: noise_base,
-                mix: mix_base,
-                largest: largest_base,
-            },
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => Self {
-                motion: motion_avx2,
-                add: add_avx2,
-                sum: sum(isa),
-                largest_sum: largest_sum(isa),
-                noise: noise_avx2,
-                mix: mix_avx2,
-                largest: largest_avx2,
-            },
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => Self {
-                motion: motion_avx512,
-                add: add_avx512,
-                sum: sum(isa),
-                largest_sum: largest_sum(isa),
-                noise: noise_avx512,
-                mix: mix_avx512,
-                largest: largest_avx512,
-            },
+        Self {
+            motion: motion(isa),
+            add: add(isa),
+            sum: sum(isa),
+            largest_sum: largest_sum(isa),
+            noise: noise(isa),
+            mix: mix(isa),
+            largest: largest(isa),
         }
     }
 }
@@ -335,22 +290,10 @@ pub fn law_fn<T: Real>(term: Term, isa: Isa, axes: usize) -> LawFn<T> {
     impl<T: Real> WithLaw for Pick<T> {
         type Output = LawFn<T>;
         fn with<L: Law>(self) -> LawFn<T> {
-            match (self.0, self.1) {
-                (Isa::Baseline, 1) => law_base::<L, T, 1>,
-                (Isa::Baseline, 2) => law_base::<L, T, 2>,
-                (Isa::Baseline, _) => law_base::<L, T, 3>,
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, 1) => law_avx2::<L, T, 1>,
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, 2) => law_avx2::<L, T, 2>,
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, _) => law_avx2::<L, T, 3>,
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, 1) => law_avx512::<L, T, 1>,
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, 2) => law_avx512::<L, T, 2>,
-                #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, _) => law_avx512::<L, T, 3>,
+            match self.1 {
+                1 => law::<T, L, 1>(self.0),
+                2 => law::<T, L, 2>(self.0),
+                _ => law::<T, L, 3>(self.0),
             }
         }
     }

@@ -2,7 +2,7 @@
 //! open, flat and deep, whole and with holes. One material everywhere: laws and motion in one loop.
 
 use spinloom_kernels::cpu::isa::Isa;
-use spinloom_kernels::plan::{Cells, Combine, Motion, Pass, Plan, Ref};
+use spinloom_kernels::plan::{Cells, Combine, Pass, Plan, Ref};
 use spinloom_kernels::{Device, Material, Mesh, ParameterId as P, RegionMap, System, Values, cpu};
 
 fn system(n: [usize; 3], pbc: [u32; 3]) -> System {
@@ -21,19 +21,8 @@ fn system(n: [usize; 3], pbc: [u32; 3]) -> System {
 fn evaluate(mut device: Box<dyn Device>, system: &System, m0: &[f64]) -> [Vec<f64>; 2] {
     let [m, b, rate, out] = ["m", "b", "rate", "out"].map(|name| device.allocate(name, 1).unwrap());
     device.upload(0, m, false, m0);
-    let cells = Cells {
-        terms: (0..system.terms.len()).collect(),
-        read: Ref::of(m),
-        convolved: Some(Ref::of(b)),
-        noise: None,
-        custom: None,
-        time: 0.0,
-        motion: Some(Motion::Llg),
-        write: Ref::of(rate),
-        combine: Some(Combine { base: Ref::of(m), weights: vec![(Ref::of(rate), 1.0)], out: Ref::of(out) }),
-        error: None,
-        measure: true,
-    };
+    let combine = Some(Combine { base: Ref::of(m), weights: vec![(Ref::of(rate), 1.0)], out: Ref::of(out) });
+    let cells = Cells { combine, measure: true, ..Cells::torque(system.terms.len(), Ref::of(m), Ref::of(b), Ref::of(rate)) };
     let passes = vec![Pass::Convolve { read: Ref::of(m), write: Ref::of(b) }, Pass::Cells(cells)];
     let plan = device.prepare(&Plan { name: "one evaluation".into(), passes }).unwrap();
     device.replay(plan, 1);
