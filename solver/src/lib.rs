@@ -74,7 +74,7 @@
 //! | restart from anywhere | `record`, `run` | `a_run_cut_off_at_any_write_ends_with_the_same_bits`, `cut_off_anywhere_it_ends_with_the_same_bits` |
 //! | ensembles, also larger than a graphics device's memories | `gpu::waves` | `a_replica_in_an_ensemble_takes_the_steps_it_would_take_alone`, `an_ensemble_beyond_the_largest_memory_is_parted` |
 //! | one run on several cards | not there | |
-//! | processors; AMD, Intel, NVIDIA cards | `cpu`, `gpu` | `every_device_computes_every_term_as_the_reference_does`, `graphics_devices_compute_every_term_as_the_reference_does`, `the_cuda_text_steps_as_the_processor_does` |
+//! | processors; AMD, Intel, NVIDIA cards | `cpu`, `gpu` | `every_device_computes_every_term_as_the_reference_does`, `graphics_devices_compute_every_term_as_the_reference_does`, `every_device_steps_as_the_processor_does` |
 //! | single and double precision | `cpu`, `gpu` | `every_device_computes_every_term_as_the_reference_does` |
 //! | sums that do not depend on the run | `Pass::Reduce` | `two_runs_on_one_device_are_equal_to_the_bit` |
 //!

@@ -4,7 +4,7 @@ use crate::host::Host;
 use spinloom_base::random::Stream;
 use spinloom_gpu::dry::Dry;
 use spinloom_gpu::vulkan::{self, Vulkan};
-use spinloom_gpu::{Kernel, Limits, Precision, cuda};
+use spinloom_gpu::{Backend, Kernel, Limits, Precision, cuda};
 use spinloom_kernels::cpu::{self, isa::Isa};
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
@@ -269,37 +269,46 @@ fn check_gradients(system: &System) {
     }
 }
 
-/// A device of the Vulkan interface, or a line that says why there is none.
-fn on_vulkan(system: &System, precision: Precision) -> Option<Gpu> {
-    match Vulkan::open(0) {
-        Ok(backend) => Some(Gpu::new(system, Box::new(backend), precision).unwrap()),
-        Err(e) => {
-            eprintln!("SKIPPED: {e}");
-            None
-        }
-    }
+/// The first device of each interface, Vulkan and CUDA, or a line that says why there is none.
+fn backends() -> Vec<(&'static str, Box<dyn Backend>)> {
+    let vulkan = Vulkan::open(0).map(|v| ("vulkan", Box::new(v) as Box<dyn Backend>));
+    let cuda = cuda::Cuda::open(0).map(|c| ("cuda", Box::new(c) as Box<dyn Backend>));
+    [vulkan, cuda].into_iter().filter_map(|b| b.map_err(|e| eprintln!("SKIPPED: {e}")).ok()).collect()
+}
+
+/// The system on each of them.
+fn on_graphics(system: &System, precision: Precision) -> Vec<(&'static str, Gpu)> {
+    backends().into_iter().map(|(name, b)| (name, Gpu::new(system, b, precision).unwrap())).collect()
 }
 
 #[test]
 fn graphics_devices_compute_every_term_as_the_reference_does() {
-    // One to three dimensions, odd sizes, holes, periodic axes, one region and two; every kernel costs a software device a tenth of a second.
-    for (name, system) in [1, 2, 5, 8, 10, 14, 17, 22].map(|i| systems().remove(i)) {
-        for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
-            for smooth in [false, true] {
-                let m = state(&system, smooth);
-                let mut cases: Vec<(Vec<Term>, Option<Motion>)> =
-                    vec![(system.terms.clone(), Some(Motion::Llg)), (system.terms.clone(), Some(Motion::Damping))];
-                if smooth || precision == Precision::Single {
-                    cases.extend(system.terms.iter().map(|t| (vec![*t], None)));
-                }
-                for (terms, motion) in cases {
-                    let Some(mut device) = on_vulkan(&system, precision) else { return };
-                    let exact = evaluate(cpu::reference(&system).unwrap().as_mut(), &system, &m, &terms, motion);
-                    let found = evaluate(&mut device, &system, &m, &terms, motion);
-                    // Normals are made in single precision on graphics devices.
-                    let bound = if terms.contains(&Term::Thermal) { f64::max(bound, 2e-6) } else { bound };
+    // One to three dimensions, odd sizes, holes, periodic axes, one region and two; every kernel costs a software device a tenth of a
+    // second, and CUDA's compiler half of one: a thread for each system.
+    std::thread::scope(|scope| {
+        for (name, system) in [1, 2, 5, 8, 10, 14, 17, 22].map(|i| systems().remove(i)) {
+            scope.spawn(move || graphics_devices_agree(&name, &system));
+        }
+    });
+}
+
+fn graphics_devices_agree(name: &str, system: &System) {
+    for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
+        for smooth in [false, true] {
+            let m = state(system, smooth);
+            let mut cases: Vec<(Vec<Term>, Option<Motion>)> =
+                vec![(system.terms.clone(), Some(Motion::Llg)), (system.terms.clone(), Some(Motion::Damping))];
+            if smooth || precision == Precision::Single {
+                cases.extend(system.terms.iter().map(|t| (vec![*t], None)));
+            }
+            for (terms, motion) in cases {
+                let exact = evaluate(cpu::reference(system).unwrap().as_mut(), system, &m, &terms, motion);
+                // Normals are made in single precision on graphics devices.
+                let bound = if terms.contains(&Term::Thermal) { f64::max(bound, 2e-6) } else { bound };
+                for (on, mut device) in on_graphics(system, precision) {
+                    let found = evaluate(&mut device, system, &m, &terms, motion);
                     let off = worst(&exact, &found) / largest(&exact).max(1e-30);
-                    assert!(off < bound, "{name}, {terms:?} {motion:?} {precision:?}: differs by {off:e}");
+                    assert!(off < bound, "{on}, {name}, {terms:?} {motion:?} {precision:?}: differs by {off:e}");
                 }
             }
         }
@@ -350,8 +359,8 @@ fn every_device_agrees(system: &System, m: &[f64], terms: &[Term]) -> Vec<f64> {
         check("f32", cpu::single_with(system, isa).unwrap().as_mut(), 2e-6);
     }
     for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
-        if let Some(mut device) = on_vulkan(system, precision) {
-            check("vulkan", &mut device, bound);
+        for (name, mut device) in on_graphics(system, precision) {
+            check(name, &mut device, bound);
         }
         match Host::new(Limits::LEAST) {
             Some(host) => check("the CUDA text", &mut Gpu::new(system, Box::new(host), precision).unwrap(), bound),
@@ -553,7 +562,7 @@ fn the_cuda_text_computes_every_term_as_the_reference_does() {
 fn taking_the_cells_apart_changes_nothing() {
     let (_, system) = systems().remove(14);
     let m = state(&system, false);
-    let run = |apart: bool, backend: Box<dyn spinloom_gpu::Backend>| {
+    let run = |apart: bool, backend: Box<dyn Backend>| {
         let mut gpu = Gpu::new(&system, backend, Precision::Double).unwrap();
         if apart {
             gpu.take_apart().unwrap();
@@ -561,19 +570,20 @@ fn taking_the_cells_apart_changes_nothing() {
         evaluate(&mut gpu, &system, &m, &system.terms, Some(Motion::Llg))
     };
     let mut compared = 0;
-    let mut check = |name: &str, open: &dyn Fn() -> Option<Box<dyn spinloom_gpu::Backend>>| {
-        let (Some(one), Some(two)) = (open(), open()) else {
-            eprintln!("SKIPPED: no {name} here");
-            return;
-        };
+    let mut check = |name: &str, one: Box<dyn Backend>, two: Box<dyn Backend>| {
         let (whole, parts) = (run(false, one), run(true, two));
         // The sum is taken in the same order; compilers may contract it otherwise.
         let off = worst(&whole, &parts) / largest(&whole);
         assert!(off < 1e-14, "{name}: {off:e}");
         compared += 1;
     };
-    check("C++ compiler", &|| Host::new(Limits::LEAST).map(|h| Box::new(h) as _));
-    check("Vulkan device", &|| Vulkan::open(0).ok().map(|v| Box::new(v) as _));
+    match (Host::new(Limits::LEAST), Host::new(Limits::LEAST)) {
+        (Some(one), Some(two)) => check("the CUDA text", Box::new(one), Box::new(two)),
+        _ => eprintln!("SKIPPED: no C++ compiler here"),
+    }
+    for ((name, one), (_, two)) in backends().into_iter().zip(backends()) {
+        check(name, one, two);
+    }
     let (dry, log) = Dry::new(Limits::LEAST);
     run(true, Box::new(dry));
     let names: Vec<String> = log.lock().unwrap().kernels.iter().map(|k| k.name.clone()).filter(|n| n.starts_with("field of")).collect();
@@ -597,7 +607,7 @@ fn an_ensemble_beyond_the_largest_memory_is_parted() {
     let m = state(&system, false);
     let run = |buffer: usize| {
         let limits = Limits { buffer, ..Limits::LEAST };
-        let open = || Ok(Box::new(Host::new(limits).expect("there was one")) as Box<dyn spinloom_gpu::Backend>);
+        let open = || Ok(Box::new(Host::new(limits).expect("there was one")) as Box<dyn Backend>);
         let mut device = spinloom_kernels::gpu::waves::realise(&system, Precision::Single, open).unwrap();
         let plan = whole_plan(device.as_mut(), &(0..system.terms.len()).collect::<Vec<_>>());
         let prepared = device.prepare(&plan).unwrap();
@@ -644,9 +654,29 @@ fn long_lines_are_parted() {
     }
 }
 
-/// Steps of the whole plan: reductions, combinations and control of the CUDA text against the processor's own.
+/// Lines of every length that a card holds whole, parts, or shares among more items.
 #[test]
-fn the_cuda_text_steps_as_the_processor_does() {
+fn graphics_devices_transform_lines_of_any_length() {
+    for (n, pbc) in
+        [([1500, 5, 1], [0; 3]), ([7, 2048, 1], [1, 0, 0]), ([4096, 3, 1], [0; 3]), ([40, 30, 18], [0; 3]), ([5, 256, 64], [0, 0, 1])]
+    {
+        let mesh = Mesh { pbc, ..Mesh::new(n, [2e-9, 3e-9, 1.5e-9]) };
+        let system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0, false), 1));
+        let m = state(&system, false);
+        let exact = evaluate(cpu::double(&system).unwrap().as_mut(), &system, &m, &[Term::Demag], None);
+        for (precision, bound) in [(Precision::Single, 2e-6), (Precision::Double, 1e-12)] {
+            for (on, mut device) in on_graphics(&system, precision) {
+                let off = worst(&exact, &evaluate(&mut device, &system, &m, &[Term::Demag], None)) / largest(&exact);
+                println!("{on}, {n:?}: {off:.1e}");
+                assert!(off < bound, "{on}, {n:?} {pbc:?} {precision:?}: differs by {off:e}");
+            }
+        }
+    }
+}
+
+/// Steps of the whole plan: reductions, combinations and control of graphics devices, and of the CUDA text here, against the processor's own.
+#[test]
+fn every_device_steps_as_the_processor_does() {
     let (_, mut system) = systems().remove(2);
     system.terms.retain(|t| *t != Term::Thermal);
     let terms: Vec<usize> = (0..system.terms.len()).collect();
@@ -663,27 +693,30 @@ fn the_cuda_text_steps_as_the_processor_does() {
         device.replay(prepared, 6);
         (device.download(0, spinloom_kernels::plan::Buffer(0), false), device.control(0))
     };
-    let Some(host) = Host::new(Limits::LEAST) else {
-        eprintln!("SKIPPED: no C++ compiler here");
-        return;
-    };
     let (exact, a) = run(cpu::double(&system).unwrap().as_mut());
-    let (found, b) = run(&mut Gpu::new(&system, Box::new(host), Precision::Double).unwrap());
-    assert!(worst(&exact, &found) < 1e-12, "{}", worst(&exact, &found));
-    assert_eq!((a.steps, a.attempts, a.slot, a.evaluations), (b.steps, b.attempts, b.slot, b.evaluations));
-    let (s, t) = (a.sampling, b.sampling);
-    assert_eq!((s.count, s.newest, s.taken), (t.count, t.newest, t.taken));
-    assert!(s.taken > 3 && (0..3).all(|k| (s.times[k] - t.times[k]).abs() < 1e-5 * a.t), "{s:?} {t:?}");
-    assert!((s.every / t.every - 1.0).abs() < 1e-5, "{s:?} {t:?}");
-    // Terms of the sum cancel to a millionth.
-    for (name, a, b, bound) in
-        [("t", a.t, b.t, 1e-9), ("err", a.err, b.err, 1e-9), ("torque", a.torque, b.torque, 1e-9), ("sum", a.sums[1], b.sums[1], 1e-6)]
-    {
-        // An error of rounding only is no error.
-        assert!((a - b).abs() <= bound * a.abs() + if name == "err" { 1e-16 } else { 0.0 }, "{name}: {a} and {b}");
+    let mut devices = on_graphics(&system, Precision::Double);
+    match Host::new(Limits::LEAST) {
+        Some(host) => devices.push(("the CUDA text", Gpu::new(&system, Box::new(host), Precision::Double).unwrap())),
+        None => eprintln!("SKIPPED: no C++ compiler here"),
     }
-    // The next step follows from a power in single precision.
-    assert!((a.dt / b.dt - 1.0).abs() < 1e-5 && a.t > 2.9e-14, "{} {}", a.dt, b.dt);
+    for (on, mut device) in devices {
+        let (found, b) = run(&mut device);
+        assert!(worst(&exact, &found) < 1e-12, "{on}: {}", worst(&exact, &found));
+        assert_eq!((a.steps, a.attempts, a.slot, a.evaluations), (b.steps, b.attempts, b.slot, b.evaluations));
+        let (s, t) = (a.sampling, b.sampling);
+        assert_eq!((s.count, s.newest, s.taken), (t.count, t.newest, t.taken));
+        assert!(s.taken > 3 && (0..3).all(|k| (s.times[k] - t.times[k]).abs() < 1e-5 * a.t), "{s:?} {t:?}");
+        assert!((s.every / t.every - 1.0).abs() < 1e-5, "{s:?} {t:?}");
+        // Terms of the sum cancel to a millionth.
+        for (name, a, b, bound) in
+            [("t", a.t, b.t, 1e-9), ("err", a.err, b.err, 1e-9), ("torque", a.torque, b.torque, 1e-9), ("sum", a.sums[1], b.sums[1], 1e-6)]
+        {
+            // An error of rounding only is no error.
+            assert!((a - b).abs() <= bound * a.abs() + if name == "err" { 1e-16 } else { 0.0 }, "{name}: {a} and {b}");
+        }
+        // The next step follows from a power in single precision.
+        assert!((a.dt / b.dt - 1.0).abs() < 1e-5 && a.t > 2.9e-14, "{} {}", a.dt, b.dt);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Whole simulations on graphics devices against the processor.
 
+use spinloom_gpu::cuda::Cuda;
 use spinloom_gpu::vulkan::Vulkan;
 use spinloom_gpu::{Backend, Found, GpuError, Kernel, Launch, Memory, Precision, Program, Recording};
 use spinloom_kernels::gpu::Gpu;
@@ -7,13 +8,18 @@ use spinloom_kernels::{Material, Mesh, ParameterId as P, RegionMap, Replica, Sys
 use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, devices, tableau};
 use std::sync::{Arc, Mutex};
 
-/// Whether there is a device of the Vulkan interface; says so if not.
-pub fn vulkan() -> bool {
-    let there = devices::list().iter().any(|d| d.usable && d.name.starts_with("vulkan"));
-    if !there {
-        eprintln!("SKIPPED: no Vulkan device here");
-    }
-    there
+/// The first device of each interface, Vulkan and CUDA, as `f64` and `f32`; says so where there is none.
+pub fn graphics() -> Vec<[DeviceChoice; 2]> {
+    let there = |name: &str| {
+        let found = devices::list().iter().any(|d| d.usable && d.name.starts_with(name));
+        if !found {
+            eprintln!("SKIPPED: no {name} device here");
+        }
+        found
+    };
+    let both = |of: fn(usize, Precision) -> DeviceChoice| [of(0, Precision::Double), of(0, Precision::Single)];
+    let of: [(&str, fn(usize, Precision) -> DeviceChoice); 2] = [("vulkan", DeviceChoice::Vulkan), ("cuda", DeviceChoice::Cuda)];
+    of.into_iter().filter(|(name, _)| there(name)).map(|(_, of)| both(of)).collect()
 }
 
 fn material(list: &[(P, f64)]) -> Values {
@@ -25,9 +31,6 @@ fn material(list: &[(P, f64)]) -> Values {
 fn worst(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
-
-const SINGLE: DeviceChoice = DeviceChoice::Vulkan(0, Precision::Single);
-const DOUBLE: DeviceChoice = DeviceChoice::Vulkan(0, Precision::Double);
 
 /// muMAG standard problem 4, field 1, on coarse cells: relaxed, then 0.3 ns. Mean m.
 fn problem4(choice: DeviceChoice) -> Vec<f64> {
@@ -51,11 +54,8 @@ fn problem4(choice: DeviceChoice) -> Vec<f64> {
 
 #[test]
 fn standard_problem_4_is_the_same_on_a_graphics_device() {
-    if !vulkan() {
-        return;
-    }
     let exact = problem4(DeviceChoice::CpuDouble);
-    for (choice, bound) in [(SINGLE, 2e-4), (DOUBLE, 1e-5)] {
+    for (choice, bound) in graphics().into_iter().flat_map(|[double, single]| [(single, 2e-4), (double, 1e-5)]) {
         let off = worst(&exact, &problem4(choice));
         println!("{choice:?}: <m> differs by {off:.1e}");
         // Steps are chosen by rounded errors, and each is good to 1e-5; relaxation ends where rounding lets it.
@@ -112,25 +112,23 @@ fn walls(choice: DeviceChoice) -> Vec<Vec<f64>> {
 
 #[test]
 fn an_ensemble_of_walls_is_the_same_on_a_graphics_device() {
-    if !vulkan() {
-        return;
-    }
     let exact = walls(DeviceChoice::CpuDouble);
-    for (choice, bound) in [(DOUBLE, 1e-6), (SINGLE, 2e-3), (DeviceChoice::CpuSingle, 2e-3)] {
+    let graphics = graphics();
+    let choices = graphics.iter().flat_map(|[double, single]| [(*double, 1e-6), (*single, 2e-3)]);
+    for (choice, bound) in choices.chain([(DeviceChoice::CpuSingle, 2e-3)]) {
         let found = walls(choice);
         let off = (0..3).map(|r| worst(&exact[r], &found[r])).fold(0.0, f64::max);
         println!("{choice:?}: m differs by {off:.1e}");
         // 400 steps of 6 evaluations; in f32 each rounds by 1e-7 of fields of tens of tesla. Waveforms are made in f32 on graphics devices.
         assert!(off < bound, "{choice:?}: {off}");
     }
-    assert_eq!(walls(SINGLE), walls(SINGLE), "two runs on one device are equal to the bit");
+    for [_, single] in graphics {
+        assert_eq!(walls(single), walls(single), "two runs on one device are equal to the bit");
+    }
 }
 
 #[test]
 fn noise_and_minimisation_are_the_same_on_a_graphics_device() {
-    if !vulkan() {
-        return;
-    }
     let mesh = Mesh::new([20, 10, 1], [4e-9, 4e-9, 2e-9]);
     let cells = mesh.cells();
     let run = |choice, hot: bool| {
@@ -151,12 +149,12 @@ fn noise_and_minimisation_are_the_same_on_a_graphics_device() {
     };
     for (hot, bound) in [(true, 1e-4), (false, 2e-3)] {
         let exact = run(DeviceChoice::CpuDouble, hot);
-        let found = run(SINGLE, hot);
-        let off = f64::max(worst(&exact[0], &found[0]), worst(&exact[1], &found[1]));
-        let plain = run(DeviceChoice::CpuSingle, hot);
-        let single = f64::max(worst(&exact[0], &plain[0]), worst(&exact[1], &plain[1]));
-        println!("{}: m differs by {off:.1e} (processor in f32: {single:.1e})", if hot { "5 ps at 300 K" } else { "minimum" });
-        assert!(off < bound, "{off}");
+        for choice in graphics().into_iter().map(|[_, single]| single).chain([DeviceChoice::CpuSingle]) {
+            let found = run(choice, hot);
+            let off = f64::max(worst(&exact[0], &found[0]), worst(&exact[1], &found[1]));
+            println!("{}, {choice:?}: m differs by {off:.1e}", if hot { "5 ps at 300 K" } else { "minimum" });
+            assert!(off < bound, "{choice:?}: {off}");
+        }
         assert_eq!(exact[0] == exact[1], !hot, "replicas have noise of their own");
     }
 }
@@ -164,9 +162,6 @@ fn noise_and_minimisation_are_the_same_on_a_graphics_device() {
 /// The demagnetising field computed less often than the rest: a thick strip, 20 ps.
 #[test]
 fn a_sampled_demagnetising_field_is_the_same_on_a_graphics_device() {
-    if !vulkan() {
-        return;
-    }
     let mesh = Mesh::new([40, 10, 1], [4e-9, 4e-9, 5e-9]);
     let cells = mesh.cells();
     let run = |choice, every| {
@@ -182,7 +177,7 @@ fn a_sampled_demagnetising_field_is_the_same_on_a_graphics_device() {
     for every in [DemagEvery::Adaptive { max_err: 1e-5 }, DemagEvery::Time(1e-13)] {
         let (exact, c) = run(DeviceChoice::CpuDouble, every);
         let (plain, _) = run(DeviceChoice::CpuDouble, DemagEvery::Evaluation);
-        for (choice, bound) in [(DOUBLE, 1e-5), (SINGLE, 1e-4)] {
+        for (choice, bound) in graphics().into_iter().flat_map(|[double, single]| [(double, 1e-5), (single, 1e-4)]) {
             let (found, d) = run(choice, every);
             let off = worst(&exact, &found);
             println!(
@@ -201,7 +196,14 @@ fn a_sampled_demagnetising_field_is_the_same_on_a_graphics_device() {
 }
 
 /// A device that counts what it is asked.
-struct Counting(Vulkan, Arc<Mutex<Counts>>);
+struct Counting(Box<dyn Backend>, Arc<Mutex<Counts>>);
+
+/// The first device of each interface.
+fn backends() -> Vec<Box<dyn Backend>> {
+    let vulkan = Vulkan::open(0).map(|v| Box::new(v) as Box<dyn Backend>);
+    let cuda = Cuda::open(0).map(|c| Box::new(c) as Box<dyn Backend>);
+    [vulkan, cuda].into_iter().filter_map(|b| b.map_err(|e| eprintln!("SKIPPED: {e}")).ok()).collect()
+}
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Counts {
@@ -305,37 +307,37 @@ impl Backend for Failing {
 /// No room, a kernel that does not compile, a device that is lost on the way: who, what and where is told, and nothing goes on.
 #[test]
 fn a_failing_device_says_what_failed() {
-    if !vulkan() {
-        return;
-    }
     let mesh = Mesh::new([16, 16, 1], [4e-9, 4e-9, 2e-9]);
     let v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.1)]);
     let system = System::new(mesh, RegionMap::uniform(256), Material::uniform(v, 1));
-    let build = |when: fn(&Counts) -> bool, error: GpuError| {
-        let counting = Counting(Vulkan::open(0).unwrap(), Arc::default());
-        let gpu = Gpu::new(&system, Box::new(Failing(counting, when, error)), Precision::Single)?;
-        Simulation::on(Box::new(gpu), system.clone(), &tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation)
-    };
-    let full = GpuError::OutOfMemory { bytes: 4096, why: "full".into() };
-    let told = build(|c| c.allocations == 1, full).map(|_| ()).unwrap_err().to_string();
-    assert!(told.contains("vulkan:0") && told.contains("`parameters`") && told.contains("bytes"), "{told}");
-    let bad = GpuError::Compile { kernel: "cells".into(), why: "a brace".into() };
-    let told = build(|c| c.compilations == 5, bad).map(|_| ()).unwrap_err().to_string();
-    assert!(told.contains("vulkan:0") && told.contains("`cells`") && told.contains("a brace"), "{told}");
-    let mut sim = build(|c| c.submissions == 20, GpuError::Lost("gone".into())).unwrap_or_else(|e| panic!("{e}"));
-    sim.set_m(0, &vec![1.0; 768]);
-    sim.run_all_to(1e-9);
-    let told = sim.trouble().expect("it was lost").to_string();
-    assert!(told.contains("vulkan:0") && told.contains("gone") && told.contains("plan `"), "{told}");
-    assert!(sim.control(0).t < 1e-9 && sim.control(0).status == spinloom_kernels::Status::NotANumber);
+    for k in 0..backends().len() {
+        let name = backends()[k].found().name.clone();
+        let build = |when: fn(&Counts) -> bool, error: GpuError| {
+            let counting = Counting(backends().swap_remove(k), Arc::default());
+            let gpu = Gpu::new(&system, Box::new(Failing(counting, when, error)), Precision::Single)?;
+            Simulation::on(Box::new(gpu), system.clone(), &tableau::RK45, Step::Adaptive { max_err: 1e-5 }, DemagEvery::Evaluation)
+        };
+        let full = GpuError::OutOfMemory { bytes: 4096, why: "full".into() };
+        let told = build(|c| c.allocations == 1, full).map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains(&name) && told.contains("`parameters`") && told.contains("bytes"), "{told}");
+        let bad = GpuError::Compile { kernel: "cells".into(), why: "a brace".into() };
+        let told = build(|c| c.compilations == 5, bad).map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains(&name) && told.contains("`cells`") && told.contains("a brace"), "{told}");
+        let mut sim = build(|c| c.submissions == 20, GpuError::Lost("gone".into())).unwrap_or_else(|e| panic!("{e}"));
+        sim.set_m(0, &vec![1.0; 768]);
+        sim.run_all_to(1e-9);
+        let told = sim.trouble().expect("it was lost").to_string();
+        assert!(told.contains(&name) && told.contains("gone") && told.contains("plan `"), "{told}");
+        assert!(sim.control(0).t < 1e-9 && sim.control(0).status == spinloom_kernels::Status::NotANumber);
+    }
 }
 
 #[test]
 fn a_run_on_a_graphics_device_keeps_its_budgets() {
-    let Ok(backend) = Vulkan::open(0) else {
-        eprintln!("SKIPPED: no Vulkan device here");
-        return;
-    };
+    backends().into_iter().for_each(keeps_its_budgets);
+}
+
+fn keeps_its_budgets(backend: Box<dyn Backend>) {
     let counts = Arc::new(Mutex::new(Counts::default()));
     let mesh = Mesh::new([16, 16, 1], [4e-9, 4e-9, 2e-9]);
     let mut v = material(&[(P::Msat, 8e5), (P::Aex, 1.3e-11), (P::Alpha, 0.1)]);

@@ -368,10 +368,11 @@ fn cut_off_anywhere_it_ends_with_the_same_bits() {
 
 #[test]
 fn so_it_does_on_a_graphics_device_and_agrees_with_the_processor() {
-    if !crate::gpu::vulkan() {
-        return;
+    let graphics = crate::gpu::graphics();
+    let names = graphics.iter().map(|[double, _]| double.to_string().split(',').next().expect("a name").to_string()).collect::<Vec<_>>();
+    for name in &names {
+        every_cut_of(&ALL.replace("sweep:", &format!("device: {name}\nsweep:")), 40);
     }
-    every_cut_of(&ALL.replace("sweep:", "device: vulkan\nsweep:"), 40);
     // Without noise the same path on both, with one temperature and with one per cell.
     let lumped = ALL.replace("R_th: 1 K/uW}", "R_th: 1 K/uW}, thermal_field: false");
     let spread =
@@ -381,10 +382,13 @@ fn so_it_does_on_a_graphics_device_and_agrees_with_the_processor() {
             let (record, _dir) = record(&quiet.replace("sweep:", &format!("device: {device}\nsweep:")));
             columns(&record, ["mx", "my", "T_free", "I_mtj", "B_irmn"])
         };
-        let (a, b) = (ends("cpu"), ends("vulkan"));
-        for (k, bound) in [1e-5, 1e-5, 1e-2, 1e-8, 1e-6].into_iter().enumerate() {
-            for (x, y) in a[k].iter().zip(&b[k]) {
-                assert!((x - y).abs() < bound, "column {k}: {:?} {:?}", a[k], b[k]);
+        let a = ends("cpu");
+        for name in &names {
+            let b = ends(name);
+            for (k, bound) in [1e-5, 1e-5, 1e-2, 1e-8, 1e-6].into_iter().enumerate() {
+                for (x, y) in a[k].iter().zip(&b[k]) {
+                    assert!((x - y).abs() < bound, "{name}, column {k}: {:?} {:?}", a[k], b[k]);
+                }
             }
         }
         assert!(a[2].iter().any(|t| *t > 305.0), "{:?}", a[2]);
