@@ -3,8 +3,9 @@
 use crate::experiment::{Experiment, Settle};
 use crate::quantities::Source;
 use crate::readout::{Wall, charge, wall};
-use crate::simulation::{Simulation, Step};
+use crate::simulation::{Simulation, Step, threads};
 use crate::surroundings::{Around, Surroundings};
+use rayon::prelude::*;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_kernels::{Control, PARAMETERS, ParameterId, Status, Term};
 use spinloom_record::{
@@ -183,8 +184,9 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             still_whole(&sim)?;
             for r in 0..sim.replicas() {
                 enter(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, 0, &mut writer)?;
-                let (row, x) = row(experiment, &mut sim, &mut arounds[r], &cursors[r], r);
-                cursors[r].last_wall = Some((0.0, x));
+                let sight = look(experiment, &sim, &[r]).remove(0);
+                let row = row(experiment, &mut sim, &mut arounds[r], &cursors[r], r, &sight);
+                cursors[r].last_wall = Some((0.0, sight.wall.x));
                 write_row(&mut writer, r, 0.0, 0, row)?;
                 picture(experiment, &sim, &arounds[r], &mut cursors[r], r, 0.0, &mut writer)?;
             }
@@ -204,6 +206,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         }
         sim.advance();
         still_whole(&sim)?;
+        let mut due = Vec::new();
         for r in 0..sim.replicas() {
             if cursors[r].done {
                 continue;
@@ -228,7 +231,13 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                 // A waveform jumped on the way, or the surroundings took a step.
                 continue;
             }
-            settle_row(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, &mut writer)?;
+            due.push(r);
+        }
+        // Read in parallel, a few at a time for their memory; written in order.
+        for some in due.chunks(4 * threads()) {
+            for (r, sight) in some.iter().copied().zip(look(experiment, &sim, some)) {
+                settle_row(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, sight, &mut writer)?;
+            }
         }
         if told.elapsed() > Duration::from_millis(300) {
             monitor(&progress(&sim, &cursors, "running"));
@@ -277,14 +286,15 @@ fn settle_row(
     around: &mut Around,
     cursor: &mut Cursor,
     r: usize,
+    sight: Sight,
     writer: &mut Writer,
 ) -> Result<(), Problems> {
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
     around.show(sim, r);
-    let (values, x) = row(experiment, sim, around, cursor, r);
+    let values = row(experiment, sim, around, cursor, r, &sight);
     still_whole(sim)?;
-    cursor.last_wall = Some((t, x));
+    cursor.last_wall = Some((t, sight.wall.x));
     cursor.rows += 1;
     write_row(writer, r, t, cursor.phase, values.clone())?;
     picture(experiment, sim, around, cursor, r, t, writer)?;
@@ -332,31 +342,51 @@ fn enter(
     writer.event(Event { replica: r, t, kind: "start".into(), value: phase as f64, detail: name })
 }
 
-/// The values of all columns after `t` and `phase`, and the position of the wall (m).
-fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, cursor: &Cursor, r: usize) -> (Vec<f64>, f64) {
-    let m = sim.m(r);
+/// What is seen of a magnetisation.
+struct Sight {
+    wall: Wall,
+    /// Values of the columns that follow from m alone; of others not a number.
+    columns: Vec<f64>,
+}
+
+/// Looks at some replicas, in parallel.
+fn look(experiment: &Experiment, sim: &Simulation, replicas: &[usize]) -> Vec<Sight> {
+    let states: Vec<Vec<f64>> = replicas.iter().map(|r| sim.m(*r)).collect();
     let mesh = experiment.system.mesh;
-    let regions = experiment.system.regions_of(r);
     let cells = mesh.cells();
-    let magnet = |i: &usize| regions.cells[*i] != spinloom_kernels::RegionMap::VACUUM;
-    let solid = (0..cells).filter(magnet).map(|i| mesh.weight(i)).sum::<f64>().max(f64::MIN_POSITIVE);
-    let wall: Wall = wall(&mesh, regions, &m);
-    let control = sim.control(r);
-    // Vacuum has m = 0.
-    let mean = |c: usize, region: Option<u16>| {
-        let of = |i: &usize| region.is_none_or(|r| regions.cells[*i] == r);
-        let total = if region.is_none() { solid } else { (0..cells).filter(of).map(|i| mesh.weight(i)).sum::<f64>() };
-        (0..cells).filter(of).map(|i| mesh.weight(i) * m[c * cells + i]).sum::<f64>() / total
-    };
-    let values = experiment
-        .columns
-        .iter()
-        .map(|q| match &q.source {
-            Source::Log(i) => experiment.protocol[r][cursor.phase].log.iter().find(|(j, _)| j == i).map_or(0.0, |(_, v)| *v),
+    let one = |r: usize, m: &[f64]| {
+        let regions = experiment.system.regions_of(r);
+        let magnet = |i: &usize| regions.cells[*i] != spinloom_kernels::RegionMap::VACUUM;
+        let solid = (0..cells).filter(magnet).map(|i| mesh.weight(i)).sum::<f64>().max(f64::MIN_POSITIVE);
+        let wall: Wall = wall(&mesh, regions, m);
+        // Vacuum has m = 0.
+        let mean = |c: usize, region: Option<u16>| {
+            let of = |i: &usize| region.is_none_or(|r| regions.cells[*i] == r);
+            let total = if region.is_none() { solid } else { (0..cells).filter(of).map(|i| mesh.weight(i)).sum::<f64>() };
+            (0..cells).filter(of).map(|i| mesh.weight(i) * m[c * cells + i]).sum::<f64>() / total
+        };
+        let value = |source: &Source| match source {
             Source::Mean(c, region) => mean(*c, *region),
             Source::Wall(part) => part.of(&wall),
-            Source::WallVelocity => cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (wall.x - x0) / (control.t - t0)),
-            Source::Charge => charge(&mesh, regions, &m),
+            Source::Charge => charge(&mesh, regions, m),
+            _ => f64::NAN,
+        };
+        Sight { columns: experiment.columns.iter().map(|q| value(&q.source)).collect(), wall }
+    };
+    (0..replicas.len()).into_par_iter().map(|k| one(replicas[k], &states[k])).collect()
+}
+
+/// The values of all columns after `t` and `phase`.
+fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, cursor: &Cursor, r: usize, sight: &Sight) -> Vec<f64> {
+    let control = sim.control(r);
+    experiment
+        .columns
+        .iter()
+        .zip(&sight.columns)
+        .map(|(q, seen)| match &q.source {
+            Source::Mean(..) | Source::Wall(_) | Source::Charge => *seen,
+            Source::Log(i) => experiment.protocol[r][cursor.phase].log.iter().find(|(j, _)| j == i).map_or(0.0, |(_, v)| *v),
+            Source::WallVelocity => cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (sight.wall.x - x0) / (control.t - t0)),
             Source::Energy(None) => sim.total_energy(r),
             Source::Energy(Some(group)) => {
                 let terms: Vec<Term> = Term::ALL.iter().copied().filter(|t| t.info().group == *group).collect();
@@ -366,8 +396,7 @@ fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, curso
             Source::Step => control.dt,
             Source::Surrounding(part) => around.column(*part, sim, r),
         })
-        .collect();
-    (values, wall.x)
+        .collect()
 }
 
 fn write_row(writer: &mut Writer, r: usize, t: f64, phase: usize, values: Vec<f64>) -> Result<(), Problems> {

@@ -692,12 +692,12 @@ pub fn control(names: &Names, rule: Rule) -> Kernel {
                 "            REAL err = {err};\n            REAL now = {now};\n            REAL dt = {dt};\n            \
                  if (err > REAL(2.9e38f) || {torque} > REAL(2.9e38f)) {{ {status} = 2u; }} else {{\n            \
                  bool take = {fixed} != 0u || err <= {max} || now <= {least};\n            if ({fixed} == 0u) {{\n                \
-                 float p = take ? {}f : {}f;\n                REAL factor = REAL(2.0f);\n                \
+                 float p = take ? {} : {};\n                REAL factor = REAL(2.0f);\n                \
                  if (err > REAL(0.0f)) {{ factor = within({headroom} * REAL(pow(float({max} / err), p)), REAL(0.5f), REAL(2.0f)); }}\n                \
                  REAL next = within(now * factor, {least}, {most});\n                if (take && now < dt && next < dt) {{ next = dt; }}\n                {dt} = next;\n            }}\n            \
                  if (take) {{\n",
-                1.0 / (order + 1.0),
-                1.0 / (order + 2.0),
+                literal(1.0 / (order + 1.0), Precision::Single),
+                literal(1.0 / (order + 2.0), Precision::Single),
                 err = c(ctl::ERR),
                 now = c(ctl::DT_NOW),
                 dt = c(ctl::DT),
