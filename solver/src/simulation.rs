@@ -35,6 +35,12 @@ pub enum Step {
 }
 
 /// How often the demagnetising field, by far the dearest, is computed.
+///
+/// In between it is the parabola through its last three values, of third order in the interval: a multirate method of Adams and Bashforth's kind
+/// (C. W. Gear and D. R. Wells, BIT 24, 484 (1984), the slow part first). Measured by tests: m converges at third order
+/// (`the_demagnetising_field_may_be_extrapolated_between_samples`); without damping no energy is pumped in, and a film loses it as fast as by a damping
+/// constant of 2.7 times `max_err` (`an_extrapolated_field_pumps_no_energy_without_damping`); at T > 0 an interval of one step shows the temperature
+/// that was set (problem `thermometer` of the validation).
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum DemagEvery {
     /// At every evaluation.

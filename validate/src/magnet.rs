@@ -4,7 +4,7 @@ use crate::trial::Trial;
 use spinloom_kernels::material::Coupling;
 use spinloom_kernels::terms::demag::tensor::DemagKernel;
 use spinloom_kernels::{DeviceError, Material, Mesh, ParameterId as P, RegionMap, System, Term, Values};
-use spinloom_solver::{Simulation, Step, Tableau, tableau};
+use spinloom_solver::{DemagEvery, Simulation, Step, Tableau, tableau};
 
 /// A magnet to be simulated: one material on a box of cells, until told otherwise.
 pub struct Magnet {
@@ -12,6 +12,7 @@ pub struct Magnet {
     demag: bool,
     tableau: &'static Tableau,
     step: Step,
+    every: DemagEvery,
     m: Vec<f64>,
 }
 
@@ -27,6 +28,7 @@ impl Magnet {
             demag: true,
             tableau: &tableau::RKF45,
             step: Step::Adaptive { max_err: 1e-6 },
+            every: DemagEvery::Evaluation,
             m: vec![0.0; 3 * cells],
         }
     }
@@ -108,6 +110,12 @@ impl Magnet {
         self
     }
 
+    /// Its demagnetising field computed this often.
+    pub fn every(mut self, every: DemagEvery) -> Self {
+        self.every = every;
+        self
+    }
+
     /// Magnetised like this function of a point (m); normalised later.
     pub fn m(mut self, f: impl Fn([f64; 3]) -> [f64; 3]) -> Self {
         self.m = state(&self.system, f);
@@ -125,7 +133,7 @@ impl Magnet {
             Step::Adaptive { max_err } if t.single() => Step::Adaptive { max_err: max_err.max(1e-6) },
             step => step,
         };
-        let mut sim = Simulation::new(self.system, t.setting.device, self.tableau, step)?;
+        let mut sim = Simulation::with_demag_every(self.system, t.setting.device, self.tableau, step, self.every)?;
         sim.set_m(0, &self.m);
         Ok(sim)
     }

@@ -62,6 +62,50 @@ fn the_energy_is_constant_without_damping() {
 }
 
 #[test]
+fn an_extrapolated_field_pumps_no_energy_without_damping() {
+    let mut v = Values::default();
+    for (p, x) in [(P::Msat, 8e5), (P::Aex, 13e-12)] {
+        v.set_scalar(p, x);
+    }
+    v.set(P::BExt, [0.02, 0.0, 0.0]);
+    let mesh = Mesh::new([24, 12, 1], [5e-9, 5e-9, 5e-9]);
+    let cells = mesh.cells();
+    // For how long, and by which part of itself the energy has moved after each twentieth of it.
+    let run = |alpha, every, max_err| {
+        let mut v = v.clone();
+        v.set_scalar(P::Alpha, alpha);
+        let system = System::new(mesh, RegionMap::uniform(cells), Material::uniform(v, 1));
+        let step = Step::Adaptive { max_err };
+        let mut sim = Simulation::with_demag_every(system, DeviceChoice::CpuDouble, &tableau::KGU35, step, every).unwrap();
+        sim.set_m(0, &(0..3 * cells).map(|i| [1.0, 0.4, 0.3 * (0.5 * (i % 24) as f64).sin()][i / cells]).collect::<Vec<_>>());
+        let before = sim.total_energy(0);
+        let drift: Vec<f64> = (1..=20)
+            .map(|k| {
+                sim.run_all_to(f64::from(k) * 50e-12);
+                sim.total_energy(0) / before - 1.0
+            })
+            .collect();
+        (drift, sim.control(0).sampling.taken, sim.control(0).evaluations)
+    };
+    // What a damping constant of 1e-4 takes: the measure of what the method takes by itself.
+    let damped = run(1e-4, DemagEvery::Evaluation, 1e-7).0[19];
+    for max_err in [1e-4, 1e-5, 1e-6] {
+        let plain = run(0.0, DemagEvery::Evaluation, max_err).0;
+        let (drift, samples, evaluations) = run(0.0, DemagEvery::Adaptive { max_err }, max_err);
+        println!(
+            "{max_err:e}: in 1 ns the energy moves by {:+.1e}, as by alpha = {:.1e} ({:.1e} without samples); {samples} samples for {evaluations} evaluations",
+            drift[19],
+            1e-4 * drift[19] / damped,
+            1e-4 * plain[19] / damped
+        );
+        // It is never pumped, and the loss follows the tolerance.
+        assert!(drift.iter().chain(&plain).all(|d| *d < 0.1 * max_err), "{drift:?} {plain:?}");
+        let alpha = 1e-4 * drift[19] / damped;
+        assert!(alpha < 5.0 * max_err && 3 * samples < evaluations, "{alpha}");
+    }
+}
+
+#[test]
 fn with_damping_the_energy_falls_and_relax_and_minimise_find_the_same_state() {
     let mut v = Values::default();
     for (p, x) in [(P::Msat, 8e5), (P::Aex, 13e-12), (P::Alpha, 0.5)] {
