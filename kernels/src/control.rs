@@ -58,10 +58,10 @@ impl Sampling {
     /// The weight of each place of the ring in the field at time `t`: Lagrange's polynomial through the samples that hold.
     pub fn weights(&self, t: f64) -> [f64; 3] {
         let points = usize::from(self.count.min(self.order + 1));
-        let places: Vec<usize> = (0..points).map(|k| (usize::from(self.newest) + 3 - k) % 3).collect();
+        let places = (0..points).map(|k| (usize::from(self.newest) + 3 - k) % 3);
         let mut weights = [0.0; 3];
-        for &i in &places {
-            weights[i] = places.iter().filter(|j| **j != i).map(|&j| (t - self.times[j]) / (self.times[i] - self.times[j])).product();
+        for i in places.clone() {
+            weights[i] = places.clone().filter(|j| *j != i).map(|j| (t - self.times[j]) / (self.times[i] - self.times[j])).product();
         }
         weights
     }

@@ -40,12 +40,12 @@ impl<T: Real> Default for Scratch<T> {
 
 /// One replica as the pass sees it.
 pub struct View<'a, T: Real> {
-    pub buffers: Vec<[Shared<T>; 2]>,
+    pub buffers: &'a [[Shared<T>; 2]],
     pub slot: usize,
     pub tables: &'a Tables<T>,
     pub added: &'a [Added<T>],
     pub regions: &'a Regions,
-    pub now: Instant,
+    pub now: Instant<'a>,
     /// Where the laws may be taken in one loop.
     pub uniform: Option<Uniform<T>>,
 }

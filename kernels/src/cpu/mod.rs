@@ -128,6 +128,15 @@ struct Scratch<T: Real> {
     spectrum: Option<Spectrum<T>>,
     /// One per thread that shares a replica, with the largest squares it has met.
     blocks: Vec<(Box<cells::Scratch<T>>, [T; 2])>,
+    lists: Lists<T>,
+}
+
+/// Short lists that every pass fills anew, kept for their memory.
+struct Lists<T> {
+    buffers: Vec<[Shared<T>; 2]>,
+    waves: Vec<f64>,
+    masks: Vec<f64>,
+    sums: Vec<f64>,
 }
 
 /// See the module.
@@ -150,6 +159,8 @@ struct Cpu<T: Real> {
     members: Vec<Member<T>>,
     plans: Vec<Plan>,
     names: Vec<String>,
+    /// Which buffers have one slot only.
+    single: Vec<bool>,
     threads: usize,
     /// Side by side, or one after another.
     across: bool,
@@ -254,7 +265,9 @@ impl<T: Real> Cpu<T> {
                     Convolver::Transform(c) => ((0..parallel_columns).map(|_| c.columns()).collect(), Some(c.spectrum())),
                     _ => (Vec::new(), None),
                 };
-                Mutex::new(Scratch { columns, spectrum, blocks: (0..parallel_columns).map(|_| Default::default()).collect() })
+                let blocks = (0..parallel_columns).map(|_| Default::default()).collect();
+                let lists = Lists { buffers: Vec::new(), waves: Vec::new(), masks: Vec::new(), sums: Vec::new() };
+                Mutex::new(Scratch { columns, spectrum, blocks, lists })
             })
             .collect();
         let axes = system.axes();
@@ -275,6 +288,7 @@ impl<T: Real> Cpu<T> {
             members,
             plans: Vec::new(),
             names: Vec::new(),
+            single: Vec::new(),
             threads,
             across,
             scratch,
@@ -294,8 +308,7 @@ impl<T: Real> Cpu<T> {
 
     fn run_pass(&self, member: &mut Member<T>, pass: &Pass, scratch: &mut Scratch<T>) {
         let slot = usize::from(member.control.slot);
-        let single: Vec<bool> = member.buffers.iter().map(|b| b[1].is_empty()).collect();
-        let place = |r: Ref| (r.buffer.0, if single[r.buffer.0] { 0 } else { slot ^ usize::from(r.other) });
+        let place = |r: Ref| (r.buffer.0, if self.single[r.buffer.0] { 0 } else { slot ^ usize::from(r.other) });
         match pass {
             Pass::Noise(out) => {
                 let (b, s) = place(*out);
@@ -339,12 +352,16 @@ impl<T: Real> Cpu<T> {
                 member.buffers[wb][ws].iter_mut().zip(b).for_each(|(t, v)| *t = T::of(v));
             }
             Pass::Cells(pass) => {
-                let masks = self.drive(member, pass.time);
+                let lists = &mut scratch.lists;
+                self.drive(member, pass.time, &mut lists.masks);
+                waves(member, pass.time, &mut lists.waves);
                 let dt = if member.control.dt_now > 0.0 { member.control.dt_now } else { member.control.dt };
-                let now = Instant { waves: waves(member, pass.time), masks, dt };
+                let now = Instant { waves: &lists.waves, masks: &lists.masks, dt };
+                lists.buffers.clear();
+                lists.buffers.extend(member.buffers.iter_mut().map(|b| b.each_mut().map(|v| Shared::new(v))));
                 let uniform = Uniform::of(&self.terms, pass, &member.tables, !member.added.is_empty(), &now);
                 let view = cells::View {
-                    buffers: member.buffers.iter_mut().map(|b| b.each_mut().map(|v| Shared::new(v))).collect(),
+                    buffers: &lists.buffers,
                     slot,
                     tables: &member.tables,
                     added: &member.added,
@@ -377,7 +394,8 @@ impl<T: Real> Cpu<T> {
                     let nx = self.mesh.n[0];
                     // One partial sum a row, added in order: the same for any number of threads.
                     let rows = a0.len() / nx;
-                    let mut sums = vec![0.0; rows];
+                    let sums = &mut scratch.lists.sums;
+                    sums.resize(rows, 0.0);
                     let partial = |row: usize| -> f64 {
                         (row * nx..(row + 1) * nx).map(|i| (a0[i].wide() - a1[i].wide()) * (b0[i].wide() - b1[i].wide())).sum()
                     };
@@ -392,8 +410,13 @@ impl<T: Real> Cpu<T> {
             Pass::Combine(combine) => {
                 let out = place(combine.out);
                 let mut to = std::mem::take(&mut member.buffers[out.0][out.1]);
-                let (base, rates): (_, Vec<_>) =
-                    (place(combine.base), combine.weights.iter().filter(|w| w.1 != 0.0).map(|(r, w)| (place(*r), *w)).collect());
+                let base = place(combine.base);
+                let (mut rates, mut count) = ([(base, 0.0); MAX_STAGES], 0);
+                for (r, w) in combine.weights.iter().filter(|w| w.1 != 0.0) {
+                    rates[count] = (place(*r), *w);
+                    count += 1;
+                }
+                let rates = &rates[..count];
                 let (cells, nx, dt) = (self.mesh.cells(), self.mesh.n[0], member.control.dt_now);
                 let shared = Shared::new(&mut to);
                 self.each_row(|row| {
@@ -402,7 +425,7 @@ impl<T: Real> Cpu<T> {
                     let rows = |(b, s): (usize, usize)| [0, 1, 2].map(|c| &member.buffers[b][s][c * cells + row * nx..][..nx]);
                     let from = rows(base);
                     let mut parts = [(T::ZERO, from); MAX_STAGES];
-                    for (part, (rate, weight)) in parts.iter_mut().zip(&rates) {
+                    for (part, (rate, weight)) in parts.iter_mut().zip(rates) {
                         *part = (T::of(weight * dt), rows(*rate));
                     }
                     // SAFETY: the instruction set was detected.
@@ -433,7 +456,7 @@ impl<T: Real> Cpu<T> {
                         control.begin();
                         // The moment that demagnetises is taken once a step.
                         if member.material.drive.is_some() {
-                            self.drive(member, 0.0);
+                            self.drive(member, 0.0, &mut scratch.lists.masks);
                             member.moment = moment(&member.regions.map, &member.values);
                         }
                     }
@@ -459,12 +482,15 @@ impl<T: Real> Cpu<T> {
         }
     }
 
-    /// Brings values that follow a [`crate::material::Drive`] to t + time · dt; returns the masks' factors.
-    fn drive(&self, member: &mut Member<T>, time: f64) -> Vec<f64> {
+    /// Brings values that follow a [`crate::material::Drive`] to t + time · dt, and tells the masks' factors.
+    fn drive(&self, member: &mut Member<T>, time: f64, factors: &mut Vec<f64>) {
+        factors.clear();
         if member.material.drive.is_none() {
-            return member.material.masks.iter().map(|m| m.factor).collect();
+            factors.extend(member.material.masks.iter().map(|m| m.factor));
+            return;
         }
-        let (values, factors) = member.material.at(member.control.stage_time(time));
+        let (values, now) = member.material.at(member.control.stage_time(time));
+        factors.extend(now);
         if values != member.values {
             member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values, member.regions.neighbours.as_ref());
             if !member.material.masks.is_empty() {
@@ -472,7 +498,6 @@ impl<T: Real> Cpu<T> {
             }
             member.values = values;
         }
-        factors
     }
 
     /// B (T) of μ0 Ms m.
@@ -527,12 +552,11 @@ impl<T: Real> Cpu<T> {
     }
 }
 
-fn waves<T: Real>(member: &Member<T>, time: f64) -> Vec<f64> {
-    if time == 1.0 {
-        return member.waves.iter().map(|w| w.before(member.control.end_time())).collect();
-    }
+fn waves<T: Real>(member: &Member<T>, time: f64, now: &mut Vec<f64>) {
+    now.clear();
     let t = member.control.stage_time(time);
-    member.waves.iter().map(|w| w.at(t)).collect()
+    let at = |w: &Waveform| if time == 1.0 { w.before(member.control.end_time()) } else { w.at(t) };
+    now.extend(member.waves.iter().map(at));
 }
 
 fn moment<T: Real>(map: &RegionMap, values: &[Values]) -> Moment<T> {
@@ -572,6 +596,7 @@ impl<T: Real> Device for Cpu<T> {
             member.buffers.push(pair);
         }
         self.names.push(name.into());
+        self.single.push(slots < 2);
         Ok(Buffer(self.names.len() - 1))
     }
 

@@ -137,11 +137,11 @@ pub struct TermTables<T> {
 
 /// What multiplies coefficients at one instant.
 #[derive(Clone, Debug, Default)]
-pub struct Instant {
+pub struct Instant<'a> {
     /// The material's waveforms, in its order.
-    pub waves: Vec<f64>,
+    pub waves: &'a [f64],
     /// Factors of the material's masks.
-    pub masks: Vec<f64>,
+    pub masks: &'a [f64],
     /// Time step (s).
     pub dt: f64,
 }

@@ -1,5 +1,6 @@
 //! The tests of this crate, one binary.
 
+mod allocation;
 mod barrier;
 mod experiments;
 mod gpu;
