@@ -292,6 +292,24 @@ pub struct Tensor {
     pub values: Vec<Vec<f64>>,
 }
 
+/// The numbers of an octant: from the disk if something with this description was computed before and is worth a file, else computed, and written there.
+fn kept_on_disk(reach: [i64; 3], what: &str, compute: impl FnOnce() -> Vec<[f64; COMPONENTS]>) -> Vec<[f64; COMPONENTS]> {
+    let numbers = COMPONENTS * reach.iter().map(|r| *r as usize + 1).product::<usize>();
+    if !WORTH_A_FILE.contains(&numbers) {
+        return compute();
+    }
+    // Everything the numbers depend on.
+    let description = format!("{} {WAY} {what}", env!("CARGO_PKG_VERSION"));
+    if let Some(bytes) = cache::read("tensors", &description).filter(|b| b.len() == 8 * numbers) {
+        let numbers: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        return numbers.as_chunks::<COMPONENTS>().0.to_vec();
+    }
+    let octant = compute();
+    let bytes: Vec<u8> = octant.as_flattened().iter().flat_map(|v| v.to_le_bytes()).collect();
+    cache::write("tensors", &description, &bytes);
+    octant
+}
+
 impl Tensor {
     /// The tensor by one of the two ways, from the few that are kept if it was computed before.
     pub fn of(kernel: DemagKernel, mesh: &Mesh, padded: [usize; 3]) -> Arc<Self> {
@@ -301,29 +319,10 @@ impl Tensor {
             return tensor.clone();
         }
         let reach = reach(kernel, mesh);
-        let numbers = COMPONENTS * reach.iter().map(|r| *r as usize + 1).product::<usize>();
-        // Everything the numbers depend on.
-        let description =
-            format!("{} {WAY} {kernel:?} {:?} {:?} {:?}", env!("CARGO_PKG_VERSION"), mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc);
-        let worth = WORTH_A_FILE.contains(&numbers);
-        let kept_on_disk = if worth { cache::read("tensors", &description).filter(|b| b.len() == 8 * numbers) } else { None };
-        let octant: Vec<[f64; COMPONENTS]> = match kept_on_disk {
-            Some(bytes) => {
-                let numbers: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
-                numbers.as_chunks::<COMPONENTS>().0.to_vec()
-            }
-            None => {
-                let octant = match kernel {
-                    DemagKernel::Newell => exact(mesh, reach),
-                    DemagKernel::Sampled { accuracy } => sampled(mesh, reach, accuracy),
-                };
-                if worth {
-                    let bytes: Vec<u8> = octant.as_flattened().iter().flat_map(|v| v.to_le_bytes()).collect();
-                    cache::write("tensors", &description, &bytes);
-                }
-                octant
-            }
-        };
+        let octant = kept_on_disk(reach, &format!("{kernel:?} {:?} {:?} {:?}", mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc), || match kernel {
+            DemagKernel::Newell => exact(mesh, reach),
+            DemagKernel::Sampled { accuracy } => sampled(mesh, reach, accuracy),
+        });
         let weight = match kernel {
             // On a periodic axis offsets −i and n − i are the same cell, reached with equal images only in the
             // limit of many; their mean keeps the tensor exactly symmetric.
@@ -355,7 +354,7 @@ impl Tensor {
         let reach = [mesh.n[0] as i64 - 1, mesh.n[1] as i64 - 1, 0];
         let images = [0, 1].map(|a| mesh.pbc[a] as i64);
         let one = |target: usize, source: usize| {
-            let octant = octant_of(reach, |i| {
+            let between = |i: [i64; 3]| {
                 let mut sum = [0.0; COMPONENTS];
                 for ky in -images[1]..=images[1] {
                     for kx in -images[0]..=images[0] {
@@ -366,7 +365,10 @@ impl Tensor {
                     }
                 }
                 sum
-            });
+            };
+            let heights = [target, source].map(|z| [stack.layer(z).0, stack.layer(z).1].map(f64::to_bits));
+            let description = format!("layers {heights:?} {:?} {:?} {:?}", &mesh.n[..2], d.map(f64::to_bits), &mesh.pbc[..2]);
+            let octant = kept_on_disk(reach, &description, || octant_of(reach, between));
             let held = if target == source { 4 } else { COMPONENTS };
             Arc::new(Self::spread(mesh, [padded[0], padded[1], 1], reach, &octant, 0.5, held))
         };
