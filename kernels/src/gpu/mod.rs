@@ -3,6 +3,15 @@
 //! All fields lie in one memory, tables in another, control blocks in two (numbers and counters): a kernel sees at most eight. A recording holds one pass
 //! through a plan for all replicas; those that pause or have finished write nothing. The host keeps the clock in `f64`: on the device time is what
 //! is left until the pause and what has gone since the block was written, in two numbers each.
+//!
+//! # Measured
+//!
+//! On an NVIDIA H200 (CUDA 13.0, `kernels/gpu/record/h200.jsonl`), M cells x evaluations a second in `f32`: 236 at 64², 2580 at 256², 3850 at 1024², 4050 at 2048²,
+//! 2000 at 4096², 4110 at 64³, 4080 at 128³, 3050 at 256³; ensembles of 64 strips of 384 x 64 cells 8390, of 1024 squares of 64² 8510; `f64` 2880 at 1024² and
+//! 2500 at 128³. Through Vulkan the same card reaches 3580 at 1024² and 3590 at 128³. These are 16 % of the bytes a second of copying (3550 GB/s) in one large plane,
+//! 39 % in space, 49 % in ensembles. By the card's counters, two thirds of an evaluation at 1024² (190 of 280 us) and two fifths at 128³ (204 of 505 us) go to the last axis with the
+//! product: three components of eight points in each item's registers leave room for one group a multiprocessor (12 % of its warps), and a line of 2048
+//! points leaves a group one column, which uses an eighth of every sector it reads. At 64² an evaluation is five launches of 3.5 us, each far below what its data would take.
 
 pub mod convolution;
 pub mod fft;
