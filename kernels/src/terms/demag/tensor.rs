@@ -319,10 +319,11 @@ impl Tensor {
             return tensor.clone();
         }
         let reach = reach(kernel, mesh);
-        let octant = kept_on_disk(reach, &format!("{kernel:?} {:?} {:?} {:?}", mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc), || match kernel {
-            DemagKernel::Newell => exact(mesh, reach),
-            DemagKernel::Sampled { accuracy } => sampled(mesh, reach, accuracy),
-        });
+        let octant =
+            kept_on_disk(reach, &format!("{kernel:?} {:?} {:?} {:?}", mesh.n, mesh.cell.map(f64::to_bits), mesh.pbc), || match kernel {
+                DemagKernel::Newell => exact(mesh, reach),
+                DemagKernel::Sampled { accuracy } => sampled(mesh, reach, accuracy),
+            });
         let weight = match kernel {
             // On a periodic axis offsets −i and n − i are the same cell, reached with equal images only in the
             // limit of many; their mean keeps the tensor exactly symmetric.
