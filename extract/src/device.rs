@@ -25,12 +25,13 @@
 //! | `rows` | every row as it is (the default with csv) |
 //! | `samples` | every row, each replica or file a `run` (the default with records) |
 //! | `switched` | of replicas with equal coordinates, `k` of `n` that end on the other side of `level` |
-//! | `first-passage` | time `t` at which the signal passes `level`, `censored` where it does not |
+//! | `first-passage` | time `t` at which the signal passes `level`, or has moved by `change`, `censored` where it does not; `clock` names the column that counts the time, for ageing between rows |
 //! | `dwell` | stays in two states: `state`, `dwell`, `censored` |
 //! | `ring-down` | frequency `f` and rate `rate` of the amplitude of each replica |
 //! | `oscillation` | of each replica that oscillates steadily, `what` = 0, 1, 2 with `y` = frequency, squared amplitude, rate with which it settled |
 //! | `lines` | frequency `f`, `power` and `half_width` of every line in the spectrum of each replica, the strongest `line` 0 |
 //! | `pulses` | how many `pulses` a replica got until the signal passed `level`, `censored` if it never did; a pulse is where `rest` is not zero |
+//! | `pair` | of two pulses, `dt` from the end of the first to the start of the second, with the sign of the second, and `dw`, what the signal has changed by from the end of the rest before to the end of the rest after |
 //! | `levels` | reads `G` of the signal where it stays, or at the end of every stretch in which the column `rest` is zero, and their `level`; levels are `level` apart or more |
 
 use crate::data::Data;
@@ -63,9 +64,10 @@ enum Protocol {
     Lines,
     Levels,
     Pulses,
+    Pair,
 }
 
-const PROTOCOLS: [(&str, Protocol); 10] = [
+const PROTOCOLS: [(&str, Protocol); 11] = [
     ("rows", Protocol::Rows),
     ("samples", Protocol::Samples),
     ("switched", Protocol::Switched),
@@ -76,6 +78,7 @@ const PROTOCOLS: [(&str, Protocol); 10] = [
     ("lines", Protocol::Lines),
     ("levels", Protocol::Levels),
     ("pulses", Protocol::Pulses),
+    ("pair", Protocol::Pair),
 ];
 
 /// A constant of some rows: name, SI unit, value.
@@ -98,6 +101,8 @@ pub struct DeviceConfig {
     signal: Option<String>,
     level: Option<f64>,
     rest: Option<String>,
+    clock: String,
+    change: Option<f64>,
     every: usize,
     models: Vec<usize>,
     options: Options,
@@ -133,7 +138,7 @@ impl DeviceConfig {
             };
             n.entries(problems)?.iter().map(|(name, _, n)| values(n, problems).map(|v| (name.clone(), v))).collect::<Option<Vec<_>>>()
         });
-        let mut rest = None;
+        let (mut rest, mut clock, mut change) = (None, None, None);
         if let Some(n) = f.optional("observe") {
             let mut o = Fields::of(n, "`observe`", problems)?;
             let names = PROTOCOLS.map(|p| p.0);
@@ -150,7 +155,12 @@ impl DeviceConfig {
             if observe.0 == Protocol::Levels && observe.2.is_none_or(|d| d <= 0.0) {
                 problems.push(n.error("levels are told apart by their distance").hint("give the least that counts: `level: 20 uS`"));
             }
-            if observe.0 == Protocol::Pulses && rest.is_none() {
+            clock = o.optional("clock").and_then(|n| n.text(problems)).map(str::to_string);
+            change = o.optional("change").and_then(|n| crate::config::any_quantity(n, problems)).map(|q| q.0.abs());
+            if change.is_some() && observe.2.is_some() {
+                problems.push(n.error("the signal either passes a `level` or moves by a `change`"));
+            }
+            if matches!(observe.0, Protocol::Pulses | Protocol::Pair) && rest.is_none() {
                 problems.push(n.error("pulses are told from rests by a column").hint("name the one that is zero at rest: `rest: J`"));
             }
             o.finish(problems);
@@ -186,6 +196,8 @@ impl DeviceConfig {
             signal: observe.1,
             level: observe.2,
             rest,
+            clock: clock.unwrap_or_else(|| "t".into()),
+            change,
             every: observe.3,
             models,
             options: Options { resamples: resamples?, seed: seed? as u64, ..defaults },
@@ -337,9 +349,11 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                 continue;
             }
             Protocol::FirstPassage => {
-                let t = watched("t")?;
-                let level = wanted.level.unwrap_or(0.0);
-                let at = features::first_passage(t, signal, level);
+                let t = watched(&wanted.clock)?;
+                let at = match wanted.change {
+                    Some(change) => features::first_departure(t, signal, change),
+                    None => features::first_passage(t, signal, wanted.level.unwrap_or(0.0)),
+                };
                 let time = at.unwrap_or(t[t.len() - 1]) - t[0];
                 Data::new([("t", "s", vec![time]), ("censored", "1", vec![f64::from(u8::from(at.is_none()))])])
             }
@@ -386,6 +400,12 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                 // The first row belongs to the phase that begins there.
                 let begun = (0..seen.len()).filter(|&i| seen[i] != 0.0 && (i == 0 || seen[i - 1] == 0.0)).count();
                 Data::new([("pulses", "1", vec![begun as f64]), ("censored", "1", vec![f64::from(u8::from(fired.is_none()))])])
+            }
+            Protocol::Pair => {
+                let Some([dt, dw]) = features::pair(watched("t")?, signal, watched(wanted.rest.as_deref().unwrap_or_default())?) else {
+                    continue;
+                };
+                Data::new([("dt", "s", vec![dt]), ("dw", s.columns.unit(wanted.signal.as_deref().unwrap_or_default()), vec![dw])])
             }
             Protocol::Levels => {
                 let reads = match &wanted.rest {

@@ -88,6 +88,38 @@ pub fn first_passage(t: &[f64], values: &[f64], level: f64) -> Option<f64> {
     Some(crate::trace::crossing([t[at - 1], t[at]], [values[at - 1], values[at]], level))
 }
 
+/// When a signal has moved by `change` from where it is on the last row of the first time, by linear interpolation; none if it never has. Times that stand still
+/// (a clock that counts ageing only) belong to one read, of which the last row counts.
+pub fn first_departure(t: &[f64], values: &[f64], change: f64) -> Option<f64> {
+    let reads: Vec<usize> = (0..t.len()).filter(|&i| i + 1 == t.len() || t[i + 1] > t[i]).collect();
+    let off: Vec<f64> = reads.iter().map(|&i| (values[i] - values[*reads.first().unwrap_or(&0)]).abs()).collect();
+    first_passage(&reads.iter().map(|&i| t[i]).collect::<Vec<_>>(), &off, change)
+}
+
+/// Of two pulses of a drive: the time from the end of the first to the start of the second, with the sign of the second, and what the signal has changed by between
+/// the ends (the last quarters) of the rests before and after. None unless there are two pulses with a rest on either side and between them.
+pub fn pair(t: &[f64], values: &[f64], drive: &[f64]) -> Option<[f64; 2]> {
+    let sign = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
+    let mut from = 0;
+    let mut pulses = Vec::new();
+    for stretch in drive.chunk_by(|a, b| sign(*a) == sign(*b)) {
+        let to = from + stretch.len();
+        if stretch[0] != 0.0 {
+            // A row ends the interval before it: the rows of a pulse lie behind its start.
+            pulses.push(([from.saturating_sub(1), to - 1], sign(stretch[0])));
+        }
+        from = to;
+    }
+    let rests = drive.first().zip(drive.last()).is_some_and(|(a, b)| *a == 0.0 && *b == 0.0);
+    let reads = reads_at_rest(values, drive);
+    match (&pulses[..], &reads[..]) {
+        (&[([_, first], _), ([second, _], last)], [before, .., after]) if rests && second > first => {
+            Some([last * (t[second] - t[first]), after - before])
+        }
+        _ => None,
+    }
+}
+
 /// Where a signal is farthest from zero between two of its crossings: times and distances, by the parabola through three samples.
 fn peaks(t: &[f64], off: &[f64]) -> Vec<(f64, f64)> {
     let mut peaks = Vec::new();
@@ -300,6 +332,50 @@ mod tests {
             // 800 stays: 3.5 % scatter; the sampling adds half a step.
             assert!((mean / truth - 1.0).abs() < 0.12, "{state}: {mean} of {}", times.len());
         }
+    }
+
+    #[test]
+    fn a_pair_of_pulses_has_its_order_and_its_change() {
+        let t: Vec<f64> = (0..40).map(f64::from).collect();
+        // The first pulse is negative, the second positive, and the other way round; a read settles before its end.
+        for order in [1.0, -1.0] {
+            let drive: Vec<f64> = (0..40)
+                .map(|i| {
+                    if (8..10).contains(&i) {
+                        -order
+                    } else if (13..15).contains(&i) {
+                        order
+                    } else {
+                        0.0
+                    }
+                })
+                .collect();
+            let w: Vec<f64> = (0..40)
+                .map(|i| {
+                    if i < 2 {
+                        5.0
+                    } else if i < 14 {
+                        1.0
+                    } else {
+                        1.0 + 0.25 * order
+                    }
+                })
+                .collect();
+            assert_eq!(pair(&t, &w, &drive), Some([3.0 * order, 0.25 * order]));
+            assert_eq!(pair(&t[..14], &w[..14], &drive[..14]), None, "no rest after");
+            assert_eq!(pair(&t[10..], &w[10..], &drive[10..]), None, "one pulse");
+        }
+        // Pulses that touch have no time between them that a sign could mark.
+        assert_eq!(pair(&t[..5], &[0.0, 0.0, 0.0, 3.0, 3.0], &[0.0, -1.0, 1.0, 0.0, 0.0]), None);
+    }
+
+    #[test]
+    fn a_departure_is_timed_by_a_clock_that_stands_still_between() {
+        let clock = [0.0, 0.0, 1.0, 1.0, 3.0, 3.0];
+        // The first read ends at 2; it has moved by 1 after 1 and by 3 after 3.
+        let signal = [9.0, 2.0, 7.0, 1.0, 0.0, 5.0];
+        assert_eq!(first_departure(&clock, &signal, 2.0), Some(2.0));
+        assert_eq!(first_departure(&clock, &signal, 4.0), None);
     }
 
     #[test]

@@ -42,9 +42,11 @@ const EXAMPLES: [Example; 12] = [
     ),
     example!(
         "exchange-bias-synapse",
-        "antiferromagnetic grains that pulses of heat turn: levels, and what they keep",
+        "antiferromagnetic grains that pulses of heat turn: levels, a window of pulse pairs, ten years",
         "README.md",
         "card.yaml",
+        "oven.yaml",
+        "pairs.yaml",
         "pipeline.yaml",
         "retention.yaml",
         "synapse.yaml"
@@ -64,8 +66,14 @@ const EXAMPLES: [Example; 12] = [
         "card.yaml",
         "height-47.yaml",
         "height-60.yaml",
+        "long-41.yaml",
+        "long-48.yaml",
         "pillar.yaml",
-        "pipeline.yaml"
+        "pipeline.yaml",
+        "polariser-y.yaml",
+        "short-11.yaml",
+        "short-9.yaml",
+        "temperature.yaml"
     ),
     example!("skyrmion-synapse", "skyrmions counted into a read-out", "README.md", "card.yaml", "pipeline.yaml", "track.yaml"),
     example!(
@@ -94,7 +102,16 @@ const EXAMPLES: [Example; 12] = [
         "pipeline.yaml",
         "up.yaml"
     ),
-    example!("thermal-neuron", "a free layer that heat fires", "README.md", "card.yaml", "neuron.yaml", "pipeline.yaml"),
+    example!(
+        "thermal-neuron",
+        "a free layer that heat fires, and its antiferromagnet",
+        "README.md",
+        "card.yaml",
+        "neuron.yaml",
+        "pipeline.yaml",
+        "reset.yaml",
+        "single.yaml"
+    ),
     example!(
         "wall-kinematics",
         "one kinematic law for walls of eight materials",

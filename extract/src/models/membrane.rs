@@ -81,7 +81,7 @@ impl Model for Trace {
             derived: &[],
             axes: ["t", "u", "run"],
             open: &[
-                "R and tau_int apart: u(t) depends on their ratio R_over_tau_int only; R measured by other means, with the wall held, would give tau_int",
+                "R and tau_int apart: u(t) depends on their ratio R_over_tau_int only; R measured by other means, with the wall held, would give tau_int, and one time for both (tau_int = tau_leak) gives R = R_over_tau_int tau_leak",
             ],
         }
     }

@@ -1,8 +1,9 @@
 //! Skyrmions: motion by Thiele's equation, radius in a field, and nucleation by pulses.
 
-use super::{About, Coefficient, Derived, Example, Model, Scatter, any, column, crossed, even, line, positive, span};
+use super::{About, Coefficient, Derived, Example, Model, Scatter, any, column, crossed, even, line, positive, rk4, simulate_trace, span};
 use crate::data::Data;
 use spinloom_base::Dimension;
+use spinloom_base::random::Stream;
 use spinloom_card::Kind;
 
 /// Velocities along and across the drive.
@@ -73,6 +74,133 @@ impl Model for Thiele {
     fn example(&self) -> Example {
         let design = crossed(&[("J", "A/m^2", &even(5e10, 5e11, 19)), ("axis", "1", &[0.0, 1.0])], 2, &[("v", "m/s", 0.0)]);
         Example { truth: vec![2e-10, 0.6, 1.2e11], sigma: 1.5, design }
+    }
+}
+
+/// Motion along a track whose edges repel.
+pub struct Edge;
+
+/// Velocity across, and along, at a place y of a track of width w, under a drive J: Thiele's equation divided by G, with a = alpha D/G, f = mobility-like drive c J along the track, and the force of
+/// both edges over G, v_e [e^(-(y + w/2)/lambda) - e^(-(w/2 - y)/lambda)], across: v_y = (f - a e)/(1 + a^2), v_x = (a f + e)/(1 + a^2) with e = -(edge force).
+fn edge_velocity(p: &[f64], y: f64, w: f64, j: f64) -> [f64; 2] {
+    let (f, a) = (p[0] * j, p[1]);
+    let push = p[2] * ((-(y + 0.5 * w) / p[3]).exp() - (-(0.5 * w - y) / p[3]).exp());
+    let norm = 1.0 / (1.0 + a * a);
+    [norm * (a * f - push), norm * (f + a * push)]
+}
+
+impl Model for Edge {
+    fn about(&self) -> About {
+        const COEFFICIENTS: [Coefficient; 4] = [
+            positive("force", "m s^-1 {J}^-1", "pulses in the middle of the track"),
+            positive("alpha_D_over_G", "1", "places along and across the track of the same pulses").needs(&[("axis", 2)]),
+            positive("v_edge", "m s^-1", "pulses that bring it close to an edge, at two or more drives")
+                .needs(&[("J", 2)])
+                .widest(1e3)
+                .stage(2),
+            positive("lambda", "m", "pulses that bring it close to an edge, at two or more drives").needs(&[("J", 2)]).stage(2),
+        ];
+        About {
+            name: "skyrmion-edge",
+            kind: Kind::Synapse,
+            equation: "G z x v - alpha D v + F = 0 on a track: F/G = (force J, v_edge [exp(-(y + W/2)/lambda) - exp(-(W/2 - y)/lambda)]) along and across",
+            reference: "A. A. Thiele, Phys. Rev. Lett. 30, 230 (1973); an edge that repels exponentially: X. Zhang et al., Sci. Rep. 5, 7643 (2015)",
+            columns: const {
+                &[
+                    column("t", Some(Dimension::TIME), "time"),
+                    column("J", None, "drive over the interval that ends here"),
+                    column("axis", Some(Dimension::NONE), "0 where `r` is along the track, 1 where it is across it from the middle"),
+                    column("y_0", Some(Dimension::LENGTH), "place across the track where the run begins"),
+                    column("W", Some(Dimension::LENGTH), "width of the track"),
+                    column("r", Some(Dimension::LENGTH), "place of the centre"),
+                ]
+            },
+            coefficients: &COEFFICIENTS,
+            scatter: Scatter::Normal("r"),
+            derived: &[
+                Derived {
+                    name: "mobility_in_the_middle",
+                    unit: "m s^-1 {J}^-1",
+                    value: |p, _| p[0] * p[1] / (1.0 + p[1] * p[1]),
+                    of: &[0, 1],
+                },
+                Derived { name: "mobility_at_the_edge", unit: "m s^-1 {J}^-1", value: |p, _| p[0] / p[1], of: &[0, 1] },
+                Derived { name: "Hall_angle", unit: "1", value: |p, _| (1.0 / p[1]).atan(), of: &[1] },
+            ],
+            axes: ["t", "r", "run"],
+            open: &[
+                "G, D and forces apart: places show their ratios only; with the topological charge known, G = 4 pi Msat t/gamma gives the rest",
+                "the drive that pushes it over the edge: no run here left the track",
+            ],
+        }
+    }
+
+    fn predict(&self, p: &[f64], data: &Data, mean: &mut [f64]) {
+        let [t, j, axis, from, w, r] = ["t", "J", "axis", "y_0", "W", "r"].map(|n| data.col(n));
+        let mut at = [0.0; 2];
+        for i in 0..mean.len() {
+            if data.begins(i) {
+                at = [if axis[i] == 0.0 { r[i] } else { 0.0 }, from[i]];
+            } else {
+                // A tenth of lambda a step.
+                let dt = t[i] - t[i - 1];
+                let steps = (dt * (p[0] * j[i]).abs() / (0.1 * p[3])).ceil().clamp(2.0, 400.0);
+                for _ in 0..steps as usize {
+                    at = rk4(at, dt / steps, |at| edge_velocity(p, at[1].clamp(-0.5 * w[i], 0.5 * w[i]), w[i], j[i]));
+                }
+            }
+            mean[i] = if axis[i] == 0.0 { at[0] } else { at[1] };
+        }
+    }
+
+    fn starts(&self, data: &Data) -> Vec<Vec<f64>> {
+        let [t, j, axis, w, r] = ["t", "J", "axis", "W", "r"].map(|n| data.col(n));
+        // Velocities over drives: across at the start of runs, along over all of them.
+        let per_drive = |a: f64, first: bool| {
+            let all: Vec<f64> = (1..t.len())
+                .filter(|&i| !data.begins(i) && axis[i] == a && j[i] != 0.0 && t[i] > t[i - 1] && (!first || data.begins(i - 1)))
+                .map(|i| ((r[i] - r[i - 1]) / (t[i] - t[i - 1]) / j[i]).abs())
+                .collect();
+            all.iter().sum::<f64>() / all.len() as f64
+        };
+        let (along, across) = (per_drive(0.0, true), per_drive(1.0, true));
+        if !(along > 0.0 && across > 0.0) {
+            return Vec::new();
+        }
+        let (a, strongest) = (along / across, span(&j.iter().map(|j| j.abs()).collect::<Vec<_>>())[1]);
+        let force = across * (1.0 + a * a);
+        super::grid(&[&[0.05, 0.1, 0.2], &[10.0, 100.0]])
+            .into_iter()
+            .map(|g| vec![force, a, g[1] * force * strongest / a, g[0] * w[0]])
+            .collect()
+    }
+
+    fn simulate(&self, p: &[f64], sigma: f64, design: &Data, random: &mut Stream) -> Data {
+        simulate_trace(self, "r", p, sigma, design, random)
+    }
+
+    fn example(&self) -> Example {
+        let mut rows: [Vec<f64>; 5] = Default::default();
+        for (r, (current, axis)) in [1e11, 2e11, -3e11].into_iter().flat_map(|j| [(j, 0.0), (j, 1.0)]).enumerate() {
+            for i in 0..=30 {
+                let row = [r as f64, f64::from(i) * 2e-10, if i <= 20 { current } else { 0.0 }, axis, 5e-9];
+                rows.iter_mut().zip(row).for_each(|(c, x)| c.push(x));
+            }
+        }
+        let n = rows[0].len();
+        let [run, t, j, axis, from] = rows;
+        // What is not fitted of a run is its first row; places across begin at y_0.
+        let begin = axis.iter().zip(&from).map(|(a, y)| if *a == 0.0 { 0.0 } else { *y }).collect();
+        let design = Data::new([
+            ("run", "1", run),
+            ("t", "s", t),
+            ("J", "A/m^2", j),
+            ("axis", "1", axis),
+            ("y_0", "m", from),
+            ("W", "m", vec![100e-9; n]),
+            ("r", "m", begin),
+        ]);
+        Example { truth: vec![4e-10, 0.4, 2e3, 8e-9], sigma: 5e-10, design }
     }
 }
 
@@ -190,6 +318,29 @@ impl Model for Nucleation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edge_stops_the_way_across_and_speeds_the_way_along() {
+        let p = Edge.example().truth;
+        let (w, j) = (100e-9, 2e11);
+        // In the middle Hall's angle; both edges alike but for the sign.
+        let [x, y] = edge_velocity(&p, 0.0, w, j);
+        assert!((y / x - 1.0 / p[1]).abs() < 1e-12);
+        let mirrored = edge_velocity(&p, -20e-9, w, -j);
+        assert!(edge_velocity(&p, 20e-9, w, j).iter().zip(mirrored).all(|(a, b)| (a + b).abs() < 1e-12));
+        // Where it moves along only, it does at force J/(alpha D/G), 1 + 1/a^2 times the speed in the middle.
+        let mut at = [0.0, 0.0];
+        for _ in 0..100_000 {
+            at = rk4(at, 1e-12, |at| edge_velocity(&p, at[1], w, j));
+        }
+        let [x_edge, y_edge] = edge_velocity(&p, at[1], w, j);
+        assert!(
+            y_edge.abs() < 1e-6 * x_edge
+                && (x_edge / (p[0] * j / p[1]) - 1.0).abs() < 1e-6
+                && (x_edge / x - 1.0 - 1.0 / p[1].powi(2)).abs() < 1e-6
+        );
+        assert!(at[1] < 0.5 * w, "{at:?}");
+    }
 
     #[test]
     fn the_radius_solves_its_equation() {
