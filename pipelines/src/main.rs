@@ -11,8 +11,10 @@ mod progress;
 mod report;
 mod scripts;
 mod signals;
+mod slurm;
 mod stages;
 mod start;
+mod sweep;
 mod validate;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -25,10 +27,10 @@ use std::process::ExitCode;
 const EXITS: &str = "\
 Exit codes:
   0    all is well
-  1    it was done, and the answer is no: a script failed, a problem of validation does not hold, records or cards differ, no barrier was found
+  1    it was done, and the answer is no: an expectation of a script is not met, a problem of validation does not hold, records or cards differ, no
+       barrier was found
   2    it was not done: something is wrong with the input, the device or the disk, and the messages say where
-  75   stopped by SIGTERM or SIGINT with everything written: continue with `run --resume`, a pipeline by running it again
-  143  a script stopped by SIGTERM or SIGINT: table and log are whole, m is in stopped.ovf, and the script begins anew
+  75   stopped by SIGTERM or SIGINT with everything written: continue with `run --resume`, a pipeline or a sweep by running it again
   130, 143  ended at once by a second signal, or where nothing was being simulated";
 
 /// From the magnetisation of one device to the accuracy of a network built from it.
@@ -49,7 +51,7 @@ enum Verb {
         /// Folder for the results; by default `out/` and the name of the file, of a script its name with `.out` beside it.
         #[arg(long, short)]
         out: Option<PathBuf>,
-        /// Continues an experiment that was cut off, to the same bits, or begins it if there is nothing yet; a pipeline always does.
+        /// Continues an experiment or a script that was cut off, to the same bits, or begins it if there is nothing yet; a pipeline always does.
         #[arg(long)]
         resume: bool,
         /// Continues even where program, device or file differ, accepting other bits.
@@ -67,7 +69,7 @@ enum Verb {
         /// Folder with MNIST and the like; without it networks train on digits drawn by this program.
         #[arg(long, env = "SPINLOOM_DATA")]
         data: Option<PathBuf>,
-        /// Of an experiment, seconds between commits: what a kill costs at most.
+        /// Seconds between commits: what a kill costs at most.
         #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
         commit_every: f64,
         /// Threads; by default all.
@@ -83,6 +85,8 @@ enum Verb {
         #[command(flatten)]
         scripts: scripts::Flags,
     },
+    /// Runs an experiment at many points: a grid, a list, a Latin hypercube, or towards a border; here, or as array jobs of Slurm.
+    Sweep(sweep::Options),
     /// Checks an experiment, a pipeline or scripts without running them.
     Vet {
         /// YAML files or scripts.
@@ -225,12 +229,21 @@ enum Verb {
     },
 }
 
+/// Threads as asked for, or as Slurm has given.
+fn threads_of(asked: Option<usize>) {
+    let given = || std::env::var("SLURM_CPUS_PER_TASK").ok()?.parse().ok().filter(|n| *n > 0);
+    if let Some(n) = asked.or_else(given) {
+        // Only fails if the pool exists already, and nothing has run yet.
+        let _ = spinloom_solver::set_threads(n);
+    }
+}
+
 fn main() -> ExitCode {
     match Cli::parse_from(scripts::arguments(std::env::args_os())).verb.run() {
         Ok(code) => code,
         Err(problems) => {
             eprintln!("{problems}");
-            ExitCode::from(if signals::stopped() { signals::RESUME_ME } else { 2 })
+            ExitCode::from(2)
         }
     }
 }
@@ -244,12 +257,10 @@ impl Verb {
                         .hint("in seconds, e.g. 5")
                         .into());
                 };
-                if let Some(n) = threads {
-                    // Only fails if the pool exists already, and nothing has run yet.
-                    let _ = spinloom_solver::set_threads(n);
-                }
+                threads_of(threads);
                 if files.iter().all(|f| scripts::is_script(f)) {
-                    return scripts::run(&files, out, force, device.as_deref(), &scripts);
+                    let options = scripts::Options { out, clean: force, resume, commit_every, device: device.as_deref() };
+                    return scripts::run(&files, &options, &scripts);
                 }
                 let [file] = files.as_slice() else {
                     let d = Diagnostic::error("one experiment or pipeline runs at a time");
@@ -263,7 +274,9 @@ impl Verb {
                         return Err(d.hint("write `device:` in its experiments").into());
                     }
                     let options = pipeline::Options { out, force, only, from, data, allow_different };
-                    pipeline::run(&document, &options)?;
+                    if !pipeline::run(&document, &options)? {
+                        return Ok(ExitCode::from(signals::RESUME_ME));
+                    }
                 } else {
                     let mut experiment = Experiment::read(&document)?;
                     if let Some(device) = device {
@@ -276,6 +289,10 @@ impl Verb {
                     }
                 }
                 Ok(ExitCode::SUCCESS)
+            }
+            Verb::Sweep(options) => {
+                threads_of(options.threads);
+                sweep::sweep(&options)
             }
             Verb::Vet { files } => {
                 let mut problems = Problems::new();
@@ -305,9 +322,7 @@ impl Verb {
             },
             Verb::Card { verb } => verb.run(),
             Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads, json } => {
-                if let Some(n) = threads {
-                    let _ = spinloom_solver::set_threads(n);
-                }
+                threads_of(threads);
                 if let Some(file) = tune {
                     return bench::tune(&file);
                 }
@@ -357,6 +372,9 @@ fn vet(file: &Path) -> Result<String, Problems> {
     let document = Document::read(file)?;
     if document.root.get("stages").is_some() {
         return Ok(format!("a pipeline of {} stages", pipeline::Pipeline::read(&document)?.stages.len()));
+    }
+    if document.root.get("experiment").is_some() {
+        return sweep::Sweep::read(file).map(|s| s.words());
     }
     let e = Experiment::read(&document)?;
     Ok(format!("{} replica(s) of {} cells, at most {:.3} ns each", e.replicas(), e.system.mesh.cells(), 1e9 * e.longest()))

@@ -5,12 +5,13 @@ use clap::Args;
 use spinloom_base::constants::KB;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_record::{Frame, Ovf, OvfFormat};
-use spinloom_solver::barrier::{self, Options};
+use spinloom_solver::barrier;
 use spinloom_solver::mx3;
 use spinloom_solver::{DeviceChoice, Experiment, devices};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Flags of scripts.
 #[derive(Args, Clone, Debug, Default)]
@@ -95,8 +96,24 @@ fn device(name: Option<&str>, precision: Option<&str>) -> Result<DeviceChoice, P
     DeviceChoice::parse(name, precision.unwrap_or("f32"))
 }
 
+/// How scripts are run, besides their own flags.
+pub struct Options<'a> {
+    /// Folder for the results.
+    pub out: Option<PathBuf>,
+    /// Removes what lies there.
+    pub clean: bool,
+    /// Goes on with what was cut off.
+    pub resume: bool,
+    /// Wall-clock time between checkpoints.
+    pub commit_every: Duration,
+    /// The device's name.
+    pub device: Option<&'a str>,
+}
+
 /// Runs scripts, one after another.
-pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&str>, flags: &Flags) -> Result<ExitCode, Problems> {
+pub fn run(files: &[PathBuf], given: &Options<'_>, flags: &Flags) -> Result<ExitCode, Problems> {
+    let Options { out, clean, resume, commit_every, device: name } = given;
+    let name = *name;
     let device = device(name, flags.precision.as_deref())?;
     if name == Some("auto") {
         println!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
@@ -108,28 +125,49 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
         return Err(problems);
     }
     let watch = signals::watch();
+    let mut unmet = true;
     for file in files {
         // Several scripts share no folder: each gets its own inside the one that is named.
         let out = out.as_ref().map(|o| if files.len() > 1 { o.join(file.file_stem().unwrap_or_default()) } else { o.clone() });
-        let options =
-            mx3::Options { device, out, clean, exact_demag: flags.demag == "exact", loud: flags.verbose, stop: watch.stop.clone() };
+        let options = mx3::Options {
+            device,
+            out,
+            clean: *clean,
+            exact_demag: flags.demag == "exact",
+            loud: flags.verbose,
+            resume: *resume,
+            commit_every: *commit_every,
+            stop: watch.stop.clone(),
+        };
         let began = std::time::Instant::now();
         match mx3::run(file, &options) {
-            Ok(expectations) if !flags.silent => {
-                println!("{}: done in {:.2} s, {expectations} expectation(s) held", file.display(), began.elapsed().as_secs_f64());
+            Ok(o) if !o.finished => {
+                eprintln!("{}: stopped, to be continued with --resume", file.display());
+                if !problems.any_error() {
+                    return Ok(ExitCode::from(signals::RESUME_ME));
+                }
+                break;
             }
-            Ok(_) => {}
+            Ok(o) if flags.silent => drop(o),
+            Ok(o) if o.before => println!("{}: finished before", file.display()),
+            Ok(o) => {
+                println!("{}: done in {:.2} s, {} expectation(s) held", file.display(), began.elapsed().as_secs_f64(), o.expectations);
+            }
             Err(e) => {
-                problems.extend(e);
-                if flags.failfast || signals::stopped() {
+                unmet &= e.unmet;
+                problems.extend(e.problems);
+                if flags.failfast {
                     break;
                 }
             }
         }
     }
     if problems.any_error() {
+        if !unmet {
+            return Err(problems);
+        }
         eprintln!("{problems}");
-        return Ok(ExitCode::from(if signals::stopped() { signals::STOPPED } else { 1 }));
+        return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -159,7 +197,7 @@ pub fn barrier(
     let (a, b) = (state(from)?, state(to)?);
     let mut system = experiment.system.clone();
     system.replicas.truncate(1);
-    let options = Options { images, tolerance, ..Options::default() };
+    let options = barrier::Options { images, tolerance, ..barrier::Options::default() };
     let path = barrier::barrier(&system, experiment.device, [&a, &b], axis, &options).map_err(|e| Diagnostic::error(e.to_string()))?;
     println!("{:>5} {:>12} {:>16}", "image", "way (rad)", "energy (J)");
     for (k, (way, energy)) in path.way.iter().zip(&path.energies).enumerate() {

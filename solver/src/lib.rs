@@ -93,6 +93,7 @@ pub mod devices;
 pub mod exchange_bias;
 pub mod experiment;
 pub mod heat;
+pub mod live;
 pub mod mx3;
 pub mod oersted;
 pub mod quantities;
