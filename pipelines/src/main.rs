@@ -10,6 +10,7 @@ mod plot;
 mod progress;
 mod report;
 mod scripts;
+mod serve;
 mod signals;
 mod slurm;
 mod stages;
@@ -81,9 +82,22 @@ enum Verb {
         /// Of an experiment on a graphics device: a kernel for each term, to find the one that is wrong.
         #[arg(long)]
         unfused: bool,
+        /// Of one experiment or script, shows it while it runs: a page with the magnetisation and the table, to pause, step, save and set parameters. Other
+        /// addresses than loopback ones ask for a token.
+        #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:35367")]
+        serve: Option<String>,
         /// Of scripts.
         #[command(flatten)]
         scripts: scripts::Flags,
+    },
+    /// Shows records in the browser, also those that other processes are writing.
+    Serve {
+        /// Records, or folders with records below them.
+        #[arg(default_value = "out")]
+        folders: Vec<PathBuf>,
+        /// Where; other addresses than loopback ones ask for a token.
+        #[arg(long, default_value = "127.0.0.1:35367")]
+        address: String,
     },
     /// Runs an experiment at many points: a grid, a list, a Latin hypercube, or towards a border; here, or as array jobs of Slurm.
     Sweep(sweep::Options),
@@ -251,7 +265,22 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(self) -> Result<ExitCode, Problems> {
         match self {
-            Verb::Run { files, out, resume, allow_different, force, only, from, data, commit_every, threads, device, unfused, scripts } => {
+            Verb::Run {
+                files,
+                out,
+                resume,
+                allow_different,
+                force,
+                only,
+                from,
+                data,
+                commit_every,
+                threads,
+                device,
+                unfused,
+                serve,
+                scripts,
+            } => {
                 let Ok(commit_every) = std::time::Duration::try_from_secs_f64(commit_every) else {
                     return Err(Diagnostic::error(format!("--commit-every {commit_every} is not a time"))
                         .hint("in seconds, e.g. 5")
@@ -259,7 +288,17 @@ impl Verb {
                 };
                 threads_of(threads);
                 if files.iter().all(|f| scripts::is_script(f)) {
-                    let options = scripts::Options { out, clean: force, resume, commit_every, device: device.as_deref() };
+                    let served = match (&serve, files.as_slice()) {
+                        (Some(address), [_]) => Some(serve::beside(address)?),
+                        (Some(_), _) => {
+                            return Err(Diagnostic::error("one script is shown at a time")
+                                .hint("run them one by one, or leave out --serve")
+                                .into());
+                        }
+                        _ => None,
+                    };
+                    let live = served.as_ref().map(|(_, live)| live.clone());
+                    let options = scripts::Options { out, clean: force, resume, commit_every, device: device.as_deref(), live };
                     return scripts::run(&files, &options, &scripts);
                 }
                 let [file] = files.as_slice() else {
@@ -273,6 +312,10 @@ impl Verb {
                         let d = Diagnostic::error("a pipeline has no device of its own");
                         return Err(d.hint("write `device:` in its experiments").into());
                     }
+                    if serve.is_some() {
+                        let d = Diagnostic::error("a pipeline has no page");
+                        return Err(d.hint("spinloom serve FOLDER shows its records; run one of its experiments with --serve").into());
+                    }
                     let options = pipeline::Options { out, force, only, from, data, allow_different };
                     if !pipeline::run(&document, &options)? {
                         return Ok(ExitCode::from(signals::RESUME_ME));
@@ -283,13 +326,17 @@ impl Verb {
                         experiment.device = spinloom_solver::DeviceChoice::parse(&device, experiment.device.precision())?;
                     }
                     let resume = resume && out.join("run.h5").exists();
-                    let options = RunOptions { resume, overwrite: force, allow_different, unfused, commit_every, ..RunOptions::default() };
+                    let served = serve.as_deref().map(serve::beside).transpose()?;
+                    let live = served.as_ref().map(|(_, live)| live.clone());
+                    let options =
+                        RunOptions { resume, overwrite: force, allow_different, unfused, commit_every, live, ..RunOptions::default() };
                     if !stages::simulate::run(&experiment, &out, &options)?.finished {
                         return Ok(ExitCode::from(signals::RESUME_ME));
                     }
                 }
                 Ok(ExitCode::SUCCESS)
             }
+            Verb::Serve { folders, address } => serve::serve(&folders, &address),
             Verb::Sweep(options) => {
                 threads_of(options.threads);
                 sweep::sweep(&options)

@@ -6,11 +6,13 @@ use spinloom_base::constants::KB;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_record::{Frame, Ovf, OvfFormat};
 use spinloom_solver::barrier;
+use spinloom_solver::live::Live;
 use spinloom_solver::mx3;
 use spinloom_solver::{DeviceChoice, Experiment, devices};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Flags of scripts.
@@ -108,11 +110,13 @@ pub struct Options<'a> {
     pub commit_every: Duration,
     /// The device's name.
     pub device: Option<&'a str>,
+    /// Who watches, if anybody may.
+    pub live: Option<Arc<Live>>,
 }
 
 /// Runs scripts, one after another.
 pub fn run(files: &[PathBuf], given: &Options<'_>, flags: &Flags) -> Result<ExitCode, Problems> {
-    let Options { out, clean, resume, commit_every, device: name } = given;
+    let Options { out, clean, resume, commit_every, device: name, live } = given;
     let name = *name;
     let device = device(name, flags.precision.as_deref())?;
     if name == Some("auto") {
@@ -138,6 +142,7 @@ pub fn run(files: &[PathBuf], given: &Options<'_>, flags: &Flags) -> Result<Exit
             resume: *resume,
             commit_every: *commit_every,
             stop: watch.stop.clone(),
+            live: live.clone(),
         };
         let began = std::time::Instant::now();
         match mx3::run(file, &options) {
@@ -148,7 +153,7 @@ pub fn run(files: &[PathBuf], given: &Options<'_>, flags: &Flags) -> Result<Exit
                 }
                 break;
             }
-            Ok(o) if flags.silent => drop(o),
+            Ok(_) if flags.silent => {}
             Ok(o) if o.before => println!("{}: finished before", file.display()),
             Ok(o) => {
                 println!("{}: done in {:.2} s, {} expectation(s) held", file.display(), began.elapsed().as_secs_f64(), o.expectations);

@@ -259,7 +259,8 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                     match experiment.edit(&text) {
                         Ok(edit) => {
                             let number = (experiment.protocol[0].len() + edits.len()) as u64;
-                            for r in (0..sim.replicas()).filter(|r| !cursors[*r].done) {
+                            let moving: Vec<usize> = (0..sim.replicas()).filter(|r| !cursors[*r].done).collect();
+                            for r in moving {
                                 cursors[r].visited.push(number);
                                 arounds[r].set(&edit);
                                 let t = sim.control(r).t;
