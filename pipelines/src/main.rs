@@ -3,7 +3,10 @@
 mod bench;
 mod cards;
 mod convert;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
+mod out;
 mod pipeline;
 mod plan;
 mod plot;
@@ -40,6 +43,9 @@ Exit codes:
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    /// Prints one JSON object: what was done, what is wrong, the exit code.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -151,9 +157,6 @@ enum Verb {
         /// Another one to compare with, bit for bit.
         #[arg(long)]
         diff: Option<PathBuf>,
-        /// As one JSON object.
-        #[arg(long)]
-        json: bool,
     },
     /// Writes fields of records and files in other forms, whole or in part: OVF, VTK, numpy, CSV, JSON, pictures.
     Convert(convert::Options),
@@ -212,16 +215,9 @@ enum Verb {
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
-        /// One JSON object a line.
-        #[arg(long)]
-        json: bool,
     },
     /// Lists the devices of this machine.
-    Devices {
-        /// As a JSON list.
-        #[arg(long)]
-        json: bool,
-    },
+    Devices,
     /// Copies an example to begin with; without arguments, lists them.
     New {
         /// The new folder.
@@ -253,17 +249,23 @@ fn threads_of(asked: Option<usize>) {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse_from(scripts::arguments(std::env::args_os())).verb.run() {
-        Ok(code) => code,
+    let cli = Cli::parse_from(scripts::arguments(std::env::args_os()));
+    if cli.json {
+        out::collect();
+    }
+    let (code, problems) = match cli.verb.run(cli.json) {
+        Ok(code) => (code, Problems::new()),
         Err(problems) => {
             eprintln!("{problems}");
-            ExitCode::from(2)
+            (2, problems)
         }
-    }
+    };
+    out::end(code, &problems);
+    ExitCode::from(code)
 }
 
 impl Verb {
-    fn run(self) -> Result<ExitCode, Problems> {
+    fn run(self, json: bool) -> Result<u8, Problems> {
         match self {
             Verb::Run {
                 files,
@@ -318,7 +320,7 @@ impl Verb {
                     }
                     let options = pipeline::Options { out, force, only, from, data, allow_different };
                     if !pipeline::run(&document, &options)? {
-                        return Ok(ExitCode::from(signals::RESUME_ME));
+                        return Ok(signals::RESUME_ME);
                     }
                 } else {
                     let mut experiment = Experiment::read(&document)?;
@@ -330,11 +332,19 @@ impl Verb {
                     let live = served.as_ref().map(|(_, live)| live.clone());
                     let options =
                         RunOptions { resume, overwrite: force, allow_different, unfused, commit_every, live, ..RunOptions::default() };
-                    if !stages::simulate::run(&experiment, &out, &options)?.finished {
-                        return Ok(ExitCode::from(signals::RESUME_ME));
+                    let o = stages::simulate::run(&experiment, &out, &options)?;
+                    out::note(
+                        "runs",
+                        serde_json::json!({
+                            "record": o.record, "finished": o.finished, "evaluations": o.evaluations, "simulated": o.simulated,
+                            "seconds": o.elapsed.as_secs_f64(), "layout": o.layout,
+                        }),
+                    );
+                    if !o.finished {
+                        return Ok(signals::RESUME_ME);
                     }
                 }
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
             }
             Verb::Serve { folders, address } => serve::serve(&folders, &address),
             Verb::Sweep(options) => {
@@ -345,10 +355,11 @@ impl Verb {
                 let mut problems = Problems::new();
                 for file in &files {
                     if let Some(words) = problems.take(vet(file)) {
-                        println!("{}: {words}, nothing wrong with it", file.display());
+                        out::say!("{}: {words}, nothing wrong with it", file.display());
+                        out::note("files", serde_json::json!({"file": file, "what": words}));
                     }
                 }
-                problems.into_result(Some(ExitCode::SUCCESS))
+                problems.into_result(Some(0))
             }
             Verb::Plan { file, source, registers, unfused } => {
                 plan::plan(&Experiment::read(&Document::read(&file)?)?, &plan::Options { source, registers: registers.as_deref(), unfused })
@@ -358,7 +369,7 @@ impl Verb {
                 scripts::barrier(&experiment, [&from, &to], images, tolerance, [axis[0], axis[1], axis[2]], saddle.as_deref())
             }
             Verb::Validate(options) => validate::validate(&options),
-            Verb::Record { path, diff, json } => inspect::record(&path, diff.as_deref(), json),
+            Verb::Record { path, diff } => inspect::record(&path, diff.as_deref(), json),
             Verb::Convert(options) => convert::convert(&options),
             Verb::Plot(options) => plot::plot(&options),
             Verb::Extract { file, out, models, model } => match file {
@@ -368,7 +379,7 @@ impl Verb {
                 _ => cards::models(model.as_deref()),
             },
             Verb::Card { verb } => verb.run(),
-            Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads, json } => {
+            Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads } => {
                 threads_of(threads);
                 if let Some(file) = tune {
                     return bench::tune(&file);
@@ -387,23 +398,25 @@ impl Verb {
                     json,
                 })
             }
-            Verb::Devices { json } => {
+            Verb::Devices => {
                 let list = spinloom_solver::devices::list();
                 if json {
+                    out::own();
                     let list: Vec<_> =
                         list.iter().map(|d| serde_json::json!({"name": d.name, "usable": d.usable, "about": d.about})).collect();
                     println!("{}", serde_json::Value::from(list));
-                    return Ok(ExitCode::SUCCESS);
+                    return Ok(0);
                 }
                 for d in list {
                     println!("{:<14} {}{}", d.name, if d.usable { "" } else { "cannot be used: " }, d.about);
                 }
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
             }
             Verb::New { folder, from } => start::new(folder.as_deref(), from.as_deref()),
             Verb::Completions { shell } => {
+                out::own();
                 clap_complete::generate(shell, &mut Cli::command(), "spinloom", &mut std::io::stdout());
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
             }
             Verb::Man { folder } => start::manual(Cli::command(), &folder),
         }

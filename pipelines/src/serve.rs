@@ -13,7 +13,6 @@ use spinloom_solver::live::{Live, View, Wish, bytes};
 use std::io::{Cursor, Read};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -155,7 +154,7 @@ pub fn beside(address: &str) -> Result<(Served, Arc<Live>), Problems> {
 ///
 /// # Errors
 /// As [`start`]; nothing to serve.
-pub fn serve(folders: &[PathBuf], address: &str) -> Result<ExitCode, Problems> {
+pub fn serve(folders: &[PathBuf], address: &str) -> Result<u8, Problems> {
     let mut found = Vec::new();
     for folder in folders {
         if !folder.exists() {
@@ -172,11 +171,12 @@ pub fn serve(folders: &[PathBuf], address: &str) -> Result<ExitCode, Problems> {
     let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::new(None) }).collect();
     let watch = signals::watch();
     let served = start(address, runs)?;
+    crate::out::own();
     println!("{}", served.url);
     while !watch.stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Records below a folder, or the folder's own.

@@ -20,7 +20,6 @@ use spinloom_solver::{Experiment, RunOptions};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// What `spinloom sweep` takes.
@@ -49,9 +48,6 @@ pub struct Options {
     /// Only the chunk that begins with this point: what array jobs run.
     #[arg(long, hide = true)]
     chunk: Option<u64>,
-    /// What was done, as one JSON object.
-    #[arg(long)]
-    json: bool,
     /// Submits array jobs instead of computing here.
     #[arg(long)]
     slurm: bool,
@@ -65,9 +61,6 @@ enum Action {
     Status {
         /// Its folder.
         folder: PathBuf,
-        /// As one JSON object.
-        #[arg(long)]
-        json: bool,
     },
     /// Ends its jobs and workers; what they have committed stays.
     Cancel {
@@ -856,9 +849,9 @@ fn age(folder: &Path, path: &Path) -> std::io::Result<Duration> {
 }
 
 /// What `spinloom sweep` does.
-pub fn sweep(options: &Options) -> Result<ExitCode, Problems> {
+pub fn sweep(options: &Options) -> Result<u8, Problems> {
     match &options.action {
-        Some(Action::Status { folder, json }) => return status(folder, *json),
+        Some(Action::Status { folder }) => return status(folder),
         Some(Action::Cancel { folder }) => return cancel(folder),
         Some(Action::Retry { folder }) => return retry(folder),
         None => {}
@@ -915,9 +908,9 @@ pub fn sweep(options: &Options) -> Result<ExitCode, Problems> {
             if let Some(chunk) = chunks.iter().find(|c| c.first() == wanted) {
                 // A worker whose node was lost may still hold it: Slurm knows that it does not.
                 return Ok(match work.run(chunk)? {
-                    Came::Done => ExitCode::SUCCESS,
-                    Came::Stopped | Came::Busy => ExitCode::from(signals::RESUME_ME),
-                    Came::Failed => ExitCode::from(2),
+                    Came::Done => 0,
+                    Came::Stopped | Came::Busy => signals::RESUME_ME,
+                    Came::Failed => 2,
                 });
             }
         } else {
@@ -927,10 +920,10 @@ pub fn sweep(options: &Options) -> Result<ExitCode, Problems> {
                 let came = slurm::submit(&options.jobs, &out, file, &firsts, options.commit_every, &stopped)?;
                 if came == slurm::Came::Submitted {
                     eprintln!("the same command goes on with what is missing; spinloom sweep status {} tells how far it is", out.display());
-                    return Ok(ExitCode::SUCCESS);
+                    return Ok(0);
                 }
                 if came == slurm::Came::Interrupted {
-                    return Ok(ExitCode::from(signals::RESUME_ME));
+                    return Ok(signals::RESUME_ME);
                 }
                 if let Some(lost) = missing.iter().find(|c| work.done(c).is_none() && work.failed(c).is_none()) {
                     return Err(Diagnostic::error(format!("the job of chunk {} ended without a result", lost.first()))
@@ -942,7 +935,7 @@ pub fn sweep(options: &Options) -> Result<ExitCode, Problems> {
                     eprintln!("[{}/{}] points {} to {}", k + 1, missing.len(), chunk.first(), chunk.points[chunk.points.len() - 1].id);
                     if work.run(chunk)? == Came::Stopped || stopped() {
                         eprintln!("{}: stopped; run the same again to go on", sweep.name);
-                        return Ok(ExitCode::from(signals::RESUME_ME));
+                        return Ok(signals::RESUME_ME);
                     }
                 }
             }
@@ -961,7 +954,8 @@ pub fn sweep(options: &Options) -> Result<ExitCode, Problems> {
         let busy = chunks.len() - chunks.iter().filter(|c| work.done(c).is_some() || work.failed(c).is_some()).count();
         let record = if results.is_empty() { None } else { Some(work.collect(&known, &chunks, &results)?) };
         let borders = sweep.borders(&known, &results);
-        if options.json {
+        if crate::out::is_json() {
+            crate::out::own();
             let (name, unit) = &sweep.names[0];
             let borders: Vec<_> = borders.iter().map(|(at, between)| json!({"at": at, "between": between})).collect();
             println!(
@@ -986,9 +980,9 @@ pub fn sweep(options: &Options) -> Result<ExitCode, Problems> {
         }
         if busy > 0 {
             eprintln!("{busy} ensembles are being run elsewhere: run the same again when they are done");
-            return Ok(ExitCode::from(signals::RESUME_ME));
+            return Ok(signals::RESUME_ME);
         }
-        return Ok(ExitCode::from(if failed.is_empty() { 0 } else { 2 }));
+        return Ok(if failed.is_empty() { 0 } else { 2 });
     }
 }
 
@@ -1020,7 +1014,7 @@ fn state(folder: &Path) -> &'static str {
     }
 }
 
-fn status(folder: &Path, as_json: bool) -> Result<ExitCode, Problems> {
+fn status(folder: &Path) -> Result<u8, Problems> {
     let plan = plan_of(folder)?;
     let sweep = Sweep::read(Path::new(&plan.file)).ok();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -1034,21 +1028,22 @@ fn status(folder: &Path, as_json: bool) -> Result<ExitCode, Problems> {
         .iter()
         .filter_map(|f| Some((f.file_name()?.to_string_lossy().into_owned(), std::fs::read_to_string(f.join("failed.txt")).ok()?)))
         .collect();
-    if as_json {
+    if crate::out::is_json() {
+        crate::out::own();
         println!(
             "{}",
             json!({"sweep": plan.sweep, "points": points, "pack": plan.pack, "chunks": counts, "jobs": jobs, "failures": failures})
         );
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     let begun: Vec<String> = counts.iter().map(|(s, n)| format!("{n} {s}")).collect();
     println!("{}: {} points, {} in an ensemble; ensembles begun: {}", plan.sweep, points.unwrap_or_default(), plan.pack, begun.join(", "));
     jobs.iter().for_each(|(state, n)| println!("Slurm: {n} {state}"));
     failures.iter().for_each(|(chunk, text)| println!("chunk {chunk}: {}", text.trim_end()));
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-fn cancel(folder: &Path) -> Result<ExitCode, Problems> {
+fn cancel(folder: &Path) -> Result<u8, Problems> {
     plan_of(folder)?;
     let jobs = slurm::cancel(folder)?;
     let me = Worker::me();
@@ -1062,19 +1057,19 @@ fn cancel(folder: &Path) -> Result<ExitCode, Problems> {
     for pid in &workers {
         let _ = std::process::Command::new("kill").arg(pid.to_string()).status();
     }
-    println!("{jobs} jobs and {} workers of this machine told to stop; what they have committed stays", workers.len());
-    Ok(ExitCode::SUCCESS)
+    crate::out::say!("{jobs} jobs and {} workers of this machine told to stop; what they have committed stays", workers.len());
+    Ok(0)
 }
 
-fn retry(folder: &Path) -> Result<ExitCode, Problems> {
+fn retry(folder: &Path) -> Result<u8, Problems> {
     let plan = plan_of(folder)?;
     let failed: Vec<PathBuf> =
         folders(folder).into_iter().filter(|f| f.join("failed.txt").exists() && !f.join("done.json").exists()).collect();
     for chunk in &failed {
         std::fs::remove_file(chunk.join("failed.txt")).map_err(|e| Diagnostic::file(chunk.display().to_string(), e.to_string()))?;
     }
-    println!("{} ensembles will be tried again by spinloom sweep {} --out {}", failed.len(), plan.file, folder.display());
-    Ok(ExitCode::SUCCESS)
+    crate::out::say!("{} ensembles will be tried again by spinloom sweep {} --out {}", failed.len(), plan.file, folder.display());
+    Ok(0)
 }
 
 #[cfg(test)]

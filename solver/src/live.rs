@@ -195,13 +195,16 @@ impl Live {
         self.changed.notify_all();
     }
 
-    /// What is asked for, one at a time.
-    pub fn wish(&self) -> Option<Wish> {
-        self.state().wishes.pop_front()
+    /// What is to be set, one at a time.
+    pub fn to_set(&self) -> Option<String> {
+        match self.state().wishes.pop_front() {
+            Some(Wish::Set(text)) => Some(text),
+            _ => None,
+        }
     }
 
-    /// Copies what a watcher wants to see, waits while paused (but not while `stop` is set or there are wishes), and says how many attempts to take until the next look.
-    pub fn look(&self, sim: &Simulation, stop: &AtomicBool) -> usize {
+    /// Copies what a watcher wants to see, saves if asked to, waits while paused (but not while `stop` is set), and says how many attempts to take until the next look.
+    pub fn look(&self, sim: &Simulation, stop: &AtomicBool, save: &mut dyn FnMut(&Simulation) -> Result<String, Problems>) -> usize {
         let mut s = self.state();
         let attempts = match s.batch.take() {
             Some((began, n)) => ((n as f64 * LOOK_EVERY / began.elapsed().as_secs_f64().max(1e-6)) as usize).clamp(1, 4096),
@@ -223,6 +226,15 @@ impl Live {
                     s.copied = Some((clock, clock.elapsed()));
                     self.changed.notify_all();
                 }
+            }
+            // What is set waits for the next row; what is saved need not.
+            if let Some(k) = s.wishes.iter().position(|w| *w == Wish::Save) {
+                s.wishes.remove(k);
+                drop(s);
+                let words = save(sim).unwrap_or_else(|e| format!("save: {e}"));
+                s = self.state();
+                s.said.push(words);
+                continue;
             }
             if !s.paused || stop.load(Ordering::Relaxed) {
                 break;
@@ -303,13 +315,5 @@ impl Live {
             }
             s = self.changed.wait_timeout(s, left).unwrap_or_else(|e| e.into_inner()).0;
         }
-    }
-}
-
-/// What became of a wish, in words.
-pub(crate) fn told(wish: &str, result: Result<String, Problems>) -> String {
-    match result {
-        Ok(words) => words,
-        Err(e) => format!("{wish}: {e}"),
     }
 }

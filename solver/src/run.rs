@@ -1,7 +1,7 @@
 //! Runs an experiment: steps every replica through its protocol, writes the record, commits so often that a kill costs seconds.
 
 use crate::experiment::{Experiment, Phase, Settle};
-use crate::live::{self, About, Live, Wish};
+use crate::live::{About, Live};
 use crate::quantities::Source;
 use crate::readout::{Wall, charge, wall};
 use crate::simulation::{Simulation, Step};
@@ -221,7 +221,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             sim.run_to(r, pause);
         }
         match &options.live {
-            Some(live) => sim.advance_watched(|sim| live.look(sim, &options.stop)),
+            Some(live) => sim.advance_watched(|sim| live.look(sim, &options.stop, &mut |sim| save_field(experiment, sim, dir))),
             None => sim.advance(),
         }
         still_whole(&sim)?;
@@ -251,28 +251,23 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             }
             settle_row(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, &mut writer, options.live.as_deref())?;
         }
-        while let Some((live, wish)) = options.live.as_ref().and_then(|l| Some((l, l.wish()?))) {
-            match wish {
-                Wish::Save => live.say(live::told("save", save_field(experiment, &sim, dir))),
-                Wish::Set(text) => {
-                    let text = text.replace('\n', " ");
-                    match experiment.edit(&text) {
-                        Ok(edit) => {
-                            let number = (experiment.protocol[0].len() + edits.len()) as u64;
-                            let moving: Vec<usize> = (0..sim.replicas()).filter(|r| !cursors[*r].done).collect();
-                            for r in moving {
-                                cursors[r].visited.push(number);
-                                arounds[r].set(&edit);
-                                let t = sim.control(r).t;
-                                arounds[r].apply(&mut sim, r, t);
-                                writer.event(Event { replica: r, t, kind: "edit".into(), value: 0.0, detail: text.clone() })?;
-                            }
-                            live.say(format!("set {text}"));
-                            edits.push((text, edit));
-                        }
-                        Err(e) => live.say(format!("{text}: {e}")),
+        while let Some((live, text)) = options.live.as_ref().and_then(|l| Some((l, l.to_set()?))) {
+            let text = text.replace('\n', " ");
+            match experiment.edit(&text) {
+                Ok(edit) => {
+                    let number = (experiment.protocol[0].len() + edits.len()) as u64;
+                    let moving: Vec<usize> = (0..sim.replicas()).filter(|r| !cursors[*r].done).collect();
+                    for r in moving {
+                        cursors[r].visited.push(number);
+                        arounds[r].set(&edit);
+                        let t = sim.control(r).t;
+                        arounds[r].apply(&mut sim, r, t);
+                        writer.event(Event { replica: r, t, kind: "edit".into(), value: 0.0, detail: text.clone() })?;
                     }
+                    live.say(format!("set {text}"));
+                    edits.push((text, edit));
                 }
+                Err(e) => live.say(format!("{text}: {e}")),
             }
         }
         if told.elapsed() > Duration::from_millis(300) {

@@ -10,10 +10,11 @@ use super::syntax::{Block, Expr, Kind as E, Op, Script, Spot, Stmt};
 use super::text;
 use super::time::{self, Now, Timed};
 use super::value::{Type, Value, serves, wanted};
-use crate::live::{self, About, Live as Watched, Wish};
+use crate::live::{About, Live as Watched};
 use crate::run::Progress;
 use spinloom_base::Problems;
 use spinloom_kernels::ParameterId as P;
+use spinloom_record::{Frame, Ovf, OvfFormat};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -959,17 +960,18 @@ impl Interpreter {
             evaluations: self.engine.steps as u64,
             elapsed,
         });
-        let stop = self.stop.clone();
-        live.look(&self.engine.magnet()?.sim, &stop);
-        while let Some(wish) = live.wish() {
-            match wish {
-                Wish::Save => {
-                    let name = format!("m_{:.4}ns", 1e9 * t);
-                    self.save(&Arc::new(Quantity::Named("m")), Some(&name), false)?;
-                    live.say(live::told("save", Ok(format!("saved {name}.ovf"))));
-                }
-                Wish::Set(text) => live.say(format!("{text}: a script sets its parameters itself")),
-            }
+        let (stop, path) = (self.stop.clone(), self.output.path(&format!("m_{:.4}ns.ovf", 1e9 * t)));
+        let (mesh, shown) = (crate::run::recorded(&mesh), path.clone().map_or(String::new(), |p| p.display().to_string()));
+        live.look(&self.engine.magnet()?.sim, &stop, &mut |sim| {
+            let (m, cells) = (sim.m(0), mesh.cells());
+            let data = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
+            let frame = Frame { name: "m".into(), unit: String::new(), replica: 0, components: 3, t, data };
+            let ovf = Ovf::new(&mesh, &frame);
+            path.iter().try_for_each(|p| ovf.write_file(p, OvfFormat::Binary8))?;
+            Ok(format!("saved {shown}"))
+        });
+        while let Some(text) = live.to_set() {
+            live.say(format!("{text}: a script sets its parameters itself"));
         }
         Ok(())
     }

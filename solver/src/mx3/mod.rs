@@ -108,8 +108,16 @@ impl Default for Options {
 /// Everything that is wrong with it.
 pub fn vet(file: &Path) -> Result<Script, Problems> {
     let text = std::fs::read_to_string(file).map_err(|e| Diagnostic::file(file.display().to_string(), format!("cannot be read: {e}")))?;
+    vet_text(file, &text)
+}
+
+/// The same of a text that is there already.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn vet_text(file: &Path, text: &str) -> Result<Script, Problems> {
     let mut reader = Reader { files: Vec::new(), problems: Problems::new() };
-    let body = reader.read(&file.display().to_string(), &text, file.parent().unwrap_or(Path::new("")), 0);
+    let body = reader.read(&file.display().to_string(), text, file.parent().unwrap_or(Path::new("")), 0);
     let script = reader.problems.into_result(Some(Script { files: reader.files, body: Arc::new(body) }))?;
     check::check(&script, &HashMap::new())?;
     Ok(script)
