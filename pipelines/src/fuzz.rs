@@ -80,7 +80,8 @@ fn mutated(stream: &mut Stream, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut v = seeds[below(seeds.len())].clone();
     for _ in 0..1 + below(6) {
         let at = below(v.len() + 1);
-        let to = (at + below(1 + [4, 16, 200][below(3)])).min(v.len());
+        let most = [5, 17, 201][below(3)];
+        let to = (at + below(most)).min(v.len());
         match below(9) {
             0 if at < v.len() => v[at] ^= 1 << below(8),
             1 if at < v.len() => v[at] = [0, 0xff, 0x7f, 0x80, b' ', b'0'][below(6)],

@@ -101,6 +101,10 @@ pub fn cancel(out: &Path) -> Result<usize, Problems> {
     let mut left: Vec<String> = tasks(out)?.into_iter().map(|(job, ..)| job).collect();
     left.dedup();
     if !left.is_empty() {
+        // A task that is told to stop would queue itself again, were it not for this.
+        for job in &left {
+            write_whole(&out.join("slurm").join(format!("{job}.cancelled")), b"")?;
+        }
         call("scancel", &left)?;
     }
     Ok(left.len())
@@ -145,7 +149,7 @@ fn script(o: &Options, out: &Path, file: &Path, count: usize, commit_every: f64)
          trap 'kill -TERM $worker 2>/dev/null' TERM\n\
          wait $worker; code=$?\n\
          while kill -0 $worker 2>/dev/null; do wait $worker; code=$?; done\n\
-         if [ $code = 75 ]; then scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}\"; sleep 60; fi\n\
+         if [ $code = 75 ] && [ ! -e {folder}/\"$SLURM_ARRAY_JOB_ID\".cancelled ]; then scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}\"; sleep 60; fi\n\
          exit $code\n",
         folder = quoted(absolute(&out.join("slurm"))),
         program = quoted(program),

@@ -524,6 +524,11 @@ impl Work<'_> {
         serde_json::from_slice(&std::fs::read(chunk.folder(self.out).join("done.json")).ok()?).ok()
     }
 
+    /// Of a chunk that failed, the points that did not.
+    fn partial(&self, chunk: &Chunk) -> Option<Done> {
+        serde_json::from_slice(&std::fs::read(chunk.folder(self.out).join("partial.json")).ok()?).ok()
+    }
+
     fn failed(&self, chunk: &Chunk) -> Option<String> {
         std::fs::read_to_string(chunk.folder(self.out).join("failed.txt")).ok()
     }
@@ -586,7 +591,12 @@ impl Work<'_> {
                 }
             }
         }
-        problems.into_result(Some(Some(results)))
+        if problems.any_error() {
+            let partial = Done { points: results, seconds: 0.0 };
+            write_whole(&folder.join("partial.json"), &serde_json::to_vec_pretty(&partial).map_err(|e| Diagnostic::error(e.to_string()))?)?;
+            return Err(problems);
+        }
+        Ok(Some(results))
     }
 
     fn label(&self, point: &Point) -> String {
@@ -616,7 +626,7 @@ impl Work<'_> {
 
     /// All results of chunks that are done.
     fn results(&self, chunks: &[Chunk]) -> BTreeMap<u64, PointResult> {
-        chunks.iter().filter_map(|c| self.done(c)).flat_map(|d| d.points).map(|p| (p.id, p)).collect()
+        chunks.iter().filter_map(|c| self.done(c).or_else(|| self.partial(c))).flat_map(|d| d.points).map(|p| (p.id, p)).collect()
     }
 
     /// Gathers everything into one record and one table.
@@ -660,24 +670,21 @@ impl Work<'_> {
                 continue;
             }
             let record = Record::open(&path.join("run.h5"))?;
-            let whole: BTreeMap<usize, usize> = points.iter().map(|(id, replica)| (*replica, order[id])).collect();
-            for (replica, at) in &whole {
+            let (events, fields) = (record.events()?, record.fields()?);
+            // Point by point, so that the record does not tell how points were packed.
+            for (id, replica) in points {
+                let at = order[id];
                 let table = record.table(*replica)?;
                 for row in table.values.chunks(table.columns.len()) {
-                    writer.row(*at, row)?;
+                    writer.row(at, row)?;
                 }
-            }
-            for mut event in record.events()? {
-                if let Some(at) = whole.get(&event.replica) {
-                    event.replica = *at;
-                    writer.event(event)?;
+                for event in events.iter().filter(|e| e.replica == *replica) {
+                    writer.event(spinloom_record::Event { replica: at, ..event.clone() })?;
                 }
-            }
-            for field in record.fields()? {
-                for (k, (t, replica)) in field.frames.iter().enumerate() {
-                    if let Some(at) = whole.get(replica) {
+                for field in &fields {
+                    for (k, (t, _)) in field.frames.iter().enumerate().filter(|(_, f)| f.1 == *replica) {
                         let frame = record.frame(&field.name, k)?;
-                        writer.frame(&field.name, &field.unit, *at, *t, field.components, &frame.data)?;
+                        writer.frame(&field.name, &field.unit, at, *t, field.components, &frame.data)?;
                     }
                 }
             }
@@ -952,6 +959,15 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
         }
         let failed: Vec<String> = chunks.iter().filter_map(|c| work.failed(c)).collect();
         let busy = chunks.len() - chunks.iter().filter(|c| work.done(c).is_some() || work.failed(c).is_some()).count();
+        if busy > 0 {
+            eprintln!("{busy} ensembles are being run elsewhere: run the same again when they are done");
+            return Ok(signals::RESUME_ME);
+        }
+        // One of several workers that end together gathers.
+        let Some(_gathers) = Claim::take(&out)? else {
+            eprintln!("the results are being gathered elsewhere");
+            return Ok(signals::RESUME_ME);
+        };
         let record = if results.is_empty() { None } else { Some(work.collect(&known, &chunks, &results)?) };
         let borders = sweep.borders(&known, &results);
         if crate::out::is_json() {
@@ -960,7 +976,7 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
             let borders: Vec<_> = borders.iter().map(|(at, between)| json!({"at": at, "between": between})).collect();
             println!(
                 "{}",
-                json!({"sweep": sweep.name, "points": known.len(), "done": results.len(), "failed": failed.len(), "elsewhere": busy,
+                json!({"sweep": sweep.name, "points": known.len(), "done": results.len(), "failed": known.len() - results.len(),
                        "record": record.as_ref().map(|r| r.display().to_string()), "border": {"of": name, "unit": unit, "lines": borders}})
             );
         } else {
@@ -977,10 +993,6 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
             if let Some(record) = &record {
                 println!("{} and {}", record.display(), out.join("sweep.csv").display());
             }
-        }
-        if busy > 0 {
-            eprintln!("{busy} ensembles are being run elsewhere: run the same again when they are done");
-            return Ok(signals::RESUME_ME);
         }
         return Ok(if failed.is_empty() { 0 } else { 2 });
     }

@@ -454,3 +454,28 @@ fn scripts_end_with_the_code_of_what_is_wrong() {
         assert!(said(&o).contains(words), "{files:?}: {}", said(&o));
     }
 }
+
+#[test]
+fn a_pipeline_killed_in_extraction_or_training_ends_with_the_same_results() {
+    let row = |i: i32| {
+        format!("{},{}\n", 0.05 * f64::from(i), 1.0 / (1.0 + (5.0 - 0.5 * f64::from(i)).exp()) + if i % 2 == 0 { 0.01 } else { -0.01 })
+    };
+    let dir = folder(&[
+        ("a.csv", &format!("x,y\n{}", (0..21).map(row).collect::<String>())),
+        (
+            "a.yaml",
+            "devices: [{name: a neuron, csv: [{file: a.csv}], columns: {x: [x, V], y: y}, models: [sigmoid, relu], resamples: 2000}]",
+        ),
+        ("n.yaml", "neurons: [ideal]\nstand_in: {train: 2000, test: 100}\nhidden: [40]\nsteps: 20\nepochs: 3\n"),
+        ("p.yaml", "pipeline: two\nstages:\n  card: {extract: a.yaml}\n  network: {network: n.yaml}\n"),
+    ]);
+    let read = |out: &str| -> Vec<Vec<u8>> {
+        let weights = std::fs::read_dir(dir.path().join(out).join("network")).unwrap().map(|e| e.unwrap().path());
+        let weights = weights.filter(|p| p.extension().is_some_and(|e| e == "weights"));
+        let list: Vec<Vec<u8>> = weights.chain([dir.path().join(out).join("card/card.yaml")]).map(|p| std::fs::read(p).unwrap()).collect();
+        assert_eq!(list.len(), 2);
+        list
+    };
+    let (kills, runs) = kill_until_done(dir.path(), &["run", "p.yaml"], &|a, b| assert!(read(a) == read(b)));
+    println!("{kills} kills in {runs} pipelines, each ended with the same card and weights");
+}

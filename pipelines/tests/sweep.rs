@@ -106,13 +106,15 @@ fn points_are_listed_drawn_and_sought() {
 
 #[test]
 fn a_point_that_fails_spoils_no_other_and_can_be_tried_again() {
-    // Exchange of 1e30 J/m: the first step is not a number.
-    let plain = EXPERIMENT.replace("Aex: 15 pJ/m", "Aex: $A");
-    let sweep = "sweep: f\nexperiment: wall.yaml\nlist: [{A: 15 pJ/m}, {A: 1e200 J/m}, {A: 14 pJ/m}]\n";
+    // A torque beyond what floats hold: the first step is not a number.
+    let plain = EXPERIMENT.replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]");
+    let sweep = "sweep: f\nexperiment: wall.yaml\nlist: [{J: -7e11 A/m^2}, {J: -1e60 A/m^2}, {J: -6e11 A/m^2}]\n";
     let dir = folder(&[("wall.yaml", &plain), ("s.yaml", sweep)]);
     let o = spinloom(dir.path(), &["sweep", "s.yaml", "--out", "o", "--pack", "3"]);
     assert_eq!(o.status.code(), Some(2), "{}", said(&o));
-    assert!(said(&o).contains("A = 1e200 J/m"), "{}", said(&o));
+    assert!(said(&o).contains("point 1 (J = -1e60 A/m^2)") && said(&o).contains("2 done, 1 failed"), "{}", said(&o));
+    let table = std::fs::read_to_string(dir.path().join("o/sweep.csv")).unwrap();
+    assert!(table.contains("\n0,-7e11,") && table.contains("\n2,-6e11,") && table.lines().count() == 3, "{table}");
     assert!(run(dir.path(), "sweep status o").contains("1 failed"));
     assert!(run(dir.path(), "sweep retry o").contains("1 ensembles will be tried again"));
     assert!(!run(dir.path(), "sweep status o").contains("failed"));
@@ -194,7 +196,7 @@ impl Slurm {
             }
         }
         let dir = tempfile::tempdir().unwrap();
-        let d = dir.path();
+        let d = dir.path().to_path_buf();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_string();
         for sub in ["state", "spool"] {
             std::fs::create_dir(d.join(sub)).unwrap();

@@ -1,9 +1,10 @@
-//! What tests of the command share.
+//! What tests of the command share. Each takes what it needs.
+#![allow(dead_code, reason = "every test binary has its own copy")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A wall of 160 cells, pushed for 60 ps.
+/// A wall in 40 cells, pushed for 60 ps.
 pub const EXPERIMENT: &str = "\
 name: a wall
 mesh: {size: [80 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}
