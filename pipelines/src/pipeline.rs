@@ -178,7 +178,8 @@ fn read_stage(node: &Node, base: &Path, data: Option<&Path>, problems: &mut Prob
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problems> {
     use std::io::Write;
     let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
-    let part = path.with_extension("part");
+    // Several processes may write the same: each to a file of its own first.
+    let part = path.with_extension(format!("{}.part", std::process::id()));
     let mut file = std::fs::File::create(&part).map_err(cannot)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
     std::fs::rename(&part, path).map_err(cannot)?;

@@ -22,8 +22,20 @@ fn ask(at: &str, method: &str, path: &str, heads: &str, body: &str) -> std::io::
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let host = if heads.contains("Host:") { String::new() } else { format!("Host: {at}\r\n") };
     write!(stream, "{method} {path} HTTP/1.1\r\n{host}{heads}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all)?;
+    let (mut all, mut part) = (Vec::new(), [0u8; 65536]);
+    // Some servers leave the connection open: what they say of the length counts.
+    loop {
+        let n = stream.read(&mut part)?;
+        all.extend_from_slice(&part[..n]);
+        let whole = all.windows(4).position(|w| w == b"\r\n\r\n").and_then(|end| {
+            let heads = String::from_utf8_lossy(&all[..end]).to_ascii_lowercase();
+            let length = heads.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok())?;
+            Some(all.len() >= end + 4 + length)
+        });
+        if n == 0 || whole == Some(true) {
+            break;
+        }
+    }
     let end = all.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(all.len());
     let heads = String::from_utf8_lossy(&all[..end]).into_owned();
     let code = heads.split(' ').nth(1).and_then(|c| c.parse().ok()).unwrap_or(0);
@@ -100,7 +112,7 @@ fn endless() -> String {
             "for: 60 ps, set: {J: [-7e11 A/m^2, 0, 0]}",
             "for: 10 us, set: {J: {value: [-2e11 A/m^2, 0, 0], wave: {sine: {frequency: 1 GHz}}}}",
         )
-        .replace("every: 10 ps, columns: [wall_x]", "every: 5 ps, columns: [wall_x, mx, mz]")
+        .replace("every: 10 ps, columns: [wall_x]", "every: 5 ps, columns: [wall_x]")
 }
 
 #[test]
@@ -123,7 +135,7 @@ fn a_run_is_watched_paused_stepped_saved_and_edited() {
         }
     };
     let about = wait("begins", &|v| v["evaluations"].as_u64().unwrap_or(0) > 100);
-    assert_eq!((&about["n"], &about["columns"][2], &about["live"]), (&json!([64, 16, 1]), &json!(["wall_x", "m"]), &json!(true)));
+    assert_eq!((&about["n"], &about["columns"][2], &about["live"]), (&json!([64, 16, 1]), &json!(["J", "A/m^2"]), &json!(true)));
     // A field, whole and in part; what is outside is brought inside.
     let field = get(at, "/api/runs/0/field?every=1");
     assert!(field.code == 200 && field.body.len() == 3 * 64 * 16, "{}", field.heads);
@@ -131,7 +143,7 @@ fn a_run_is_watched_paused_stepped_saved_and_edited() {
     assert_eq!(get(at, "/api/runs/0/field?x=8&y=4&w=16&h=8&every=2").body.len(), 3 * 8 * 4);
     assert_eq!(get(at, "/api/runs/0/field?x=99999&y=1&w=99999&h=9&every=1&replica=7&layer=5").body.len(), 3 * 9);
     let rows = object(at, "/api/runs/0/table?replica=0&from=0&every=0");
-    assert!(rows["rows"].as_array().unwrap().len() > 1 && rows["rows"][0].as_array().unwrap().len() == 5);
+    assert!(rows["rows"].as_array().unwrap().len() > 1 && rows["rows"][0].as_array().unwrap().len() == 7);
     // Paused is paused; a step is a step.
     assert_eq!(post(at, "/api/runs/0/pause", ""), 200);
     wait("pauses", &|v| v["paused"] == true);
@@ -384,7 +396,7 @@ fn watching_costs() {
     let big = EXPERIMENT
         .replace("size: [80 nm, 8 nm, 1 nm]", "size: [4096 nm, 4096 nm, 1 nm]")
         .replace("for: 60 ps", "for: 10 ns")
-        .replace("every: 10 ps, columns: [wall_x]", "every: 1 ns, columns: [mx]")
+        .replace("every: 10 ps, columns: [wall_x]", "every: 1 ns, columns: [wall_x]")
         .replace("pictures: 30 ps", "solver: {stepper: euler, dt: 1 fs}");
     let dir = folder(&[("big.yaml", &big)]);
     let seconds = std::env::var("SPINLOOM_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10.0);

@@ -28,7 +28,7 @@ fn installed(dir: &Path) -> Option<PathBuf> {
         return skip(format!("{} has no maturin", python.display()));
     }
     let build = Command::new(&python)
-        .args(["-m", "maturin", "build", "--release", "--quiet", "--offline", "--skip-auditwheel", "--interpreter"])
+        .args(["-m", "maturin", "build", "--release", "--quiet", "--offline", "--auditwheel", "skip", "--interpreter"])
         .arg(&python)
         .arg("--out")
         .arg(dir.join("wheels"))

@@ -50,7 +50,7 @@ fn a_sweep_gives_the_same_record_however_its_points_are_packed() {
     equal(dir.path(), "p1/record", "p3/record");
     equal(dir.path(), "p1/record", "p7/record");
     let table = std::fs::read_to_string(dir.path().join("p1/sweep.csv")).unwrap();
-    assert!(table.starts_with("point,J (A/m^2),J,phase,t,wall_x\n0,-8e11,") && table.lines().count() == 8, "{table}");
+    assert!(table.starts_with("point,J (A/m^2),J,mx,my,mz,phase,t,wall_x\n0,-8e11,") && table.lines().count() == 8, "{table}");
     // Again: nothing is left to do.
     run(dir.path(), "sweep s.yaml --out p3");
     assert_eq!(begun(&dir.path().join("p3")), (3, 0));
@@ -79,7 +79,7 @@ fn points_are_listed_drawn_and_sought() {
         ("both.yaml", "sweep: b\nexperiment: wall.yaml\ngrid: {J: 1 A/m^2}\nlist: []\n"),
         (
             "far.yaml",
-            "sweep: b\nexperiment: wall.yaml\nborder: {of: J, from: 0 A/m^2, to: 1 A/m^2, within: 1 A/m^2, met: {wal_x: {above: 1 nm}}}\n",
+            "sweep: b\nexperiment: wall.yaml\nborder: {of: J, from: 0 A/m^2, to: 1 A/m^2, within: 1 A/m^2, met: {wal_x: {above: 1 nm}}, over: {a: 0.1}}\n",
         ),
     ]);
     run(dir.path(), "sweep list.yaml --out l");
@@ -208,7 +208,7 @@ impl Slurm {
         let at = |name: &str| d.join(name).display().to_string();
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let conf = format!(
-            "ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={}\nSlurmdPort={}\nAuthType=auth/munge\nAuthInfo=socket={}\nCredType=cred/munge\n\
+            "ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={}\nSlurmdPort={}\nAuthType=auth/munge\nAuthInfo=socket={},cred_expire=5\nCredType=cred/munge\n\
              SlurmUser=root\nSlurmdUser=root\nStateSaveLocation={}\nSlurmdSpoolDir={}\nSlurmctldPidFile={}\nSlurmdPidFile={}\nSlurmctldLogFile={}\nSlurmdLogFile={}\n\
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSwitchType=switch/none\nMpiDefault=none\nSelectType=select/cons_tres\nSelectTypeParameters=CR_CPU\n\
              ReturnToService=2\nSlurmdTimeout=10\nSlurmctldTimeout=10\nMaxArraySize=2001\nSchedulerParameters=sched_interval=1,sched_min_interval=100000,batch_sched_delay=0\n\

@@ -197,7 +197,10 @@ impl Live {
 
     /// What is to be set, one at a time.
     pub fn to_set(&self) -> Option<String> {
-        match self.state().wishes.pop_front() {
+        let mut s = self.state();
+        // What is to be saved is for `look`.
+        let k = s.wishes.iter().position(|w| matches!(w, Wish::Set(_)))?;
+        match s.wishes.remove(k) {
             Some(Wish::Set(text)) => Some(text),
             _ => None,
         }
