@@ -302,6 +302,20 @@ fn wait_for(path: &Path) {
     }
 }
 
+/// Waits until a program holds SIGTERM back: before, it would only end.
+fn wait_until_it_listens(child: &Child) {
+    let begun = Instant::now();
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|l| u64::from_str_radix(l.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & 1 << 14 != 0)
+    };
+    while !listens() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not listen to signals");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn equal(dir: &Path, a: &str, b: &str) {
     let o = spinloom(dir, &["record", a, "--diff", b]);
     assert!(o.status.success() && said(&o).contains("equal"), "{}", said(&o));
@@ -367,6 +381,7 @@ fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
             // Commits are rare: what is there after the signal was written because of it.
             let mut child = begin(dir.path(), &["run", file, "--out", out, "--resume"]);
             wait_for(&dir.path().join(record).join("run.h5"));
+            wait_until_it_listens(&child);
             std::thread::sleep(Duration::from_millis(50));
             signal(&child, name);
             assert_eq!(child.wait().unwrap().code(), Some(75), "{file} {name}");
@@ -427,6 +442,7 @@ fn sigterm_leaves_a_script_that_can_go_on() {
     for _ in 0..2 {
         let mut child = begin(dir.path(), &["run", "s.mx3", "--resume"]);
         wait_for(&dir.path().join("s.out/m000000.ovf"));
+        wait_until_it_listens(&child);
         std::thread::sleep(Duration::from_millis(300));
         signal(&child, "-TERM");
         assert_eq!(child.wait().unwrap().code(), Some(75));
@@ -447,7 +463,7 @@ fn scripts_end_with_the_code_of_what_is_wrong() {
         (&["huge.mx3"][..], 2, "huge.mx3:"),
         (&["no.mx3"], 1, "expectation failed"),
         (&["no.mx3", "huge.mx3"], 2, "GiB are free"),
-        (&["bad.mx3"], 2, "bad.mx3:1"),
+        (&["bad.mx3"], 2, "bad.mx3:2:1: expected a value"),
     ] {
         let o = spinloom(dir.path(), &[&["run"], files].concat());
         assert_eq!(o.status.code(), Some(code), "{files:?}: {}", said(&o));
