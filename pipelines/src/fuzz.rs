@@ -6,7 +6,7 @@
 use spinloom_base::Document;
 use spinloom_base::random::Stream;
 use spinloom_record::{Format, Mesh, Ovf, OvfFormat};
-use spinloom_solver::experiment::{Experiment, Points};
+use spinloom_solver::experiment::{Experiment, Point, Points};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -194,7 +194,8 @@ fn experiments_pipelines_and_sweeps() {
             return;
         }
         LARGEST.with(|l| l.set(0));
-        drop(Experiment::read_points(&document, &Points::default()));
+        let one = Point { id: 0, nodes: Vec::new(), values: Vec::new() };
+        drop(Experiment::read_points(&document, &Points { names: Vec::new(), points: vec![one] }));
         // What an experiment asks for is what it says, not what its text weighs: only panics count.
         LARGEST.with(|l| l.set(0));
     });
