@@ -283,9 +283,9 @@ fn data_sets() {
         put(name, if name.contains("images") { &images } else { &labels });
     }
     assert!(spinloom_network::data::Dataset::read(dir.path(), spinloom_network::data::Source::Mnist).is_ok());
-    // Through the file system: fewer.
+    // Through the file system, which takes its time: fewer.
     for (name, seed) in [(names[0], images.clone()), (names[1], labels.clone())] {
-        feed("idx", vec![seed.clone()], 0.2, |b| {
+        feed("idx", vec![seed.clone()], 0.02, |b| {
             put(name, b);
             drop(spinloom_network::data::Dataset::read(dir.path(), spinloom_network::data::Source::Mnist));
         });

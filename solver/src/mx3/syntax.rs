@@ -723,7 +723,7 @@ mod tests {
         let many = |text: &str| text.repeat(20_000);
         for (text, words) in [
             (format!("x := {}1{}", many("("), many(")")), "nested more than"),
-            (format!("x := {}1", many("-")), "nested more than"),
+            (format!("x := {}true", many("!")), "nested more than"),
             (format!("{}{}", many("{"), many("}")), "nested more than"),
             (format!("if a == 1 {{ }}{}", many(" else if a == 1 { }")), "nested more than"),
             (format!("x := 1{}", many("+1")), "more than 500 operators"),
