@@ -85,6 +85,13 @@ pub trait Device: Send {
     /// Reads a field of one replica.
     fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64>;
 
+    /// Some cells of a field, `[component][in the order asked]`: for whoever watches a run. Processors read only these.
+    fn peek(&self, replica: usize, buffer: Buffer, cells: &[usize]) -> Vec<f32> {
+        let all = self.download(replica, buffer, false);
+        let plane = all.len() / 3;
+        (0..3).flat_map(|c| cells.iter().map(move |i| c * plane + i)).map(|i| all[i] as f32).collect()
+    }
+
     /// Takes over changed parameters and regions (not mesh or terms) of one replica.
     fn set_material(&mut self, replica: usize, system: &System);
 

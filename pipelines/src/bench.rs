@@ -9,7 +9,7 @@ use spinloom_kernels::plan::{Buffer, Cells, Pass, Plan, Ref};
 use spinloom_kernels::{Device, DeviceError, Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
 use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, Tableau, tableau};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Time spent on each grid and precision, split into [`SAMPLES`].
@@ -126,7 +126,10 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// A grid, method or precision that makes no sense, or a device that cannot.
-pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
+pub fn bench(options: &Options<'_>) -> Result<u8, Problems> {
+    if options.json {
+        crate::out::own();
+    }
     let mut problems = Problems::new();
     let choices: Vec<DeviceChoice> =
         options.precisions.iter().filter_map(|p| problems.take(DeviceChoice::parse(options.device, p))).collect();
@@ -206,7 +209,7 @@ pub fn bench(options: &Options<'_>) -> Result<ExitCode, Problems> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Runs the other codes on the grid that was just measured, with as many threads, and prints how many times faster this one was.
@@ -259,9 +262,9 @@ fn beside(folder: &Path, own: &Line, precision: &str, json: bool) -> Result<(), 
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn tune(file: &Path) -> Result<ExitCode, Problems> {
+pub fn tune(file: &Path) -> Result<u8, Problems> {
     std::fs::write(file, sizes::measured()).map_err(|e| Diagnostic::error(format!("{}: {e}", file.display())))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// What a graphics device would do, counted without one.

@@ -6,7 +6,6 @@ use spinloom_card::Card;
 use spinloom_extract::export::{FORMATS, export};
 use spinloom_extract::{ExtractConfig, Extraction, MODELS};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// What is done with cards.
 #[derive(Subcommand)]
@@ -44,19 +43,19 @@ pub enum CardVerb {
 
 impl CardVerb {
     /// Does it.
-    pub fn run(self) -> Result<ExitCode, Problems> {
+    pub fn run(self) -> Result<u8, Problems> {
         match self {
             CardVerb::Show { path } => {
-                print!("{}", Card::read(&path)?.to_yaml());
-                Ok(ExitCode::SUCCESS)
+                crate::out::say!("{}", Card::read(&path)?.to_yaml().trim_end());
+                Ok(0)
             }
             CardVerb::Check { paths } => {
                 let mut problems = Problems::new();
                 for path in &paths {
                     let checked = Card::read(path).and_then(|card| spinloom_extract::check(&card, path).map(|notes| (card, notes)));
                     if let Some((card, notes)) = problems.take(checked) {
-                        notes.iter().for_each(|n| println!("{}: {n}", path.display()));
-                        println!(
+                        notes.iter().for_each(|n| crate::out::say!("{}: {n}", path.display()));
+                        crate::out::say!(
                             "{}: `{}`, model {}, {} parameters, nothing wrong with it",
                             path.display(),
                             card.name,
@@ -65,7 +64,7 @@ impl CardVerb {
                         );
                     }
                 }
-                problems.into_result(Some(ExitCode::SUCCESS))
+                problems.into_result(Some(0))
             }
             CardVerb::Diff { a, b } => {
                 let differences = Card::read(&a)?.diff(&Card::read(&b)?);
@@ -75,31 +74,31 @@ impl CardVerb {
                         Some(false) => ": within the intervals",
                         None => "",
                     };
-                    println!("{}{words}\n  - {}\n  + {}", d.what, d.values[0], d.values[1]);
+                    crate::out::say!("{}{words}\n  - {}\n  + {}", d.what, d.values[0], d.values[1]);
                 }
                 if differences.is_empty() {
-                    println!("no difference");
+                    crate::out::say!("no difference");
                 }
-                Ok(if differences.iter().any(|d| d.apart == Some(true)) { ExitCode::from(1) } else { ExitCode::SUCCESS })
+                Ok(if differences.iter().any(|d| d.apart == Some(true)) { 1 } else { 0 })
             }
             CardVerb::Export { path, format, out } => {
                 if format == "list" {
-                    FORMATS.iter().for_each(|f| println!("{:<10} {}", f.name, f.about));
-                    return Ok(ExitCode::SUCCESS);
+                    FORMATS.iter().for_each(|f| crate::out::say!("{:<10} {}", f.name, f.about));
+                    return Ok(0);
                 }
                 let card = Card::read(&path)?;
                 let out = out.unwrap_or_else(|| path.parent().unwrap_or(Path::new(".")).to_path_buf());
                 for file in export(&card, &format, &out)? {
-                    println!("{}", file.display());
+                    crate::out::say!("{}", file.display());
                 }
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
             }
         }
     }
 }
 
 /// Runs an extraction on its own.
-pub fn extract(file: &Path, out: &Path) -> Result<ExitCode, Problems> {
+pub fn extract(file: &Path, out: &Path) -> Result<u8, Problems> {
     let document = Document::read(file)?;
     let mut problems = Problems::new();
     let config = ExtractConfig::parse(&document.root, &mut problems);
@@ -108,7 +107,7 @@ pub fn extract(file: &Path, out: &Path) -> Result<ExitCode, Problems> {
     std::fs::create_dir_all(out)
         .map_err(|e| Problems::from(Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}"))))?;
     write(&extraction, out)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Writes cards (the first of the first device as `card.yaml`), figures and everything else of an extraction.
@@ -148,13 +147,13 @@ pub fn write(extraction: &Extraction, folder: &Path) -> Result<(), Problems> {
 }
 
 /// Lists the models, or tells all about one.
-pub fn models(name: Option<&str>) -> Result<ExitCode, Problems> {
+pub fn models(name: Option<&str>) -> Result<u8, Problems> {
     let Some(name) = name else {
         for m in MODELS {
             let a = m.about();
-            println!("{:<24} {}", a.name, a.equation);
+            crate::out::say!("{:<24} {}", a.name, a.equation);
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     };
     let Some(model) = spinloom_extract::find(name) else {
         let near = spinloom_base::diagnostics::nearest(name, MODELS.iter().map(|m| m.about().name));
@@ -162,15 +161,15 @@ pub fn models(name: Option<&str>) -> Result<ExitCode, Problems> {
         return Err(Diagnostic::error(format!("there is no model `{name}`")).hint(hint).into());
     };
     let a = model.about();
-    println!("{}\n  {}\n  {}\ncolumns", a.name, a.equation, a.reference);
+    crate::out::say!("{}\n  {}\n  {}\ncolumns", a.name, a.equation, a.reference);
     for c in a.columns {
-        println!("  {:<10} {}{}", c.name, c.about, c.default.map_or(String::new(), |d| format!(" (default {d})")));
+        crate::out::say!("  {:<10} {}{}", c.name, c.about, c.default.map_or(String::new(), |d| format!(" (default {d})")));
     }
-    println!("parameters, and the experiment that determines each");
+    crate::out::say!("parameters, and the experiment that determines each");
     for c in a.coefficients {
-        println!("  {:<14} {:<12} {}", c.name, c.unit, c.experiment);
+        crate::out::say!("  {:<14} {:<12} {}", c.name, c.unit, c.experiment);
     }
-    a.derived.iter().for_each(|d| println!("  {:<14} {:<12} follows", d.name, d.unit));
-    a.open.iter().for_each(|o| println!("never determined: {o}"));
-    Ok(ExitCode::SUCCESS)
+    a.derived.iter().for_each(|d| crate::out::say!("  {:<14} {:<12} follows", d.name, d.unit));
+    a.open.iter().for_each(|o| crate::out::say!("never determined: {o}"));
+    Ok(0)
 }

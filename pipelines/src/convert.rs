@@ -9,12 +9,11 @@ use spinloom_record::{Format, Ovf, OvfFormat, Record, write_xdmf};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// What is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Records (a folder or its `run.h5`), OVF 1 and 2 files, `.npy` and `.json`; any number.
+    /// Records (a folder or its `run.h5`), OVF 1 and 2 files, `.vti`, `.vtr`, `.npy`, `.csv` and `.json`; any number.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Forms to write, separated by commas.
@@ -62,7 +61,7 @@ pub struct Options {
     /// Of a record, only these frames of each quantity, by number: `0:10`, `3`, `5:`.
     #[arg(long, value_name = "A:B")]
     frames: Option<String>,
-    /// Size of a cell in metres, for numpy's files, which do not hold it.
+    /// Size of a cell in metres, for numpy's files, which do not hold it, and along axes of CSV with one cell.
     #[arg(long, num_args = 3, value_names = ["DX", "DY", "DZ"], default_values_t = [1e-9; 3])]
     cell: Vec<f64>,
 }
@@ -160,6 +159,8 @@ fn range(text: Option<&str>, what: &str, whole: usize) -> Result<Range<usize>, P
     }
 }
 
+/// Numbers kept between reading and writing: 1 GB.
+const KEPT: usize = 125_000_000;
 /// The most numbers that a resized field may hold: 8 GB.
 const MOST: usize = 1_000_000_000;
 
@@ -353,13 +354,15 @@ impl Input {
 }
 
 /// Converts; nothing is written if anything is wrong with the wishes or the files.
-pub fn convert(options: &Options) -> Result<ExitCode, Problems> {
+pub fn convert(options: &Options) -> Result<u8, Problems> {
     options.check()?;
     let mut problems = Problems::new();
     let inputs: Vec<Input> = options.files.iter().filter_map(|f| problems.take(Input::open(f, options))).collect();
     // Every file is read once before anything is written; of a record, the first frame of a quantity speaks for the others.
     let mut made: HashMap<PathBuf, &Path> = HashMap::new();
-    for input in &inputs {
+    // What was read is kept for writing, as long as that is little.
+    let (mut kept, mut room): (HashMap<usize, Ovf>, usize) = (HashMap::new(), KEPT);
+    for (at, input) in inputs.iter().enumerate() {
         let source = input.path();
         let first = |k: usize| match input {
             Input::Record(_, frames) => k == 0 || frames[k].0 != frames[k - 1].0,
@@ -367,7 +370,11 @@ pub fn convert(options: &Options) -> Result<ExitCode, Problems> {
         };
         for k in 0..input.len() {
             if first(k) {
-                problems.take(input.part(k, options));
+                let part = problems.take(input.part(k, options)).filter(|p| matches!(input, Input::File(_)) && p.data.len() <= room);
+                if let Some(part) = part {
+                    room -= part.data.len();
+                    kept.insert(at, part);
+                }
             }
             for target in options.to.iter().filter(|t| t.of_fields()).map(|t| named(&input.stem(k, options), *t)) {
                 let hint = "name another folder with --out";
@@ -383,27 +390,29 @@ pub fn convert(options: &Options) -> Result<ExitCode, Problems> {
     problems.into_result(Some(()))?;
 
     let mut count = 0;
-    for input in &inputs {
+    for (at, input) in inputs.iter().enumerate() {
         let folder = input.folder(options);
         if !folder.as_os_str().is_empty() {
             std::fs::create_dir_all(&folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
         }
         if options.to.iter().any(|t| t.of_fields()) {
             for k in 0..input.len() {
-                count += write(&input.part(k, options)?, &input.stem(k, options), options)?;
+                let part = kept.remove(&at).map_or_else(|| input.part(k, options), Ok)?;
+                count += write(&part, &input.stem(k, options), options)?;
             }
         }
         if let Input::Record(record, _) = input {
             if options.to.contains(&To::Xdmf) {
-                println!("{}", write_xdmf(record)?.display());
+                crate::out::say!("{}", write_xdmf(record)?.display());
             }
             if options.to.contains(&To::Table) {
                 count += tables(record, &folder, options.replica)?;
             }
         }
     }
-    println!("{count} file(s) written");
-    Ok(ExitCode::SUCCESS)
+    crate::out::note("written", count.into());
+    crate::out::say!("{count} file(s) written");
+    Ok(0)
 }
 
 /// Writes one field in every form asked for.

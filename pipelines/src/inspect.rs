@@ -4,7 +4,6 @@ use serde_json::json;
 use spinloom_base::Problems;
 use spinloom_record::{Record, diff};
 use std::path::Path;
-use std::process::ExitCode;
 
 /// Whether a path names a record rather than a file of one field or table.
 pub fn is_record(path: &Path) -> bool {
@@ -12,8 +11,11 @@ pub fn is_record(path: &Path) -> bool {
 }
 
 /// Prints what a record holds, or how it differs from another.
-pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<ExitCode, Problems> {
+pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<u8, Problems> {
     let record = Record::open(path)?;
+    if json {
+        crate::out::own();
+    }
     if let Some(other) = other {
         let differences = diff(&record, &Record::open(other)?)?;
         if json {
@@ -21,7 +23,7 @@ pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<ExitCode,
                 "{}",
                 json!({"equal": differences.is_empty(), "differences": differences.iter().map(|d| d.to_string()).collect::<Vec<_>>()})
             );
-            return Ok(ExitCode::from(u8::from(!differences.is_empty())));
+            return Ok(u8::from(!differences.is_empty()));
         }
         differences.iter().for_each(|d| println!("{d}"));
         println!(
@@ -32,12 +34,12 @@ pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<ExitCode,
                 format!("{} differences", differences.len())
             }
         );
-        return Ok(ExitCode::from(u8::from(!differences.is_empty())));
+        return Ok(u8::from(!differences.is_empty()));
     }
     let h = record.header();
     if json {
         println!("{}", described(&record)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     println!("{} {}, {} on {}, from {} (sha256 {})", h.program, h.version, h.precision.name(), h.device, h.source.file, h.source.sha256());
     println!(
@@ -68,7 +70,7 @@ pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<ExitCode,
             println!("  {:>10.4} ns  {} {}", 1e9 * e.t, e.kind, e.detail);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// The same as one object.

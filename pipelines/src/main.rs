@@ -3,16 +3,22 @@
 mod bench;
 mod cards;
 mod convert;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
+mod out;
 mod pipeline;
 mod plan;
 mod plot;
 mod progress;
 mod report;
 mod scripts;
+mod serve;
 mod signals;
+mod slurm;
 mod stages;
 mod start;
+mod sweep;
 mod validate;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -25,10 +31,10 @@ use std::process::ExitCode;
 const EXITS: &str = "\
 Exit codes:
   0    all is well
-  1    it was done, and the answer is no: a script failed, a problem of validation does not hold, records or cards differ, no barrier was found
+  1    it was done, and the answer is no: an expectation of a script is not met, a problem of validation does not hold, records or cards differ, no
+       barrier was found
   2    it was not done: something is wrong with the input, the device or the disk, and the messages say where
-  75   stopped by SIGTERM or SIGINT with everything written: continue with `run --resume`, a pipeline by running it again
-  143  a script stopped by SIGTERM or SIGINT: table and log are whole, m is in stopped.ovf, and the script begins anew
+  75   stopped by SIGTERM or SIGINT with everything written: continue with `run --resume`, a pipeline or a sweep by running it again
   130, 143  ended at once by a second signal, or where nothing was being simulated";
 
 /// From the magnetisation of one device to the accuracy of a network built from it.
@@ -37,6 +43,9 @@ Exit codes:
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    /// Prints one JSON object: what was done, what is wrong, the exit code.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -49,7 +58,7 @@ enum Verb {
         /// Folder for the results; by default `out/` and the name of the file, of a script its name with `.out` beside it.
         #[arg(long, short)]
         out: Option<PathBuf>,
-        /// Continues an experiment that was cut off, to the same bits, or begins it if there is nothing yet; a pipeline always does.
+        /// Continues an experiment or a script that was cut off, to the same bits, or begins it if there is nothing yet; a pipeline always does.
         #[arg(long)]
         resume: bool,
         /// Continues even where program, device or file differ, accepting other bits.
@@ -67,7 +76,7 @@ enum Verb {
         /// Folder with MNIST and the like; without it networks train on digits drawn by this program.
         #[arg(long, env = "SPINLOOM_DATA")]
         data: Option<PathBuf>,
-        /// Of an experiment, seconds between commits: what a kill costs at most.
+        /// Seconds between commits: what a kill costs at most.
         #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
         commit_every: f64,
         /// Threads; by default all.
@@ -79,10 +88,25 @@ enum Verb {
         /// Of an experiment on a graphics device: a kernel for each term, to find the one that is wrong.
         #[arg(long)]
         unfused: bool,
+        /// Of one experiment or script, shows it while it runs: a page with the magnetisation and the table, to pause, step, save and set parameters. Other
+        /// addresses than loopback ones ask for a token.
+        #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:35367")]
+        serve: Option<String>,
         /// Of scripts.
         #[command(flatten)]
         scripts: scripts::Flags,
     },
+    /// Shows records in the browser, also those that other processes are writing.
+    Serve {
+        /// Records, or folders with records below them.
+        #[arg(default_value = "out")]
+        folders: Vec<PathBuf>,
+        /// Where; other addresses than loopback ones ask for a token.
+        #[arg(long, default_value = "127.0.0.1:35367")]
+        address: String,
+    },
+    /// Runs an experiment at many points: a grid, a list, a Latin hypercube, or towards a border; here, or as array jobs of Slurm.
+    Sweep(sweep::Options),
     /// Checks an experiment, a pipeline or scripts without running them.
     Vet {
         /// YAML files or scripts.
@@ -133,9 +157,6 @@ enum Verb {
         /// Another one to compare with, bit for bit.
         #[arg(long)]
         diff: Option<PathBuf>,
-        /// As one JSON object.
-        #[arg(long)]
-        json: bool,
     },
     /// Writes fields of records and files in other forms, whole or in part: OVF, VTK, numpy, CSV, JSON, pictures.
     Convert(convert::Options),
@@ -194,16 +215,9 @@ enum Verb {
         /// Threads; by default all.
         #[arg(long)]
         threads: Option<usize>,
-        /// One JSON object a line.
-        #[arg(long)]
-        json: bool,
     },
     /// Lists the devices of this machine.
-    Devices {
-        /// As a JSON list.
-        #[arg(long)]
-        json: bool,
-    },
+    Devices,
     /// Copies an example to begin with; without arguments, lists them.
     New {
         /// The new folder.
@@ -225,31 +239,69 @@ enum Verb {
     },
 }
 
-fn main() -> ExitCode {
-    match Cli::parse_from(scripts::arguments(std::env::args_os())).verb.run() {
-        Ok(code) => code,
-        Err(problems) => {
-            eprintln!("{problems}");
-            ExitCode::from(if signals::stopped() { signals::RESUME_ME } else { 2 })
-        }
+/// Threads as asked for, or as Slurm has given.
+fn threads_of(asked: Option<usize>) {
+    let given = || std::env::var("SLURM_CPUS_PER_TASK").ok()?.parse().ok().filter(|n| *n > 0);
+    if let Some(n) = asked.or_else(given) {
+        // Only fails if the pool exists already, and nothing has run yet.
+        let _ = spinloom_solver::set_threads(n);
     }
 }
 
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(scripts::arguments(std::env::args_os()));
+    if cli.json {
+        out::collect();
+    }
+    let (code, problems) = match cli.verb.run(cli.json) {
+        Ok(code) => (code, Problems::new()),
+        Err(problems) => {
+            eprintln!("{problems}");
+            (2, problems)
+        }
+    };
+    out::end(code, &problems);
+    ExitCode::from(code)
+}
+
 impl Verb {
-    fn run(self) -> Result<ExitCode, Problems> {
+    fn run(self, json: bool) -> Result<u8, Problems> {
         match self {
-            Verb::Run { files, out, resume, allow_different, force, only, from, data, commit_every, threads, device, unfused, scripts } => {
+            Verb::Run {
+                files,
+                out,
+                resume,
+                allow_different,
+                force,
+                only,
+                from,
+                data,
+                commit_every,
+                threads,
+                device,
+                unfused,
+                serve,
+                scripts,
+            } => {
                 let Ok(commit_every) = std::time::Duration::try_from_secs_f64(commit_every) else {
                     return Err(Diagnostic::error(format!("--commit-every {commit_every} is not a time"))
                         .hint("in seconds, e.g. 5")
                         .into());
                 };
-                if let Some(n) = threads {
-                    // Only fails if the pool exists already, and nothing has run yet.
-                    let _ = spinloom_solver::set_threads(n);
-                }
+                threads_of(threads);
                 if files.iter().all(|f| scripts::is_script(f)) {
-                    return scripts::run(&files, out, force, device.as_deref(), &scripts);
+                    let served = match (&serve, files.as_slice()) {
+                        (Some(address), [_]) => Some(serve::beside(address)?),
+                        (Some(_), _) => {
+                            return Err(Diagnostic::error("one script is shown at a time")
+                                .hint("run them one by one, or leave out --serve")
+                                .into());
+                        }
+                        _ => None,
+                    };
+                    let live = served.as_ref().map(|(_, live)| live.clone());
+                    let options = scripts::Options { out, clean: force, resume, commit_every, device: device.as_deref(), live };
+                    return scripts::run(&files, &options, &scripts);
                 }
                 let [file] = files.as_slice() else {
                     let d = Diagnostic::error("one experiment or pipeline runs at a time");
@@ -262,29 +314,52 @@ impl Verb {
                         let d = Diagnostic::error("a pipeline has no device of its own");
                         return Err(d.hint("write `device:` in its experiments").into());
                     }
+                    if serve.is_some() {
+                        let d = Diagnostic::error("a pipeline has no page");
+                        return Err(d.hint("spinloom serve FOLDER shows its records; run one of its experiments with --serve").into());
+                    }
                     let options = pipeline::Options { out, force, only, from, data, allow_different };
-                    pipeline::run(&document, &options)?;
+                    if !pipeline::run(&document, &options)? {
+                        return Ok(signals::RESUME_ME);
+                    }
                 } else {
                     let mut experiment = Experiment::read(&document)?;
                     if let Some(device) = device {
                         experiment.device = spinloom_solver::DeviceChoice::parse(&device, experiment.device.precision())?;
                     }
                     let resume = resume && out.join("run.h5").exists();
-                    let options = RunOptions { resume, overwrite: force, allow_different, unfused, commit_every, ..RunOptions::default() };
-                    if !stages::simulate::run(&experiment, &out, &options)?.finished {
-                        return Ok(ExitCode::from(signals::RESUME_ME));
+                    let served = serve.as_deref().map(serve::beside).transpose()?;
+                    let live = served.as_ref().map(|(_, live)| live.clone());
+                    let options =
+                        RunOptions { resume, overwrite: force, allow_different, unfused, commit_every, live, ..RunOptions::default() };
+                    let o = stages::simulate::run(&experiment, &out, &options)?;
+                    out::note(
+                        "runs",
+                        serde_json::json!({
+                            "record": o.record, "finished": o.finished, "evaluations": o.evaluations, "simulated": o.simulated,
+                            "seconds": o.elapsed.as_secs_f64(), "layout": o.layout,
+                        }),
+                    );
+                    if !o.finished {
+                        return Ok(signals::RESUME_ME);
                     }
                 }
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
+            }
+            Verb::Serve { folders, address } => serve::serve(&folders, &address),
+            Verb::Sweep(options) => {
+                threads_of(options.threads);
+                sweep::sweep(&options)
             }
             Verb::Vet { files } => {
                 let mut problems = Problems::new();
                 for file in &files {
                     if let Some(words) = problems.take(vet(file)) {
-                        println!("{}: {words}, nothing wrong with it", file.display());
+                        out::say!("{}: {words}, nothing wrong with it", file.display());
+                        out::note("files", serde_json::json!({"file": file, "what": words}));
                     }
                 }
-                problems.into_result(Some(ExitCode::SUCCESS))
+                problems.into_result(Some(0))
             }
             Verb::Plan { file, source, registers, unfused } => {
                 plan::plan(&Experiment::read(&Document::read(&file)?)?, &plan::Options { source, registers: registers.as_deref(), unfused })
@@ -294,7 +369,7 @@ impl Verb {
                 scripts::barrier(&experiment, [&from, &to], images, tolerance, [axis[0], axis[1], axis[2]], saddle.as_deref())
             }
             Verb::Validate(options) => validate::validate(&options),
-            Verb::Record { path, diff, json } => inspect::record(&path, diff.as_deref(), json),
+            Verb::Record { path, diff } => inspect::record(&path, diff.as_deref(), json),
             Verb::Convert(options) => convert::convert(&options),
             Verb::Plot(options) => plot::plot(&options),
             Verb::Extract { file, out, models, model } => match file {
@@ -304,10 +379,8 @@ impl Verb {
                 _ => cards::models(model.as_deref()),
             },
             Verb::Card { verb } => verb.run(),
-            Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads, json } => {
-                if let Some(n) = threads {
-                    let _ = spinloom_solver::set_threads(n);
-                }
+            Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads } => {
+                threads_of(threads);
                 if let Some(file) = tune {
                     return bench::tune(&file);
                 }
@@ -325,23 +398,25 @@ impl Verb {
                     json,
                 })
             }
-            Verb::Devices { json } => {
+            Verb::Devices => {
                 let list = spinloom_solver::devices::list();
                 if json {
+                    out::own();
                     let list: Vec<_> =
                         list.iter().map(|d| serde_json::json!({"name": d.name, "usable": d.usable, "about": d.about})).collect();
                     println!("{}", serde_json::Value::from(list));
-                    return Ok(ExitCode::SUCCESS);
+                    return Ok(0);
                 }
                 for d in list {
                     println!("{:<14} {}{}", d.name, if d.usable { "" } else { "cannot be used: " }, d.about);
                 }
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
             }
             Verb::New { folder, from } => start::new(folder.as_deref(), from.as_deref()),
             Verb::Completions { shell } => {
+                out::own();
                 clap_complete::generate(shell, &mut Cli::command(), "spinloom", &mut std::io::stdout());
-                Ok(ExitCode::SUCCESS)
+                Ok(0)
             }
             Verb::Man { folder } => start::manual(Cli::command(), &folder),
         }
@@ -357,6 +432,9 @@ fn vet(file: &Path) -> Result<String, Problems> {
     let document = Document::read(file)?;
     if document.root.get("stages").is_some() {
         return Ok(format!("a pipeline of {} stages", pipeline::Pipeline::read(&document)?.stages.len()));
+    }
+    if document.root.get("experiment").is_some() {
+        return sweep::Sweep::read(file).map(|s| s.words());
     }
     let e = Experiment::read(&document)?;
     Ok(format!("{} replica(s) of {} cells, at most {:.3} ns each", e.replicas(), e.system.mesh.cells(), 1e9 * e.longest()))

@@ -4,6 +4,7 @@ use crate::stages;
 use serde::{Deserialize, Serialize};
 use spinloom_base::diagnostics::{nearest, one_of};
 use spinloom_base::{Diagnostic, Document, Fields, Node, Place, Problems, hash};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -37,6 +38,8 @@ pub struct Context<'a> {
     pub allow_different: bool,
     /// The command that runs the pipeline.
     pub command: String,
+    /// Set by a stage that a signal has stopped where it can go on: what it has written is no result yet.
+    pub stopped: Cell<bool>,
     done: &'a BTreeMap<String, (PathBuf, Stamp)>,
 }
 
@@ -175,18 +178,19 @@ fn read_stage(node: &Node, base: &Path, data: Option<&Path>, problems: &mut Prob
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problems> {
     use std::io::Write;
     let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
-    let part = path.with_extension("part");
+    // Several processes may write the same: each to a file of its own first.
+    let part = path.with_extension(format!("{}.part", std::process::id()));
     let mut file = std::fs::File::create(&part).map_err(cannot)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
     std::fs::rename(&part, path).map_err(cannot)?;
     Ok(())
 }
 
-/// Runs a pipeline.
+/// Runs a pipeline. False if a signal has stopped it: then the same command goes on with it.
 ///
 /// # Errors
 /// All that is wrong before anything is computed, or what a stage says.
-pub fn run(document: &Document, options: &Options) -> Result<(), Problems> {
+pub fn run(document: &Document, options: &Options) -> Result<bool, Problems> {
     let pipeline = Pipeline::read_with(document, options.data.as_deref())?;
     let mut problems = Problems::new();
     for name in options.only.iter().chain(&options.from) {
@@ -231,6 +235,7 @@ pub fn run(document: &Document, options: &Options) -> Result<(), Problems> {
             anew: anew || !same,
             allow_different: options.allow_different,
             command: format!("spinloom run {} --out {}", document.name, options.out.display()),
+            stopped: Cell::new(false),
             done: &done,
         };
         stage.run(&context).map_err(|e| {
@@ -238,6 +243,10 @@ pub fn run(document: &Document, options: &Options) -> Result<(), Problems> {
             all.extend(e);
             all
         })?;
+        if context.stopped.get() {
+            eprintln!("stage `{name}` stopped: run the same again to go on");
+            return Ok(false);
+        }
         let stamp =
             Stamp { kind: stage.kind().into(), key, outputs: hashes(&folder, stage.as_ref())?, seconds: clock.elapsed().as_secs_f64() };
         let json = serde_json::to_vec_pretty(&stamp).map_err(|e| Problems::from(Diagnostic::error(e.to_string())))?;
@@ -247,7 +256,7 @@ pub fn run(document: &Document, options: &Options) -> Result<(), Problems> {
     if let Some((path, _)) = done.values().find(|(_, s)| s.kind == "report") {
         eprintln!("{}: {}", pipeline.name, path.display());
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The stages asked for and everything they need.

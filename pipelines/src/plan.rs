@@ -6,7 +6,6 @@ use spinloom_gpu::{Limits, Precision};
 use spinloom_kernels::Device;
 use spinloom_kernels::gpu::Gpu;
 use spinloom_solver::{Experiment, Simulation};
-use std::process::ExitCode;
 
 /// Which text to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +33,7 @@ pub const CARD: Limits = Limits { shared: 48 << 10, group: 1024, groups: [u32::M
 ///
 /// # Errors
 /// An experiment that no graphics device could run.
-pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, Problems> {
+pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<u8, Problems> {
     let (dry, log) = Dry::new(CARD);
     let precision = if experiment.device.precision() == "f64" { Precision::Double } else { Precision::Single };
     let trouble = |e: spinloom_kernels::DeviceError| Problems::from(Diagnostic::error(e.to_string()));
@@ -47,7 +46,7 @@ pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, 
     let mesh = experiment.system.mesh;
     let log = log.lock().unwrap_or_else(|e| e.into_inner()).clone();
 
-    println!(
+    crate::out::say!(
         "{}: one attempt, {} replica(s) of {} cells, {}",
         sim.plan().name,
         sim.replicas(),
@@ -58,16 +57,16 @@ pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, 
     for (i, pass) in sim.plan().passes.iter().enumerate() {
         let bytes = 3.0 * precision.bytes() as f64 * pass.traffic(&mesh);
         total += bytes;
-        println!("  {:>2}  {:<58} {bytes:>6.0} B a cell", i + 1, pass.name());
+        crate::out::say!("  {:>2}  {:<58} {bytes:>6.0} B a cell", i + 1, pass.name());
     }
     let evaluations = sim.plan().evaluations();
-    println!(
+    crate::out::say!(
         "      {evaluations} evaluations, {total:.0} B a cell, {:.0} an evaluation: the floor of what memory must move",
         total / evaluations as f64
     );
     // The attempt was recorded first.
     let launches = &log.recordings[0];
-    println!(
+    crate::out::say!(
         "on a graphics device: {} launches of {} kernels in one recording, {:.1} MB of memory",
         launches.len(),
         launches.iter().map(|l| l.0.0).collect::<std::collections::BTreeSet<_>>().len(),
@@ -75,7 +74,7 @@ pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, 
     );
     for (i, (program, groups)) in launches.iter().enumerate() {
         let kernel = &log.kernels[program.0];
-        println!(
+        crate::out::say!(
             "  {:>2}  {:<28} kernel {:>2}: {} x {} x {} groups of {}",
             i + 1,
             kernel.name,
@@ -87,17 +86,24 @@ pub fn plan(experiment: &Experiment, options: &Options<'_>) -> Result<ExitCode, 
         );
     }
     if let Some(architecture) = options.registers {
-        println!("for {architecture}:");
+        crate::out::say!("for {architecture}:");
         for (i, kernel) in log.kernels.iter().enumerate() {
             let u = spinloom_gpu::cuda::usage(kernel, architecture).map_err(|e| Problems::from(Diagnostic::error(e.to_string())))?;
-            println!("  {:>2}  {:<28} {:>3} registers, {} B spilled, {} B shared", i + 1, kernel.name, u.registers, u.spilled, u.shared);
+            crate::out::say!(
+                "  {:>2}  {:<28} {:>3} registers, {} B spilled, {} B shared",
+                i + 1,
+                kernel.name,
+                u.registers,
+                u.spilled,
+                u.shared
+            );
         }
     }
     if let Some(source) = options.source {
         for (i, kernel) in log.kernels.iter().enumerate() {
-            println!("\n// ---- kernel {}: {}", i + 1, kernel.name);
-            println!("{}", if source == Source::Cuda { kernel.cuda() } else { kernel.glsl() });
+            crate::out::say!("\n// ---- kernel {}: {}", i + 1, kernel.name);
+            crate::out::say!("{}", if source == Source::Cuda { kernel.cuda() } else { kernel.glsl() });
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

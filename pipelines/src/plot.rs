@@ -14,12 +14,11 @@ use spinloom_extract::{Line, Plot};
 use spinloom_record::{Column, Ovf, Record, Table, direction_colour};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// What is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Records, tables (`table.txt` of scripts, CSV), or one field (OVF, `.npy`, `.json`).
+    /// Records, tables (`table.txt` of scripts, CSV), or one field (OVF, VTK, `.npy`, `.json`).
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The figure: `.svg`; of fields `.png` too, without axes; of tables `.csv` too, its numbers. By default `plot.svg`.
@@ -61,9 +60,11 @@ struct Named {
 }
 
 /// Plots.
-pub fn plot(options: &Options) -> Result<ExitCode, Problems> {
+pub fn plot(options: &Options) -> Result<u8, Problems> {
     let ending = options.out.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_field = |p: &Path| p.extension().is_some_and(|e| ["ovf", "omf", "ohf", "npy", "json"].iter().any(|k| e.eq_ignore_ascii_case(k)));
+    let is_field = |p: &Path| {
+        p.extension().is_some_and(|e| ["ovf", "omf", "ohf", "npy", "json", "vti", "vtr"].iter().any(|k| e.eq_ignore_ascii_case(k)))
+    };
     let fields = options.frame.is_some() || options.files.iter().any(|f| is_field(f));
     let known: &[&str] = if fields { &["svg", "png"] } else { &["svg", "csv"] };
     if !known.contains(&ending.as_str()) {
@@ -81,8 +82,9 @@ pub fn plot(options: &Options) -> Result<ExitCode, Problems> {
         if ending == "csv" { numbers(&plot) } else { report::svg(&plot).into_bytes() }
     };
     write_whole(&options.out, &bytes)?;
-    println!("{}", options.out.display());
-    Ok(ExitCode::SUCCESS)
+    crate::out::note("figure", options.out.display().to_string().into());
+    crate::out::say!("{}", options.out.display());
+    Ok(0)
 }
 
 // --- tables
@@ -91,35 +93,46 @@ pub fn plot(options: &Options) -> Result<ExitCode, Problems> {
 fn read_table(path: &Path) -> Result<Table, Problems> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| Diagnostic::file(&name, format!("cannot be read: {e}")))?;
-    let mut lines = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
-    let Some((_, head)) = lines.next() else {
-        return Err(Diagnostic::file(&name, "it is empty").hint("a table begins with the names of its columns").into());
+    parse_table(&name, &text)
+}
+
+/// The same of a text that is there already.
+pub fn parse_table(name: &str, text: &str) -> Result<Table, Problems> {
+    let separator = if text.lines().find(|l| !l.trim().is_empty()).is_some_and(|l| l.contains('\t')) { b'\t' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new();
+    // The header of a script's table looks like a comment.
+    let body = text.trim_start().strip_prefix('#').unwrap_or(text.trim_start());
+    let before = text.len() - text.trim_start().len();
+    let skipped = text[..before].matches('\n').count() as u64;
+    let mut reader = reader.delimiter(separator).trim(csv::Trim::All).comment(Some(b'#')).flexible(true).from_reader(body.as_bytes());
+    let place = |p: Option<&csv::Position>| Place { file: name.into(), line: p.map_or(1, |p| p.line() + skipped) as u32, column: 1 };
+    let broken = |e: csv::Error| Problems::from(Diagnostic::error(format!("this is no table: {e}")).at(place(e.position())));
+    let head = reader.headers().map_err(broken)?.clone();
+    if head.iter().all(str::is_empty) {
+        return Err(Diagnostic::file(name, "it is empty").hint("a table begins with the names of its columns").into());
+    }
+    let column = |c: &str| {
+        let (name, unit) = c.split_once(" (").unwrap_or((c, ""));
+        Column { name: name.trim().into(), unit: unit.trim_end_matches(')').into() }
     };
-    let separator = if head.contains('\t') { '\t' } else { ',' };
-    let columns: Vec<Column> = head
-        .trim_start_matches('#')
-        .split(separator)
-        .map(|c| {
-            let (name, unit) = c.trim().trim_matches('"').split_once(" (").unwrap_or((c.trim().trim_matches('"'), ""));
-            Column { name: name.trim().into(), unit: unit.trim_end_matches(')').into() }
-        })
-        .collect();
+    let columns: Vec<Column> = head.iter().map(column).collect();
     let mut problems = Problems::new();
     let mut values = Vec::new();
-    for (i, line) in lines.filter(|(_, l)| !l.starts_with('#')) {
-        let row: Vec<Option<f64>> = line.split(separator).map(|v| v.trim().parse().ok()).collect();
-        if row.len() != columns.len() || row.contains(&None) {
-            let bad = row.iter().position(Option::is_none);
+    for row in reader.records() {
+        let row = row.map_err(broken)?;
+        let numbers: Vec<Option<f64>> = row.iter().map(|v| v.parse().ok()).collect();
+        if numbers.len() != columns.len() || numbers.contains(&None) {
+            let bad = numbers.iter().position(Option::is_none);
             let message = bad.map_or_else(
-                || format!("{} values for {} columns", row.len(), columns.len()),
+                || format!("{} values for {} columns", numbers.len(), columns.len()),
                 |k| format!("value {} is not a number", k + 1),
             );
-            problems.push(Diagnostic::error(message).at(Place { file: name.clone(), line: i as u32 + 1, column: 1 }));
+            problems.push(Diagnostic::error(message).at(place(row.position())));
             if problems.iter().count() == 10 {
                 break;
             }
         }
-        values.extend(row.into_iter().flatten());
+        values.extend(numbers.into_iter().flatten());
     }
     problems.into_result(Some(Table { columns, values }))
 }

@@ -5,12 +5,14 @@ use clap::Args;
 use spinloom_base::constants::KB;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_record::{Frame, Ovf, OvfFormat};
-use spinloom_solver::barrier::{self, Options};
+use spinloom_solver::barrier;
+use spinloom_solver::live::Live;
 use spinloom_solver::mx3;
 use spinloom_solver::{DeviceChoice, Experiment, devices};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Flags of scripts.
 #[derive(Args, Clone, Debug, Default)]
@@ -95,11 +97,29 @@ fn device(name: Option<&str>, precision: Option<&str>) -> Result<DeviceChoice, P
     DeviceChoice::parse(name, precision.unwrap_or("f32"))
 }
 
+/// How scripts are run, besides their own flags.
+pub struct Options<'a> {
+    /// Folder for the results.
+    pub out: Option<PathBuf>,
+    /// Removes what lies there.
+    pub clean: bool,
+    /// Goes on with what was cut off.
+    pub resume: bool,
+    /// Wall-clock time between checkpoints.
+    pub commit_every: Duration,
+    /// The device's name.
+    pub device: Option<&'a str>,
+    /// Who watches, if anybody may.
+    pub live: Option<Arc<Live>>,
+}
+
 /// Runs scripts, one after another.
-pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&str>, flags: &Flags) -> Result<ExitCode, Problems> {
+pub fn run(files: &[PathBuf], given: &Options<'_>, flags: &Flags) -> Result<u8, Problems> {
+    let Options { out, clean, resume, commit_every, device: name, live } = given;
+    let name = *name;
     let device = device(name, flags.precision.as_deref())?;
     if name == Some("auto") {
-        println!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
+        crate::out::say!("device: {}", devices::list().into_iter().find(|d| d.usable).map_or_else(String::new, |d| d.name));
     }
     // What is wrong with any script is told before one runs.
     let mut problems = Problems::new();
@@ -108,30 +128,65 @@ pub fn run(files: &[PathBuf], out: Option<PathBuf>, clean: bool, name: Option<&s
         return Err(problems);
     }
     let watch = signals::watch();
+    let mut unmet = true;
     for file in files {
         // Several scripts share no folder: each gets its own inside the one that is named.
         let out = out.as_ref().map(|o| if files.len() > 1 { o.join(file.file_stem().unwrap_or_default()) } else { o.clone() });
-        let options =
-            mx3::Options { device, out, clean, exact_demag: flags.demag == "exact", loud: flags.verbose, stop: watch.stop.clone() };
+        let options = mx3::Options {
+            device,
+            out,
+            clean: *clean,
+            exact_demag: flags.demag == "exact",
+            loud: flags.verbose,
+            resume: *resume,
+            commit_every: *commit_every,
+            stop: watch.stop.clone(),
+            live: live.clone(),
+        };
         let began = std::time::Instant::now();
-        match mx3::run(file, &options) {
-            Ok(expectations) if !flags.silent => {
-                println!("{}: done in {:.2} s, {expectations} expectation(s) held", file.display(), began.elapsed().as_secs_f64());
+        let result = mx3::run(file, &options);
+        if let Ok(o) = &result {
+            let folder = options.out.clone().unwrap_or_else(|| file.with_extension("out"));
+            crate::out::note(
+                "runs",
+                serde_json::json!({"script": file, "folder": folder, "finished": o.finished, "expectations": o.expectations, "seconds": began.elapsed().as_secs_f64()}),
+            );
+        }
+        match result {
+            Ok(o) if !o.finished => {
+                eprintln!("{}: stopped, to be continued with --resume", file.display());
+                if !problems.any_error() {
+                    return Ok(signals::RESUME_ME);
+                }
+                break;
             }
-            Ok(_) => {}
+            Ok(_) if flags.silent && !crate::out::is_json() => {}
+            Ok(o) if o.before => crate::out::say!("{}: finished before", file.display()),
+            Ok(o) => {
+                crate::out::say!(
+                    "{}: done in {:.2} s, {} expectation(s) held",
+                    file.display(),
+                    began.elapsed().as_secs_f64(),
+                    o.expectations
+                );
+            }
             Err(e) => {
-                problems.extend(e);
-                if flags.failfast || signals::stopped() {
+                unmet &= e.unmet;
+                problems.extend(e.problems);
+                if flags.failfast {
                     break;
                 }
             }
         }
     }
     if problems.any_error() {
+        if !unmet {
+            return Err(problems);
+        }
         eprintln!("{problems}");
-        return Ok(ExitCode::from(if signals::stopped() { signals::STOPPED } else { 1 }));
+        return Ok(1);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Finds the energy barrier between two states and prints the path.
@@ -142,7 +197,7 @@ pub fn barrier(
     tolerance: f64,
     axis: [f64; 3],
     saddle: Option<&Path>,
-) -> Result<ExitCode, Problems> {
+) -> Result<u8, Problems> {
     let mesh = experiment.system.mesh;
     let state = |path: &Path| -> Result<Vec<f64>, Problems> {
         let ovf = Ovf::read_file(path)?;
@@ -159,15 +214,15 @@ pub fn barrier(
     let (a, b) = (state(from)?, state(to)?);
     let mut system = experiment.system.clone();
     system.replicas.truncate(1);
-    let options = Options { images, tolerance, ..Options::default() };
+    let options = barrier::Options { images, tolerance, ..barrier::Options::default() };
     let path = barrier::barrier(&system, experiment.device, [&a, &b], axis, &options).map_err(|e| Diagnostic::error(e.to_string()))?;
-    println!("{:>5} {:>12} {:>16}", "image", "way (rad)", "energy (J)");
+    crate::out::say!("{:>5} {:>12} {:>16}", "image", "way (rad)", "energy (J)");
     for (k, (way, energy)) in path.way.iter().zip(&path.energies).enumerate() {
-        println!("{k:>5} {way:>12.5} {energy:>16.8e}{}", if k == path.saddle { "  saddle" } else { "" });
+        crate::out::say!("{k:>5} {way:>12.5} {energy:>16.8e}{}", if k == path.saddle { "  saddle" } else { "" });
     }
     let [up, back] = path.heights();
-    println!("barrier {up:.6e} J forth, {back:.6e} J back; at 300 K {:.2} and {:.2} kT", up / (KB * 300.0), back / (KB * 300.0));
-    println!("{} steps, largest torque across the path {:.1e} T", path.steps, path.torque);
+    crate::out::say!("barrier {up:.6e} J forth, {back:.6e} J back; at 300 K {:.2} and {:.2} kT", up / (KB * 300.0), back / (KB * 300.0));
+    crate::out::say!("{} steps, largest torque across the path {:.1e} T", path.steps, path.torque);
     if let Some(file) = saddle {
         let frame = Frame {
             name: "m".into(),
@@ -179,7 +234,7 @@ pub fn barrier(
         };
         Ovf::new(&spinloom_solver::run::recorded(&mesh), &frame).write_file(file, OvfFormat::Binary8)?;
     }
-    Ok(if path.torque < tolerance { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if path.torque < tolerance { 0 } else { 1 })
 }
 
 /// `[component][cell]` to `[cell][component]`.

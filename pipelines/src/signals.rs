@@ -8,8 +8,6 @@ use std::sync::{Arc, OnceLock};
 
 /// Exit code of a run that was stopped and can be resumed: `EX_TEMPFAIL` of BSD's `sysexits.h`, "the user is invited to try again".
 pub const RESUME_ME: u8 = 75;
-/// Exit code of a script that was stopped, as a shell tells of SIGTERM: it begins anew.
-pub const STOPPED: u8 = 143;
 
 struct Flags {
     stop: Arc<AtomicBool>,
@@ -48,9 +46,4 @@ impl Drop for Watch {
             flags.at_once.store(true, Ordering::SeqCst);
         }
     }
-}
-
-/// Whether a signal has stopped a simulation.
-pub fn stopped() -> bool {
-    FLAGS.get().is_some_and(|f| f.stop.load(Ordering::SeqCst))
 }

@@ -5,7 +5,6 @@ use clap::Command;
 use spinloom_base::diagnostics::nearest;
 use spinloom_base::{Diagnostic, Problems};
 use std::path::Path;
-use std::process::ExitCode;
 
 /// An example: its folder, what it is, and its files.
 struct Example {
@@ -123,11 +122,11 @@ const EXAMPLES: [Example; 12] = [
 ];
 
 /// Copies an example into a new folder, or lists them.
-pub fn new(folder: Option<&Path>, from: Option<&str>) -> Result<ExitCode, Problems> {
+pub fn new(folder: Option<&Path>, from: Option<&str>) -> Result<u8, Problems> {
     let (Some(folder), Some(from)) = (folder, from) else {
-        EXAMPLES.iter().for_each(|e| println!("{:<24} {}", e.name, e.about));
-        println!("spinloom new FOLDER --from EXAMPLE copies one");
-        return Ok(ExitCode::SUCCESS);
+        EXAMPLES.iter().for_each(|e| crate::out::say!("{:<24} {}", e.name, e.about));
+        crate::out::say!("spinloom new FOLDER --from EXAMPLE copies one");
+        return Ok(0);
     };
     let mut problems = Problems::new();
     let example = EXAMPLES.iter().find(|e| e.name == from);
@@ -144,18 +143,18 @@ pub fn new(folder: Option<&Path>, from: Option<&str>) -> Result<ExitCode, Proble
     std::fs::create_dir_all(folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
     for (file, text) in example.files {
         write_whole(&folder.join(file), text.as_bytes())?;
-        println!("{}", folder.join(file).display());
+        crate::out::say!("{}", folder.join(file).display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Writes the manual page of the program and one of each verb.
-pub fn manual(command: Command, folder: &Path) -> Result<ExitCode, Problems> {
+pub fn manual(command: Command, folder: &Path) -> Result<u8, Problems> {
     let cannot = |e: std::io::Error| Diagnostic::file(folder.display().to_string(), format!("cannot be written: {e}"));
     std::fs::create_dir_all(folder).map_err(cannot)?;
     clap_mangen::generate_to(command, folder).map_err(cannot)?;
-    println!("man pages in {0}; read one with man {0}/spinloom.1", folder.display());
-    Ok(ExitCode::SUCCESS)
+    crate::out::say!("man pages in {0}; read one with man {0}/spinloom.1", folder.display());
+    Ok(0)
 }
 
 #[cfg(test)]

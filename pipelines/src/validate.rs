@@ -7,7 +7,6 @@ use spinloom_solver::{DeviceChoice, devices};
 use spinloom_validate::{PROBLEMS, Problem, Report, Setting, Verdict};
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// What is asked for.
@@ -33,10 +32,10 @@ pub struct Options {
 }
 
 /// Runs what is asked for; succeeds if nothing fails.
-pub fn validate(options: &Options) -> Result<ExitCode, Problems> {
+pub fn validate(options: &Options) -> Result<u8, Problems> {
     if options.problems.iter().any(|w| w == "list") {
-        PROBLEMS.iter().for_each(|p| println!("{:<18} {}", p.name, p.about));
-        return Ok(ExitCode::SUCCESS);
+        PROBLEMS.iter().for_each(|p| crate::out::say!("{:<18} {}", p.name, p.about));
+        return Ok(0);
     }
     let chosen = choose(&options.problems)?;
     let on_processor = options.device == "cpu";
@@ -50,20 +49,20 @@ pub fn validate(options: &Options) -> Result<ExitCode, Problems> {
     let setting = Setting { device, quick: options.quick, software };
     let workers = options.workers.unwrap_or(if on_processor { spinloom_solver::threads() } else { 1 });
     let clock = Instant::now();
-    let reports = spinloom_validate::run(&chosen, setting, workers, |r| print!("{r}"));
+    let reports = spinloom_validate::run(&chosen, setting, workers, |r| crate::out::say!("{}", r.to_string().trim_end()));
     let seconds = clock.elapsed().as_secs_f64();
     let count = |f: &dyn Fn(&Verdict) -> bool| reports.iter().filter(|r| f(&r.verdict)).count();
     let (held, skipped) = (count(&|v| *v == Verdict::Holds), count(&|v| matches!(v, Verdict::Skipped(_))));
     let failed = reports.len() - held - skipped;
     let summary = format!("{held} of {} problems hold, {failed} fail, {skipped} are skipped; {seconds:.0} s on {machine}", reports.len());
-    println!("{summary}");
+    crate::out::say!("{summary}");
     if let Some(folder) = &options.out {
         let file = folder.join("validation.html");
         std::fs::create_dir_all(folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
         write_whole(&file, html(&reports, &summary, options.quick).as_bytes())?;
-        println!("{}", file.display());
+        crate::out::say!("{}", file.display());
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if failed == 0 { 0 } else { 1 })
 }
 
 /// The problems of these names, or all.

@@ -1,41 +1,12 @@
 //! The command as a user meets it.
 
+mod common;
+
+use common::{EXPERIMENT, folder, said, spinloom};
 use spinloom_record::{Ovf, OvfFormat};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-const EXPERIMENT: &str = "\
-name: a wall
-mesh: {size: [80 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}
-material: {Msat: 1e6 A/m, Aex: 15 pJ/m, Ku1: 1e6 J/m^3, Dind: 0.5 mJ/m^2, alpha: 0.1, theta_SH: 0.5}
-initial: {wall: {at: -20 nm, left: [0, 0, -1], centre: [1, 0, 0], right: [0, 0, 1], width: 6 nm}}
-protocol:
-  - {phase: push, for: 60 ps, set: {J: [-7e11 A/m^2, 0, 0]}, log: {J: 7e11 A/m^2}}
-table: {every: 10 ps, columns: [wall_x]}
-pictures: 30 ps
-";
-
-fn spinloom(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_spinloom"))
-        .current_dir(dir)
-        .args(arguments)
-        .env_remove("SPINLOOM_DATA")
-        .output()
-        .expect("the program starts")
-}
-
-fn said(o: &Output) -> String {
-    String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr)
-}
-
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        std::fs::write(dir.path().join(name), text).unwrap();
-    }
-    dir
-}
 
 #[test]
 fn an_experiment_runs_to_one_file_and_equal_runs_have_equal_records() {
@@ -331,30 +302,52 @@ fn wait_for(path: &Path) {
     }
 }
 
+/// Waits until a program holds SIGTERM back: before, it would only end.
+fn wait_until_it_listens(child: &Child) {
+    let begun = Instant::now();
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|l| u64::from_str_radix(l.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & 1 << 14 != 0)
+    };
+    while !listens() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not listen to signals");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn equal(dir: &Path, a: &str, b: &str) {
     let o = spinloom(dir, &["record", a, "--diff", b]);
     assert!(o.status.success() && said(&o).contains("equal"), "{}", said(&o));
 }
 
-#[test]
-fn a_program_killed_at_random_moments_ends_with_the_same_bits() {
-    let dir = folder(&[("long.yaml", &long_run())]);
+/// How many kills the tests below make; `SPINLOOM_KILLS=200` before a release.
+fn kills_wanted() -> usize {
+    std::env::var("SPINLOOM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
+}
+
+/// Runs a command whole, then again and again with kills at random moments until each has come to its end, and compares what they left: kills, runs.
+fn kill_until_done(dir: &Path, command: &[&str], compare: &dyn Fn(&str, &str)) -> (usize, usize) {
+    let with = |out: &str| command.iter().map(|w| w.to_string()).chain(["--out".into(), out.into()]).collect::<Vec<String>>();
     let begun = Instant::now();
-    assert!(spinloom(dir.path(), &["run", "long.yaml", "--out", "whole"]).status.success());
+    let arguments = with("whole");
+    let o = spinloom(dir, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(o.status.success(), "{}", said(&o));
     let whole = begun.elapsed().as_secs_f64();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     println!("seed {seed}; undisturbed in {whole:.2} s");
     let mut random = seed | 1;
     let (mut kills, mut runs) = (0, 0);
-    while kills < 20 {
+    while kills < kills_wanted() {
         let name = format!("run{runs}");
+        let arguments = with(&name);
         loop {
-            let mut child = begin(dir.path(), &["run", "long.yaml", "--out", &name, "--resume", "--commit-every", "0.02"]);
+            let mut child = begin(dir, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
             // Marsaglia's xorshift, J. Stat. Softw. 8, 14 (2003): anything uneven would do.
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            // From before the record exists to the middle of an undisturbed run.
+            // From before anything is there to the middle of an undisturbed run.
             std::thread::sleep(Duration::from_secs_f64(0.5 * whole * (random >> 11) as f64 / (1u64 << 53) as f64));
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "seed {seed}, after {kills} kills: {status}");
@@ -363,11 +356,19 @@ fn a_program_killed_at_random_moments_ends_with_the_same_bits() {
             signal(&child, "-KILL");
             child.wait().unwrap();
             kills += 1;
-            assert!(kills < 400, "seed {seed}: it does not come to an end");
+            assert!(kills < 20 * kills_wanted(), "seed {seed}: it does not come to an end");
         }
-        equal(dir.path(), "whole", &name);
+        compare("whole", &name);
         runs += 1;
     }
+    (kills, runs)
+}
+
+#[test]
+fn a_program_killed_at_random_moments_ends_with_the_same_bits() {
+    let dir = folder(&[("long.yaml", &long_run())]);
+    let command = ["run", "long.yaml", "--resume", "--commit-every", "0.02"];
+    let (kills, runs) = kill_until_done(dir.path(), &command, &|a, b| equal(dir.path(), a, b));
     println!("{kills} kills in {runs} runs, each ended with the same bits");
 }
 
@@ -380,6 +381,7 @@ fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
             // Commits are rare: what is there after the signal was written because of it.
             let mut child = begin(dir.path(), &["run", file, "--out", out, "--resume"]);
             wait_for(&dir.path().join(record).join("run.h5"));
+            wait_until_it_listens(&child);
             std::thread::sleep(Duration::from_millis(50));
             signal(&child, name);
             assert_eq!(child.wait().unwrap().code(), Some(75), "{file} {name}");
@@ -394,22 +396,102 @@ fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
 }
 
 #[test]
-fn sigterm_leaves_the_table_and_the_magnetisation_of_a_script() {
-    let script = "setGridSize(32, 32, 1)\nsetCellSize(4e-9, 4e-9, 4e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.02\nm = vortex(1, 1)\n\
-                  tableAutoSave(1e-12)\nrun(1e-11)\nsave(m)\nrun(1e-6)\n";
-    let dir = folder(&[
-        ("s.mx3", script),
-        ("next.mx3", &script.replace("m = vortex(1, 1)", "m.loadFile(\"s.out/stopped.ovf\")").replace("run(1e-6)", "steps(1)")),
-    ]);
-    let mut child = begin(dir.path(), &["run", "s.mx3"]);
-    wait_for(&dir.path().join("s.out/m000000.ovf"));
+fn an_error_after_a_signal_is_an_error() {
+    let dir = folder(&[("long.yaml", &long_run())]);
+    let mut child = begin(dir.path(), &["run", "long.yaml", "--out", "a", "--commit-every", "1000"]);
+    wait_for(&dir.path().join("a/run.h5"));
+    std::thread::sleep(Duration::from_millis(100));
+    // What the signal asks to be committed has no place to go.
+    std::fs::remove_dir_all(dir.path().join("a")).unwrap();
+    std::fs::write(dir.path().join("a"), "").unwrap();
     signal(&child, "-TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+const SCRIPT: &str = "setGridSize(32, 32, 1)\nsetCellSize(4e-9, 4e-9, 4e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.02\nm = vortex(1, 1)\nrelax()\n\
+    B_ext = vector(0.02 * sin(t * 1e10), 0, 0)\ntableAutoSave(1e-12)\nautoSave(m, 2e-11)\nrun(1e-10)\nfor i := 0; i < 5; i++ { steps(20); \
+    B_ext = vector(m.average().y(), 0.01, 0); fprintln(\"own.txt\", i, m.average()) }\nrun(1e-10)\nsave(m)\n";
+
+#[test]
+fn a_script_killed_at_random_moments_leaves_the_same_files() {
+    let dir = folder(&[("s.mx3", SCRIPT)]);
+    let read = |name: &str| -> Vec<(String, Vec<u8>)> {
+        let mut list: Vec<_> = std::fs::read_dir(dir.path().join(name))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&p).unwrap()))
+            .collect();
+        list.sort();
+        list
+    };
+    let (kills, runs) = kill_until_done(dir.path(), &["run", "s.mx3", "--resume", "--commit-every", "0.02"], &|a, b| {
+        let (a, b) = (read(a), read(b));
+        assert_eq!(a.iter().map(|f| &f.0).collect::<Vec<_>>(), b.iter().map(|f| &f.0).collect::<Vec<_>>());
+        a.iter().zip(&b).for_each(|(x, y)| assert!(x == y, "{} differs", x.0));
+    });
+    println!("{kills} kills in {runs} runs, each left the same files");
+}
+
+#[test]
+fn sigterm_leaves_a_script_that_can_go_on() {
+    let script = SCRIPT.replace("run(1e-10)\nsave", "run(1e-6)\nsave");
+    let dir = folder(&[
+        ("s.mx3", &script),
+        ("next.mx3", &SCRIPT.replace("m = vortex(1, 1)", "m.loadFile(\"s.out/stopped.ovf\")").replace("run(1e-10)", "steps(1)")),
+    ]);
+    for _ in 0..2 {
+        let mut child = begin(dir.path(), &["run", "s.mx3", "--resume"]);
+        wait_for(&dir.path().join("s.out/m000000.ovf"));
+        wait_until_it_listens(&child);
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, "-TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(75));
+    }
     let read = |name: &str| std::fs::read_to_string(dir.path().join("s.out").join(name)).unwrap();
-    assert!(read("log.txt").contains("stopped by a signal"), "{}", read("log.txt"));
     assert!(read("table.txt").lines().count() > 10 && read("table.txt").ends_with('\n'));
     let m = Ovf::read_file(&dir.path().join("s.out/stopped.ovf")).unwrap();
     assert!(m.data.chunks(3).all(|v| (v.iter().map(|c| c * c).sum::<f64>() - 1.0).abs() < 1e-5), "f32 vectors of length 1");
     let o = spinloom(dir.path(), &["run", "next.mx3"]);
     assert!(o.status.success(), "{}", said(&o));
+}
+
+#[test]
+fn scripts_end_with_the_code_of_what_is_wrong() {
+    let huge = "setGridSize(100000, 100000, 100)\nsetCellSize(1e-9, 1e-9, 1e-9)\n";
+    let dir = folder(&[("huge.mx3", huge), ("no.mx3", "expect(\"one\", 1, 2, 0)\n"), ("bad.mx3", "Msat = 1 +\n")]);
+    for (files, code, words) in [
+        (&["huge.mx3"][..], 2, "huge.mx3:"),
+        (&["no.mx3"], 1, "expectation failed"),
+        (&["no.mx3", "huge.mx3"], 2, "GiB are free"),
+        (&["bad.mx3"], 2, "bad.mx3:2:1: expected a value"),
+    ] {
+        let o = spinloom(dir.path(), &[&["run"], files].concat());
+        assert_eq!(o.status.code(), Some(code), "{files:?}: {}", said(&o));
+        assert!(said(&o).contains(words), "{files:?}: {}", said(&o));
+    }
+}
+
+#[test]
+fn a_pipeline_killed_in_extraction_or_training_ends_with_the_same_results() {
+    let row = |i: i32| {
+        format!("{},{}\n", 0.05 * f64::from(i), 1.0 / (1.0 + (5.0 - 0.5 * f64::from(i)).exp()) + if i % 2 == 0 { 0.01 } else { -0.01 })
+    };
+    let dir = folder(&[
+        ("a.csv", &format!("x,y\n{}", (0..21).map(row).collect::<String>())),
+        (
+            "a.yaml",
+            "devices: [{name: a neuron, csv: [{file: a.csv}], columns: {x: [x, V], y: y}, models: [sigmoid, relu], resamples: 2000}]",
+        ),
+        ("n.yaml", "neurons: [ideal]\nstand_in: {train: 2000, test: 100}\nhidden: [40]\nsteps: 20\nepochs: 3\n"),
+        ("p.yaml", "pipeline: two\nstages:\n  card: {extract: a.yaml}\n  network: {network: n.yaml}\n"),
+    ]);
+    let read = |out: &str| -> Vec<Vec<u8>> {
+        let weights = std::fs::read_dir(dir.path().join(out).join("network")).unwrap().map(|e| e.unwrap().path());
+        let weights = weights.filter(|p| p.extension().is_some_and(|e| e == "weights"));
+        let list: Vec<Vec<u8>> = weights.chain([dir.path().join(out).join("card/card.yaml")]).map(|p| std::fs::read(p).unwrap()).collect();
+        assert_eq!(list.len(), 2);
+        list
+    };
+    let (kills, runs) = kill_until_done(dir.path(), &["run", "p.yaml"], &|a, b| assert!(read(a) == read(b)));
+    println!("{kills} kills in {runs} pipelines, each ended with the same card and weights");
 }

@@ -69,9 +69,10 @@
 //! | PNG, JPEG, GIF | `mx3::output` | `mx3/running`, `mx3/geometry` |
 //! | tables, autosave, log, bibliography | `mx3::output` | `a_script_leaves_the_files_people_know`, `files_are_called_and_tables_headed_as_people_know` |
 //! | the script language, 317 names | `mx3` | `every_name_of_the_language_is_known`, `every_name_stands_in_some_script` |
-//! | Python interface; web page | not there: h5py reads records | |
+//! | Python interface | `pipelines/python` | `the_wheel_runs_experiments_and_reads_what_they_leave` |
+//! | web page | `live`, `pipelines` | `a_run_is_watched_paused_stepped_saved_and_edited`, `a_browser_shows_a_run_and_holds_its_reins` |
 //! | a queue of scripts, mumax3's flags; sweeps | `pipelines` | `flags_of_job_files_are_understood`, `an_ensemble_of_walls_is_the_same_on_a_graphics_device` |
-//! | restart from anywhere | `record`, `run` | `a_run_cut_off_at_any_write_ends_with_the_same_bits`, `cut_off_anywhere_it_ends_with_the_same_bits` |
+//! | restart from anywhere | `record`, `run` | `a_run_cut_off_at_any_write_ends_with_the_same_bits`, `cut_off_anywhere_it_ends_with_the_same_bits`, `a_script_stopped_anywhere_goes_on_to_the_same_bits` |
 //! | ensembles, also larger than a graphics device's memories | `gpu::waves` | `a_replica_in_an_ensemble_takes_the_steps_it_would_take_alone`, `an_ensemble_beyond_the_largest_memory_is_parted` |
 //! | one run on several cards | not there | |
 //! | processors; AMD, Intel, NVIDIA cards | `cpu`, `gpu` | `every_device_computes_every_term_as_the_reference_does`, `graphics_devices_compute_every_term_as_the_reference_does`, `every_device_steps_as_the_processor_does` |
@@ -93,6 +94,7 @@ pub mod devices;
 pub mod exchange_bias;
 pub mod experiment;
 pub mod heat;
+pub mod live;
 pub mod mx3;
 pub mod oersted;
 pub mod quantities;

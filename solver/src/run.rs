@@ -1,6 +1,7 @@
 //! Runs an experiment: steps every replica through its protocol, writes the record, commits so often that a kill costs seconds.
 
-use crate::experiment::{Experiment, Settle};
+use crate::experiment::{Experiment, Phase, Settle};
+use crate::live::{About, Live};
 use crate::quantities::Source;
 use crate::readout::{Wall, charge, wall};
 use crate::simulation::{Simulation, Step, threads};
@@ -9,7 +10,8 @@ use rayon::prelude::*;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_kernels::{Control, PARAMETERS, ParameterId, Status, Term};
 use spinloom_record::{
-    Checkpoint, Choice, Column, Coordinate, Event, Header, Mesh, Options, Parameter, Precision, Replica, Resumed, Volatile, Writer,
+    Checkpoint, Choice, Column, Coordinate, Event, Frame, Header, Mesh, Options, Ovf, OvfFormat, Parameter, Precision, Replica, Resumed,
+    Volatile, Writer,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub struct RunOptions {
     pub commit_every: Duration,
     /// Set from elsewhere (by a signal): the run commits at its next row and returns. What lies there can be resumed.
     pub stop: Arc<AtomicBool>,
+    /// Who watches, if anybody may.
+    pub live: Option<Arc<Live>>,
     /// How the record is written; for tests of what a kill leaves behind.
     pub record: Options,
 }
@@ -44,6 +48,7 @@ impl Default for RunOptions {
             unfused: false,
             commit_every: Duration::from_secs(5),
             stop: Arc::default(),
+            live: None,
             record: Options::default(),
         }
     }
@@ -163,8 +168,21 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         (Writer::create(dir, header, record_options)?, None)
     };
     let (mut writer, checkpoint) = begun;
+    if let Some(live) = &options.live {
+        let columns = [("t", "s"), ("phase", "1")].map(|(n, u)| (n.to_string(), u.to_string()));
+        let columns = columns.into_iter().chain(experiment.columns.iter().map(|q| (q.name.clone(), q.unit.clone()))).collect();
+        let (mesh, replicas) = (experiment.system.mesh, labels(experiment, sim.replicas()));
+        live.begin(About { name: experiment.name.clone(), n: mesh.n, cell: mesh.cell, replicas, columns, editable: true });
+    }
+    // What who watches has set, after the phases of the protocol: a resumed run sets it again.
+    let mut edits: Vec<(String, Phase)> = Vec::new();
     match checkpoint {
-        Some(checkpoint) => restore(experiment, &mut sim, &mut arounds, &mut cursors, &checkpoint)?,
+        Some(checkpoint) => {
+            for text in checkpoint.text.get("edits").map_or("", String::as_str).lines() {
+                edits.push((text.to_string(), experiment.edit(text)?));
+            }
+            restore(experiment, &edits, &mut sim, &mut arounds, &mut cursors, &checkpoint)?;
+        }
         None => {
             for (r, around) in arounds.iter_mut().enumerate() {
                 sim.set_m(r, &experiment.start(r));
@@ -187,11 +205,11 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                 let sight = look(experiment, &sim, &[r]).remove(0);
                 let row = row(experiment, &mut sim, &mut arounds[r], &cursors[r], r, &sight);
                 cursors[r].last_wall = Some((0.0, sight.wall.x));
-                write_row(&mut writer, r, 0.0, 0, row)?;
+                write_row(&mut writer, options.live.as_deref(), r, 0.0, 0, row)?;
                 picture(experiment, &sim, &arounds[r], &mut cursors[r], r, 0.0, &mut writer)?;
             }
             still_whole(&sim)?;
-            writer.commit(&save(&sim, &arounds, &cursors))?;
+            writer.commit(&save(&sim, &arounds, &cursors, &edits))?;
         }
     }
 
@@ -204,7 +222,10 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             arounds[r].begin(&mut sim, r, pause);
             sim.run_to(r, pause);
         }
-        sim.advance();
+        match &options.live {
+            Some(live) => sim.advance_watched(|sim| live.look(sim, &options.stop, &mut |sim| save_field(experiment, sim, dir))),
+            None => sim.advance(),
+        }
         still_whole(&sim)?;
         let mut due = Vec::new();
         for r in 0..sim.replicas() {
@@ -236,17 +257,38 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
         // Read in parallel, a few at a time for their memory; written in order.
         for some in due.chunks(4 * threads()) {
             for (r, sight) in some.iter().copied().zip(look(experiment, &sim, some)) {
-                settle_row(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, sight, &mut writer)?;
+                settle_row(experiment, &mut sim, &mut arounds[r], &mut cursors[r], r, sight, &mut writer, options.live.as_deref())?;
+            }
+        }
+        while let Some((live, text)) = options.live.as_ref().and_then(|l| Some((l, l.to_set()?))) {
+            let text = text.replace('\n', " ");
+            match experiment.edit(&text) {
+                Ok(edit) => {
+                    let number = (experiment.protocol[0].len() + edits.len()) as u64;
+                    let moving: Vec<usize> = (0..sim.replicas()).filter(|r| !cursors[*r].done).collect();
+                    for r in moving {
+                        cursors[r].visited.push(number);
+                        arounds[r].set(&edit);
+                        let t = sim.control(r).t;
+                        arounds[r].apply(&mut sim, r, t);
+                        writer.event(Event { replica: r, t, kind: "edit".into(), value: 0.0, detail: text.clone() })?;
+                    }
+                    live.say(format!("set {text}"));
+                    edits.push((text, edit));
+                }
+                Err(e) => live.say(format!("{text}: {e}")),
             }
         }
         if told.elapsed() > Duration::from_millis(300) {
-            monitor(&progress(&sim, &cursors, "running"));
+            let p = progress(&sim, &cursors, "running");
+            monitor(&p);
+            options.live.iter().for_each(|l| l.progress(&p));
             told = Instant::now();
         }
         let stop = options.stop.load(Ordering::Relaxed) && cursors.iter().any(|c| !c.done);
         if stop || committed.elapsed() > options.commit_every {
             still_whole(&sim)?;
-            writer.commit(&save(&sim, &arounds, &cursors))?;
+            writer.commit(&save(&sim, &arounds, &cursors, &edits))?;
             committed = Instant::now();
         }
         if stop {
@@ -288,6 +330,7 @@ fn settle_row(
     r: usize,
     sight: Sight,
     writer: &mut Writer,
+    live: Option<&Live>,
 ) -> Result<(), Problems> {
     let t = sim.control(r).t;
     let phase = &experiment.protocol[r][cursor.phase];
@@ -296,7 +339,7 @@ fn settle_row(
     still_whole(sim)?;
     cursor.last_wall = Some((t, sight.wall.x));
     cursor.rows += 1;
-    write_row(writer, r, t, cursor.phase, values.clone())?;
+    write_row(writer, live, r, t, cursor.phase, values.clone())?;
     picture(experiment, sim, around, cursor, r, t, writer)?;
     if let Some(condition) = experiment.abort.iter().find(|c| c.met(&values)) {
         cursor.done = true;
@@ -399,9 +442,10 @@ fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, curso
         .collect()
 }
 
-fn write_row(writer: &mut Writer, r: usize, t: f64, phase: usize, values: Vec<f64>) -> Result<(), Problems> {
+fn write_row(writer: &mut Writer, live: Option<&Live>, r: usize, t: f64, phase: usize, values: Vec<f64>) -> Result<(), Problems> {
     let mut all = vec![t, phase as f64];
     all.extend(values);
+    live.iter().for_each(|l| l.row(r, &all));
     writer.row(r, &all)
 }
 
@@ -431,8 +475,11 @@ fn picture(
 }
 
 /// Everything a run continues from.
-fn save(sim: &Simulation, arounds: &[Around], cursors: &[Cursor]) -> Checkpoint {
+fn save(sim: &Simulation, arounds: &[Around], cursors: &[Cursor], edits: &[(String, Phase)]) -> Checkpoint {
     let mut c = Checkpoint::default();
+    if !edits.is_empty() {
+        c.text.insert("edits".into(), edits.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join("\n"));
+    }
     let controls: Vec<Control> = (0..sim.replicas()).map(|r| sim.control(r)).collect();
     for entry in sim.state() {
         c.arrays.insert(entry.name.into(), (0..sim.replicas()).flat_map(|r| sim.read_state(r, entry)).collect());
@@ -468,6 +515,7 @@ fn save(sim: &Simulation, arounds: &[Around], cursors: &[Cursor]) -> Checkpoint 
 
 fn restore(
     experiment: &Experiment,
+    edits: &[(String, Phase)],
     sim: &mut Simulation,
     arounds: &mut [Around],
     cursors: &mut [Cursor],
@@ -490,7 +538,7 @@ fn restore(
         && integer("cursor").len() == 5 * n
         && integer("visits").len() == n
         && integer("visited").len() as u64 == visits
-        && integer("visited").iter().all(|p| (*p as usize) < experiment.protocol[0].len());
+        && integer("visited").iter().all(|p| (*p as usize) < experiment.protocol[0].len() + edits.len());
     let foreign =
         || Problems::from(Diagnostic::error("the checkpoint does not belong to this experiment").hint("run it anew into another folder"));
     if !fits {
@@ -519,7 +567,8 @@ fn restore(
             visited: visited.by_ref().take(integer("visits")[r] as usize).copied().collect(),
         };
         for phase in &cursor.visited {
-            arounds[r].set(&experiment.protocol[r][*phase as usize]);
+            let own = &experiment.protocol[r];
+            arounds[r].set(own.get(*phase as usize).unwrap_or_else(|| &edits[*phase as usize - own.len()].1));
         }
         let entries: Option<Vec<Vec<f64>>> = names
             .iter()
@@ -585,6 +634,31 @@ fn short(v: f64) -> String {
     if exponent == "0" { digits.to_string() } else { format!("{digits}e{exponent}") }
 }
 
+/// What each replica is, in words.
+fn labels(experiment: &Experiment, replicas: usize) -> Vec<String> {
+    let one = |r: usize| {
+        let axes =
+            experiment.axes.iter().map(|a| format!("{} = {} {}", a.name, short(a.values[r]), a.unit).trim_end_matches(" 1").to_string());
+        axes.collect::<Vec<_>>().join(", ")
+    };
+    (0..replicas).map(one).collect()
+}
+
+/// Writes m of every replica beside the record.
+fn save_field(experiment: &Experiment, sim: &Simulation, dir: &Path) -> Result<String, Problems> {
+    let mesh = recorded(&experiment.system.mesh);
+    let mut last = String::new();
+    for replica in 0..sim.replicas() {
+        let (m, t) = (sim.m(replica), sim.control(replica).t);
+        let cells = m.len() / 3;
+        let data = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
+        let frame = Frame { name: "m".into(), unit: String::new(), replica, components: 3, t, data };
+        last = dir.join(format!("m_replica{replica}_{:.4}ns.ovf", 1e9 * t)).display().to_string();
+        Ovf::new(&mesh, &frame).write_file(Path::new(&last), OvfFormat::Binary8)?;
+    }
+    Ok(format!("saved {last}"))
+}
+
 fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     let info = sim.device().info();
     let system = &experiment.system;
@@ -636,14 +710,11 @@ fn header(experiment: &Experiment, sim: &Simulation) -> Header {
     }
     let mut columns = vec![Column { name: "t".into(), unit: "s".into() }, Column { name: "phase".into(), unit: "1".into() }];
     columns.extend(experiment.columns.iter().map(|q| Column { name: q.name.clone(), unit: q.unit.clone() }));
-    let replicas = (0..sim.replicas())
-        .map(|r| Replica {
-            label: experiment
-                .axes
-                .iter()
-                .map(|a| format!("{} = {} {}", a.name, short(a.values[r]), a.unit).trim_end_matches(" 1").to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
+    let replicas = labels(experiment, sim.replicas())
+        .into_iter()
+        .enumerate()
+        .map(|(r, label)| Replica {
+            label,
             coordinates: experiment
                 .axes
                 .iter()

@@ -373,8 +373,18 @@ impl Simulation {
         self.device.set_control(replica, control);
     }
 
+    /// m of some cells of a replica, `[component][in the order asked]`.
+    pub fn peek(&self, replica: usize, cells: &[usize]) -> Vec<f32> {
+        self.device.peek(replica, self.buffers.m, cells)
+    }
+
     /// Runs every replica up to its pause time.
     pub fn advance(&mut self) {
+        self.advance_watched(|_| 4096);
+    }
+
+    /// The same; `look` is asked before and between attempts, and says how many follow until it is asked again. Where they are parted changes no bit.
+    pub fn advance_watched(&mut self, mut look: impl FnMut(&Self) -> usize) {
         if let Some(start) = self.start
             && self.stale.iter().any(|s| *s)
         {
@@ -383,7 +393,8 @@ impl Simulation {
         }
         self.stale.fill(false);
         while (0..self.replicas()).any(|r| self.device.control(r).status == Status::Running) {
-            self.device.replay(self.attempt, 4096);
+            let attempts = look(self);
+            self.device.replay(self.attempt, attempts.max(1));
         }
     }
 
@@ -408,6 +419,22 @@ impl Simulation {
         }
         self.tell(&changed);
         now
+    }
+
+    /// Whether the first rate of a replica's next step will be computed anew.
+    pub fn is_stale(&self, replica: usize) -> bool {
+        self.stale[replica]
+    }
+
+    /// Computes the first rates that are not known now, without a trace in the control blocks: a resumed run then counts its evaluations as an
+    /// uninterrupted one, in which they were known.
+    pub fn warm(&mut self) {
+        let Some(start) = self.start.filter(|_| self.device.carries_rates()) else { return };
+        let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
+        before.iter().enumerate().for_each(|(r, c)| self.device.set_control(r, Control { status: Status::Running, ..*c }));
+        self.device.replay(start, 1);
+        before.into_iter().enumerate().for_each(|(r, c)| self.device.set_control(r, c));
+        self.stale.fill(false);
     }
 
     /// Takes one step of every replica that runs: attempts until each has accepted one, or has paused.

@@ -615,6 +615,12 @@ impl<T: Real> Device for Cpu<T> {
         member.buffers[buffer.0][place(member, buffer, other)].iter().map(|v| v.wide()).collect()
     }
 
+    fn peek(&self, replica: usize, buffer: Buffer, cells: &[usize]) -> Vec<f32> {
+        let member = &self.members[replica];
+        let all = &member.buffers[buffer.0][place(member, buffer, false)];
+        all.chunks(all.len() / 3).flat_map(|plane| cells.iter().map(|i| plane[*i].wide() as f32)).collect()
+    }
+
     fn set_material(&mut self, replica: usize, system: &System) {
         let member = &mut self.members[replica];
         let source = &system.replicas[replica];

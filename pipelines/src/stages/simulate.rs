@@ -3,7 +3,7 @@
 use crate::pipeline::{Context, Stage};
 use crate::progress::Meter;
 use crate::signals;
-use spinloom_base::{Diagnostic, Document, Node, Problems};
+use spinloom_base::{Document, Node, Problems};
 use spinloom_solver::{Experiment, Outcome, RunOptions};
 use std::path::{Path, PathBuf};
 
@@ -49,12 +49,8 @@ impl Stage for Simulate {
         // What is there belongs to this very stage (its key says so) and was cut off: go on with it.
         let resume = !context.anew && context.folder.join("segments").exists();
         let options = RunOptions { resume, overwrite: !resume, allow_different: context.allow_different, ..RunOptions::default() };
-        match run(&self.experiment, &context.folder, &options)? {
-            Outcome { finished: true, .. } => Ok(()),
-            Outcome { record, .. } => {
-                Err(Diagnostic::file(record.display().to_string(), "stopped").hint("run the same again to go on").into())
-            }
-        }
+        context.stopped.set(!run(&self.experiment, &context.folder, &options)?.finished);
+        Ok(())
     }
 }
 

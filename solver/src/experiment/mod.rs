@@ -183,6 +183,92 @@ impl Experiment {
         problems.into_result(experiment)
     }
 
+    /// Reads an experiment whose swept names have their values from elsewhere: a replica for each point.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; a sweep of its own.
+    pub fn read_points(document: &Document, points: &Points) -> Result<Experiment, Problems> {
+        let mut problems = Problems::new();
+        for (key, _, node) in document.root.entries(&mut problems).unwrap_or(&[]) {
+            if key == "sweep" || key == "copies" {
+                problems
+                    .push(node.error(format!("the experiment has `{key}` of its own, inside a sweep")).hint("say all of it in the sweep"));
+            }
+        }
+        problems.into_result(Some(()))?;
+        let mut problems = Problems::new();
+        let sweep = Sweep {
+            names: points.names.clone(),
+            points: points
+                .points
+                .iter()
+                .map(|p| points.names.iter().zip(&p.nodes).map(|((n, _), v)| (n.clone(), v.clone())).collect())
+                .collect(),
+            values: points.points.iter().map(|p| p.values.clone()).collect(),
+        };
+        let mut experiment = ensemble(document, sweep, 1, &mut problems);
+        if let Some(e) = &mut experiment {
+            e.system.replicas.iter_mut().zip(&points.points).for_each(|(r, p)| r.id = p.id);
+        }
+        problems.into_result(experiment)
+    }
+
+    /// What a watcher sets while it runs, as a phase would: `J: [1e11 A/m^2, 0, 0]`.
+    ///
+    /// # Errors
+    /// What is wrong with it; a parameter whose term is no part of the run.
+    pub fn edit(&self, text: &str) -> Result<Phase, Problems> {
+        let document = Document::parse("edit", text)?;
+        let mut problems = Problems::new();
+        let mut set = Vec::new();
+        for (name, place, node) in document.root.entries(&mut problems).unwrap_or(&[]) {
+            let Some((id, value, wave)) = read_parameter(name, place, node, &mut problems) else { continue };
+            let term = Term::ALL.iter().find(|t| t.info().switch == Some(id));
+            if let Some(term) = term.filter(|t| !self.system.terms.contains(t)) {
+                problems.push(node.error(format!("the term `{}` is no part of this run: {name} would change nothing", term.info().name)));
+            }
+            if id == ParameterId::Temp && self.surroundings.iter().any(|s| !s.heat.is_empty()) {
+                problems.push(node.error("the temperature is that of what is heated"));
+            }
+            set.push((None, id, value, wave));
+        }
+        if set.is_empty() && !problems.any_error() {
+            problems.push(Diagnostic::error("nothing is set").hint("write e.g. `B_ext: [0, 0, 10 mT]`"));
+        }
+        problems.into_result(Some(Phase {
+            name: "edit".into(),
+            duration: 0.0,
+            set,
+            levels: Vec::new(),
+            age: None,
+            log: Vec::new(),
+            exits: Vec::new(),
+        }))
+    }
+
+    /// Whether both can be replicas of one ensemble.
+    pub fn packs_with(&self, other: &Experiment) -> bool {
+        self.unlike(other).is_none()
+    }
+
+    /// The key of what differs that replicas share, and what it is called.
+    fn unlike(&self, other: &Experiment) -> Option<(&'static str, &'static str)> {
+        let shared = [
+            ("mesh", "the mesh", self.system.mesh != other.system.mesh),
+            ("cells", "what differs from cell to cell", self.system.cellwise != other.system.cellwise),
+            ("solver", "the method and its step", {
+                self.tableau.name != other.tableau.name || self.step != other.step || self.demag_every != other.demag_every
+            }),
+            ("settle", "how it settles", self.settle != other.settle),
+            ("seed", "the seed", self.system.seed != other.system.seed),
+            ("device", "the device", self.device != other.device),
+            ("table", "the table", self.every != other.every || self.columns != other.columns),
+            ("pictures", "the time between pictures", self.pictures != other.pictures),
+            ("abort", "the condition that ends it", self.abort != other.abort),
+        ];
+        shared.into_iter().find(|s| s.2).map(|(key, words, _)| (key, words))
+    }
+
     /// Number of replicas.
     pub fn replicas(&self) -> usize {
         self.system.replicas.len()
@@ -198,7 +284,7 @@ impl Experiment {
         let mesh = &self.system.mesh;
         let cells = mesh.cells();
         let mut m = vec![0.0; 3 * cells];
-        let mut stream = Stream::new(self.system.seed, 1 + replica as u64);
+        let mut stream = Stream::new(self.system.seed, 1 + self.system.replicas[replica].id);
         for i in 0..cells {
             let x = mesh.position(i % mesh.n[0], 0, 0)[0];
             let v = self.initial[replica].at(i, x, self.system.regions_of(replica).cells[i], &mut stream);
@@ -208,6 +294,26 @@ impl Experiment {
         }
         m
     }
+}
+
+/// Points of a sweep that stands elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct Points {
+    /// What is swept, with SI units.
+    pub names: Vec<(String, String)>,
+    /// Where.
+    pub points: Vec<Point>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its number in the sweep: random numbers follow from it, however points are packed.
+    pub id: u64,
+    /// A value for each name, as an experiment would have it.
+    pub nodes: Vec<Node>,
+    /// The same in SI.
+    pub values: Vec<f64>,
 }
 
 /// The product of all swept values, the last name fastest, times the copies.
@@ -258,12 +364,18 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
         Some(c)
     });
     let sweep = read_sweep(root.get("sweep"), copies.unwrap_or(1).max(1), problems)?;
+    ensemble(document, sweep, copies.unwrap_or(1).max(1), problems)
+}
+
+/// An experiment with a replica for each point; `copies` successive ones are equal.
+fn ensemble(document: &Document, sweep: Sweep, copies: usize, problems: &mut Problems) -> Option<Experiment> {
+    let root = &document.root;
     let mut list = Vec::new();
     let substituted: Vec<Node> = {
         // Copies share their tree; so does everything without a sweep.
         let mut trees: Vec<Node> = Vec::new();
         for (i, point) in sweep.points.iter().enumerate() {
-            if i > 0 && i % copies.unwrap_or(1).max(1) != 0 {
+            if i > 0 && i % copies != 0 {
                 trees.push(trees[i - 1].clone());
                 continue;
             }
@@ -284,14 +396,11 @@ fn read(document: &Document, problems: &mut Problems) -> Option<Experiment> {
     let mut all = list.into_iter().collect::<Option<Vec<_>>>()?;
     let mut first = all.remove(0);
     for (other, tree) in all.into_iter().zip(&substituted[1..]) {
-        if other.system.mesh != first.system.mesh {
-            let at = tree.get("mesh").unwrap_or(root);
-            problems.push(at.error("the mesh cannot vary within one ensemble").hint("run one experiment per mesh"));
-            return None;
-        }
-        if other.system.cellwise != first.system.cellwise {
-            let at = tree.get("cells").unwrap_or(root);
-            problems.push(at.error("what differs from cell to cell cannot vary within one ensemble").hint("run one experiment for each"));
+        if let Some((key, words)) = first.unlike(&other) {
+            let at = tree.get(key).unwrap_or(root);
+            problems.push(
+                at.error(format!("{words} cannot vary within one ensemble")).hint("run one experiment for each; `spinloom sweep` does"),
+            );
             return None;
         }
         let regions = (other.system.regions != first.system.regions).then_some(other.system.regions);

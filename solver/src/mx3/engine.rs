@@ -1,6 +1,7 @@
 //! What a script acts on: mesh, geometry, regions, parameters, and the simulation that follows from them.
 
 use super::field::{Average, Field, Magnet, Quantity, Track, position};
+use super::resume::{Journal, Kept, Told};
 use super::shape::{Config, Shape};
 use super::time::Timed;
 use crate::devices::DeviceChoice;
@@ -217,6 +218,8 @@ pub struct Engine {
     peak_error: f64,
     /// Warnings that were given already.
     pub warned: Vec<String>,
+    /// What the script was told.
+    pub journal: Journal,
 }
 
 /// What [`Engine`]'s own m is to that of the simulation: scripts set and ask for single cells by the thousand.
@@ -266,6 +269,7 @@ impl Engine {
             steps: 0,
             peak_error: 0.0,
             warned: Vec::new(),
+            journal: Journal::default(),
         };
         // A current flows through the magnet unless a script says otherwise; axes are zero until they are set.
         e.set_source(P::Pol, None, Source::Fixed([1.0, 0.0, 0.0]));
@@ -535,10 +539,30 @@ impl Engine {
     }
 
     /// m of one cell.
-    pub fn cell_m(&mut self, i: usize) -> [f64; 3] {
+    ///
+    /// # Errors
+    /// Only of a script that goes another way than before it was cut off.
+    pub fn cell_m(&mut self, i: usize) -> Result<[f64; 3], Fault> {
+        if let Some(v) = self.journal.again(Told::Value)? {
+            return Ok(std::array::from_fn(|c| v[c]));
+        }
         self.keep_m();
         let cells = self.fill.len();
-        std::array::from_fn(|c| self.m[c * cells + i])
+        let v = std::array::from_fn(|c| self.m[c * cells + i]);
+        self.journal.note(Told::Value, &v);
+        Ok(v)
+    }
+
+    /// Region and fill of one cell.
+    ///
+    /// # Errors
+    /// As for [`Engine::cell_m`].
+    pub fn cell_matter(&mut self, i: usize) -> Result<(u16, f64), Fault> {
+        if let Some(v) = self.journal.again(Told::Value)? {
+            return Ok((v[0] as u16, v[1]));
+        }
+        self.journal.note(Told::Value, &[f64::from(self.regions[i]), self.fill[i]]);
+        Ok((self.regions[i], self.fill[i]))
     }
 
     /// Sets m of one cell; it is normalised.
@@ -1006,6 +1030,18 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::magnet`].
     pub fn field(&mut self, q: &Quantity) -> Result<Field, Fault> {
+        if let Some(v) = self.journal.again(Told::Field)? {
+            return Ok(Field { components: v[0] as usize, n: [v[1] as usize, v[2] as usize, v[3] as usize], data: v[4..].to_vec() });
+        }
+        let field = self.field_now(q)?;
+        if self.journal.inside == 0 {
+            let head = [field.components, field.n[0], field.n[1], field.n[2]].map(|n| n as f64);
+            self.journal.note(Told::Field, &[&head, &field.data[..]].concat());
+        }
+        Ok(field)
+    }
+
+    fn field_now(&mut self, q: &Quantity) -> Result<Field, Fault> {
         // What needs no simulation must not build one: a script may ask for geometry before there is a material.
         let mesh = self.mesh()?;
         self.fits(q)?;
@@ -1023,14 +1059,148 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::magnet`].
     pub fn value(&mut self, q: &Quantity) -> Result<Vec<f64>, Fault> {
-        match q {
-            Quantity::Named("t") => Ok(vec![self.time()]),
-            Quantity::Named("geom" | "regions") => Ok(self.field(q)?.average()),
+        if let Some(v) = self.journal.again(Told::Value)? {
+            return Ok(v);
+        }
+        let v = match q {
+            Quantity::Named("t") => vec![self.time()],
+            Quantity::Named("geom" | "regions") => self.field_now(q)?.average(),
             _ => {
                 self.fits(q)?;
-                Ok(self.magnet()?.value(q))
+                self.magnet()?.value(q)
+            }
+        };
+        self.journal.note(Told::Value, &v);
+        Ok(v)
+    }
+
+    // --- going on after a kill
+
+    /// Where a call that moves the magnet has left clock and window: all that a script can see of it without asking.
+    pub fn moved(&self) -> Vec<f64> {
+        let few = [self.time(), self.steps as f64, self.peak_error, self.most_regions as f64];
+        few.into_iter().chain(self.shift).chain(self.settings.shift_mag.into_iter().flatten()).collect()
+    }
+
+    /// The same again, without having moved.
+    pub fn move_again(&mut self, v: &[f64]) {
+        (self.t, self.steps, self.peak_error, self.most_regions) = (v[0], v[1] as i64, v[2], v[3] as usize);
+        let shift = [v[4], v[5]];
+        self.settings.shift_mag = std::array::from_fn(|k| std::array::from_fn(|c| v[6 + 3 * k + c]));
+        if std::mem::replace(&mut self.shift, shift) != shift {
+            self.render_geometry();
+            self.render_regions();
+        }
+    }
+
+    /// The magnet's state. What follows has the bits that it would have had.
+    ///
+    /// # Errors
+    /// As for [`Engine::magnet`].
+    pub fn keep(&mut self, kept: &mut Kept) -> Result<(), Fault> {
+        self.magnet()?;
+        let newer = self.copy != Copy::Stale;
+        let g = self.magnet()?;
+        kept.put("m", g.sim.m(0));
+        let c = g.sim.control(0);
+        let floats = [c.t, c.t_pause, c.dt, c.dt_now, c.dt_min, c.dt_max, c.max_err, c.headroom, c.err, c.torque, c.descent];
+        kept.put("control", floats.into_iter().chain(c.sums));
+        let status = match c.status {
+            Status::Running => 0,
+            Status::Due => 1,
+            Status::NotANumber => 2,
+        };
+        let counts = [u64::from(c.fixed), c.steps, c.attempts, c.evaluations, status, u64::from(g.sim.is_stale(0)), g.sim.settling];
+        kept.words.insert("counts".into(), counts.to_vec());
+        kept.put("tracks", g.tracks.iter().flat_map(|t| t.numbers()));
+        kept.put("bubble", [g.peak_error]);
+        for (key, value) in &g.sim.device().info().choices {
+            kept.texts.insert(format!("choice {key}"), value.clone());
+        }
+        if newer {
+            kept.put("copy of m", self.m.iter().copied());
+        }
+        kept.put("fill", self.fill.iter().copied());
+        kept.words.insert("regions".into(), self.regions.iter().map(|r| u64::from(*r)).collect());
+        kept.put("moved", self.moved());
+        kept.texts.insert("warned".into(), self.warned.join("\n"));
+        for (k, (_, average)) in self.averages.iter().enumerate() {
+            let a = average.lock().unwrap_or_else(|e| e.into_inner());
+            let n = a.last.as_ref().map_or([0; 4], |f| [f.components, f.n[0], f.n[1], f.n[2]]);
+            kept.put(&format!("average {k}"), [a.start, a.until].into_iter().chain(n.map(|n| n as f64)));
+            kept.put(&format!("average {k} integral"), a.integral.iter().copied());
+            kept.put(&format!("average {k} last"), a.last.iter().flat_map(|f| f.data.iter().copied()));
+        }
+        Ok(())
+    }
+
+    /// Puts the magnet where it was.
+    ///
+    /// # Errors
+    /// The checkpoint is another script's, or of another device.
+    pub fn restore(&mut self, kept: &Kept) -> Result<(), Fault> {
+        let cells = self.mesh()?.cells();
+        self.move_again(&kept.floats("moved", Some(18))?);
+        self.fill = kept.floats("fill", Some(cells))?;
+        self.regions = kept.integers("regions", Some(cells))?.iter().map(|r| *r as u16).collect();
+        self.warned = kept.texts.get("warned").map_or(Vec::new(), |t| t.lines().map(str::to_string).collect());
+        let m = kept.floats("m", Some(3 * cells))?;
+        self.m = if kept.words.contains_key("copy of m") { kept.floats("copy of m", Some(3 * cells))? } else { m.clone() };
+        self.drop_magnet();
+        let (copied, f, u) =
+            (kept.words.contains_key("copy of m"), kept.floats("control", Some(14))?, kept.integers("counts", Some(7))?.to_vec());
+        let tracks = kept.floats("tracks", Some(12))?;
+        let peak = kept.floats("bubble", Some(1))?[0];
+        let g = self.magnet()?;
+        for (key, value) in &g.sim.device().info().choices {
+            let before = kept.texts.get(&format!("choice {key}")).map_or("absent", String::as_str);
+            if before != value {
+                let hint = "go on where it is the same, or run the script anew with -f";
+                return Err(Fault::new(format!("{key} was {before} and is {value} now: the bits would differ"), hint));
             }
         }
+        let entry = g.sim.state()[0];
+        g.sim.restore_state(0, &entry, &m);
+        let slot = g.sim.control(0).slot;
+        let control = Control {
+            t: f[0],
+            t_pause: f[1],
+            dt: f[2],
+            dt_now: f[3],
+            dt_min: f[4],
+            dt_max: f[5],
+            max_err: f[6],
+            headroom: f[7],
+            err: f[8],
+            torque: f[9],
+            descent: f[10],
+            sums: [f[11], f[12], f[13]],
+            fixed: u[0] == 1,
+            steps: u[1],
+            attempts: u[2],
+            evaluations: u[3],
+            status: [Status::Running, Status::Due, Status::NotANumber][u[4].min(2) as usize],
+            slot,
+            ..g.sim.control(0)
+        };
+        g.sim.set_control(0, control);
+        if u[5] == 0 {
+            g.sim.warm();
+        }
+        g.sim.settling = u[6];
+        g.tracks = [Track::from_numbers(&tracks), Track::from_numbers(&tracks[6..])];
+        g.peak_error = peak;
+        self.copy = if copied { Copy::Same } else { Copy::Stale };
+        for (k, (_, average)) in self.averages.iter().enumerate() {
+            let head = kept.floats(&format!("average {k}"), Some(6))?;
+            let mut a = average.lock().unwrap_or_else(|e| e.into_inner());
+            (a.start, a.until) = (head[0], head[1]);
+            a.integral = kept.floats(&format!("average {k} integral"), None)?;
+            let data = kept.floats(&format!("average {k} last"), None)?;
+            let n = [head[2], head[3], head[4], head[5]].map(|v| v as usize);
+            a.last = (n[0] > 0).then_some(Field { components: n[0], n: [n[1], n[2], n[3]], data });
+        }
+        Ok(())
     }
 
     /// Gets ready to step until a time (s).

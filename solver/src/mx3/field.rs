@@ -377,6 +377,18 @@ pub struct Track {
     begun: bool,
 }
 
+impl Track {
+    /// As numbers, for a checkpoint.
+    pub fn numbers(&self) -> [f64; 6] {
+        [self.place[0], self.place[1], self.time, self.speed, self.way, f64::from(u8::from(self.begun))]
+    }
+
+    /// Back from them.
+    pub fn from_numbers(n: &[f64]) -> Self {
+        Self { place: [n[0], n[1]], time: n[2], speed: n[3], way: n[4], begun: n[5] != 0.0 }
+    }
+}
+
 /// The group of terms behind `B_x`, `E_x`, `Edens_x` of scripts.
 fn group(name: &str) -> &str {
     if name == "Zeeman" { "ext" } else { name }

@@ -5,19 +5,23 @@ use super::field::{Field, Quantity};
 use super::library::{self, Args, Kind};
 use super::output::{Column, Output, Periodic};
 use super::random::GoRandom;
+use super::resume::{self, Kept, Told};
 use super::syntax::{Block, Expr, Kind as E, Op, Script, Spot, Stmt};
 use super::text;
 use super::time::{self, Now, Timed};
 use super::value::{Type, Value, serves, wanted};
+use crate::live::{About, Live as Watched};
+use crate::run::Progress;
 use spinloom_base::Problems;
 use spinloom_kernels::ParameterId as P;
+use spinloom_record::{Frame, Ovf, OvfFormat};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// An expression computed anew whenever it is asked for, with the names that were local where it stood.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub enum Stop {
     Fault(Fault),
     /// The same with its place.
     Problem(Problems),
+    /// A signal, with everything kept that is needed to go on.
+    Signal,
 }
 
 impl From<Fault> for Stop {
@@ -56,6 +62,14 @@ pub struct Interpreter {
     pub random: GoRandom,
     /// Expectations met or not.
     pub expectations: usize,
+    /// Whether one was not met.
+    pub unmet: bool,
+    /// Wall-clock time between checkpoints.
+    pub commit_every: Duration,
+    /// Where a script that goes on was cut off.
+    pub kept: Option<Kept>,
+    /// See [`super::Options::live`].
+    pub live: Option<Arc<Watched>>,
     /// Whether `print` shows on the screen.
     pub prints: bool,
     /// See [`super::Options::stop`].
@@ -63,13 +77,15 @@ pub struct Interpreter {
     script: Script,
     folder: PathBuf,
     scopes: Vec<HashMap<String, Value>>,
-    live: Vec<Live>,
+    expressions: Vec<Live>,
     /// The line that was logged last, and its file.
     logged: (u16, u32),
     /// When progress was shown last.
     shown: Instant,
     /// How many of the engine's warnings have been shown.
     told: usize,
+    /// When the last checkpoint was written, and how long that took.
+    committed: (Instant, Duration),
 }
 
 type Result<T> = std::result::Result<T, Stop>;
@@ -104,15 +120,20 @@ impl Interpreter {
             output,
             random: GoRandom::new(0),
             expectations: 0,
+            unmet: false,
+            commit_every: Duration::from_secs(5),
+            kept: None,
+            live: None,
             prints: true,
             stop: Arc::default(),
             script,
             folder: folder.into(),
             scopes: vec![HashMap::new()],
-            live: Vec::new(),
+            expressions: Vec::new(),
             logged: (0, 0),
             shown: Instant::now(),
             told: 0,
+            committed: (Instant::now(), Duration::ZERO),
         }
     }
 
@@ -129,22 +150,27 @@ impl Interpreter {
         }
     }
 
-    /// Runs the script to its end.
+    /// Runs the script to its end; false if a signal has stopped it where it can go on.
     ///
     /// # Errors
     /// What goes wrong, at its place.
-    pub fn run(&mut self) -> std::result::Result<(), Problems> {
+    pub fn run(&mut self) -> std::result::Result<bool, Problems> {
         let body = self.script.body.clone();
-        let result = match self.block(&body, true) {
-            Ok(()) | Err(Stop::Exit) => Ok(()),
+        let mut result = match self.block(&body, true) {
+            Ok(()) | Err(Stop::Exit) => Ok(true),
+            Err(Stop::Signal) => Ok(false),
             Err(Stop::Problem(p)) => Err(p),
-            Err(Stop::Fault(f)) => Err(spinloom_base::Diagnostic::error(f.message).hint(f.hint).into()),
+            Err(Stop::Fault(f)) => Err(told(f)),
         };
+        if let (Ok(_), true) = (&result, self.engine.journal.replaying()) {
+            let hint = "a file that it reads may have changed, or it follows the wall clock; run it anew with -f";
+            result = Err(spinloom_base::Diagnostic::error("the script ends before it is where it was cut off").hint(hint).into());
+        }
         if let Err(p) = &result {
             self.output.log(&format!("//ERROR {p}"));
         }
-        let flushed = self.output.flush().map_err(|f| spinloom_base::Diagnostic::error(f.message).hint(f.hint).into());
-        result.and(flushed)
+        let flushed = self.output.flush().map_err(told);
+        result.and_then(|whole| flushed.map(|()| whole))
     }
 
     fn at(&self, spot: Spot) -> impl Fn(Stop) -> Stop + use<'_> {
@@ -156,7 +182,6 @@ impl Interpreter {
 
     fn block(&mut self, block: &Block, outer: bool) -> Result<()> {
         for (statement, spot) in block.iter() {
-            self.go_on().map_err(self.at(*spot))?;
             let place = (spot.file, spot.line);
             if outer && std::mem::replace(&mut self.logged, place) != place {
                 let line = self.script.line(*spot).trim().to_string();
@@ -441,7 +466,7 @@ impl Interpreter {
 
     /// The live expression behind an argument.
     pub fn live(&self, v: &Value) -> Live {
-        if let Value::Int(i) = v { self.live[*i as usize].clone() } else { unreachable!("the call has put it there") }
+        if let Value::Int(i) = v { self.expressions[*i as usize].clone() } else { unreachable!("the call has put it there") }
     }
 
     fn eval(&mut self, e: &Expr) -> Result<Value> {
@@ -502,8 +527,8 @@ impl Interpreter {
     fn argument(&mut self, letter: char, e: &Expr) -> Result<Value> {
         if matches!(letter, 'B' | 'E') {
             let local = self.scopes[1..].iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-            self.live.push(Live { expression: Arc::new(e.clone()), local });
-            return Ok(Value::Int(self.live.len() as i64 - 1));
+            self.expressions.push(Live { expression: Arc::new(e.clone()), local });
+            return Ok(Value::Int(self.expressions.len() as i64 - 1));
         }
         let v = self.eval(e)?;
         let v = if letter == 'q' { v } else { self.settled(&v)? };
@@ -753,7 +778,7 @@ impl Interpreter {
             (Type::Magnetisation, "getcell") => {
                 let mesh = self.engine.mesh()?;
                 let at = library::cell(mesh.n, a.iii(0))?;
-                Ok(Value::Vector(self.engine.cell_m(mesh.index(at[0], at[1], at[2]))))
+                Ok(Value::Vector(self.engine.cell_m(mesh.index(at[0], at[1], at[2]))?))
             }
             (Type::Magnetisation, "setarray" | "loadfile") => {
                 let f = if name == "setarray" { a.data(0).borrow().clone() } else { library::load(self, a.s(0))? };
@@ -787,8 +812,8 @@ impl Interpreter {
             (Type::Regions | Type::Geometry, _) => {
                 let mesh = self.engine.mesh()?;
                 let at = library::cell(mesh.n, a.iii(0))?;
-                let i = mesh.index(at[0], at[1], at[2]);
-                Ok(if of == Type::Regions { Value::Int(i64::from(self.engine.regions[i])) } else { Value::Float(self.engine.fill[i]) })
+                let (region, fill) = self.engine.cell_matter(mesh.index(at[0], at[1], at[2]))?;
+                Ok(if of == Type::Regions { Value::Int(i64::from(region)) } else { Value::Float(fill) })
             }
             _ => Err(Fault::new(format!("{} has no method `{name}`", of.words()), "").into()),
         }
@@ -804,13 +829,99 @@ impl Interpreter {
         }
     }
 
-    /// Nothing, or that a signal has come.
-    fn go_on(&self) -> Result<()> {
-        if !self.stop.load(Ordering::Relaxed) {
-            return Ok(());
+    /// A call that moves the magnet, told as a whole. `work` is given where in it the script was cut off, if it was in this call.
+    fn moves(&mut self, work: impl FnOnce(&mut Self, Option<f64>) -> Result<()>) -> Result<Value> {
+        let mut begun = None;
+        if self.engine.journal.replaying() && self.engine.journal.inside == 0 {
+            if !self.engine.journal.is_at_end() {
+                let v = self.engine.journal.again(Told::Moved)?.unwrap_or_default();
+                self.random.draw_to(v[0] as u64);
+                self.engine.move_again(&v[1..]);
+                return Ok(Value::Nothing);
+            }
+            begun = self.go_on()?;
         }
-        let hint = "m is in stopped.ovf: a script goes on from there with m.LoadFile(\"stopped.ovf\")";
-        Err(Fault::new(format!("stopped by a signal at t = {:e} s", self.engine.time()), hint).into())
+        self.engine.journal.inside += 1;
+        work(self, begun)?;
+        self.engine.journal.inside -= 1;
+        let drawn = self.random.drawn() as f64;
+        let moved = self.engine.moved();
+        self.engine.journal.note(Told::Moved, &[&[drawn], &moved[..]].concat());
+        Ok(Value::Nothing)
+    }
+
+    /// Puts everything where it was when the checkpoint was taken; how far the present call had come.
+    fn go_on(&mut self) -> Result<Option<f64>> {
+        let kept = self.kept.take().unwrap_or_default();
+        self.engine.journal.go_on();
+        self.engine.restore(&kept)?;
+        self.output.restore(&kept)?;
+        self.told = self.engine.warned.len();
+        self.random.draw_to(kept.integers("drawn", Some(1))?[0]);
+        self.committed.0 = Instant::now();
+        let place = kept.integers("place", Some(3))?;
+        self.logged = (place[0] as u16, place[1] as u32);
+        Ok((place[2] == 1).then_some(kept.floats("begun", Some(1))?[0]))
+    }
+
+    /// Keeps what is needed to go on from here, if it is time to, or if a signal has come: then the script ends. `begun` is how far the present call has come.
+    fn keep(&mut self, begun: Option<f64>) -> Result<()> {
+        let stop = self.stop.load(Ordering::Relaxed);
+        // Writing takes at most a twentieth of the time.
+        if self.output.folder.is_none() || !stop && self.committed.0.elapsed() < self.commit_every.max(20 * self.committed.1) {
+            return if stop { Err(Stop::Signal) } else { Ok(()) };
+        }
+        let clock = Instant::now();
+        let mut kept = Kept::default();
+        self.engine.keep(&mut kept)?;
+        self.output.keep(&mut kept)?;
+        kept.words.insert("told".into(), self.engine.journal.words().to_vec());
+        kept.words.insert("drawn".into(), vec![self.random.drawn()]);
+        let place = [u64::from(self.logged.0), u64::from(self.logged.1), u64::from(begun.is_some())];
+        kept.words.insert("place".into(), place.to_vec());
+        kept.put("begun", [begun.unwrap_or_default()]);
+        self.write(kept)?;
+        self.committed = (Instant::now(), clock.elapsed());
+        if stop { Err(Stop::Signal) } else { Ok(()) }
+    }
+
+    /// Writes a checkpoint, with what it belongs to.
+    fn write(&self, mut kept: Kept) -> std::result::Result<(), Fault> {
+        kept.texts.insert("of".into(), self.identity());
+        let before = self.output.before.iter().map(|(name, len)| format!("{len} {name}")).collect::<Vec<_>>();
+        kept.texts.insert("before".into(), before.join("\n"));
+        match self.output.path(resume::FILE) {
+            Some(path) => kept.write(&path),
+            None => Ok(()),
+        }
+    }
+
+    /// What a script must have in common with the one that was cut off: texts, program, device.
+    pub fn identity(&self) -> String {
+        let texts: Vec<String> = self.script.files.iter().map(|f| spinloom_base::hash::of_bytes(f.text.as_bytes())).collect();
+        format!("{} {} {:?} {}", texts.join(" "), env!("CARGO_PKG_VERSION"), self.engine.device, self.engine.exact_demag)
+    }
+
+    /// A checkpoint of a script that has not begun, or has ended.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn mark(&self, finished: bool) -> std::result::Result<(), Problems> {
+        let mut kept = Kept::default();
+        kept.words.insert("finished".into(), vec![u64::from(finished), self.expectations as u64]);
+        self.write(kept).map_err(told)
+    }
+
+    /// `relax` and `minimize`.
+    ///
+    /// # Errors
+    /// What goes wrong on the way.
+    pub fn settle(&mut self, how: impl FnOnce(&mut Engine) -> std::result::Result<(), Fault>) -> Result<Value> {
+        self.moves(|s, _| {
+            s.warn_without_moment();
+            s.keep(None)?;
+            Ok(how(&mut s.engine)?)
+        })
     }
 
     /// What is due at this moment: table rows, fields, pictures.
@@ -825,8 +936,44 @@ impl Interpreter {
         if self.output.table_period.as_mut().is_some_and(|p| p.due(t)) {
             self.table_row()?;
         }
-        self.go_on()?;
         Ok(self.output.tick()?)
+    }
+
+    /// Shows who watches what they want to see, waits while they say so, and does what they ask for.
+    fn watch(&mut self, began: Instant, done: f64) -> Result<()> {
+        let Some(live) = self.live.clone() else { return Ok(()) };
+        let mesh = self.engine.mesh()?;
+        if live.about().n != mesh.n {
+            let name = self.script.files[0].name.clone();
+            let about =
+                About { name, n: mesh.n, cell: mesh.cell, replicas: vec![String::new()], columns: self.output.heads(), editable: false };
+            live.begin(about);
+        }
+        let (t, elapsed) = (self.engine.time(), began.elapsed());
+        let longest = if done > 0.0 { t / done } else { 0.0 };
+        live.progress(&Progress {
+            stage: "running",
+            finished: 0,
+            replicas: 1,
+            simulated: t,
+            longest,
+            evaluations: self.engine.steps as u64,
+            elapsed,
+        });
+        let (stop, path) = (self.stop.clone(), self.output.path(&format!("m_{:.4}ns.ovf", 1e9 * t)));
+        let (mesh, shown) = (crate::run::recorded(&mesh), path.clone().map_or(String::new(), |p| p.display().to_string()));
+        live.look(&self.engine.magnet()?.sim, &stop, &mut |sim| {
+            let (m, cells) = (sim.m(0), mesh.cells());
+            let data = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
+            let frame = Frame { name: "m".into(), unit: String::new(), replica: 0, components: 3, t, data };
+            let ovf = Ovf::new(&mesh, &frame);
+            path.iter().try_for_each(|p| ovf.write_file(p, OvfFormat::Binary8))?;
+            Ok(format!("saved {shown}"))
+        });
+        while let Some(text) = live.to_set() {
+            live.say(format!("{text}: a script sets its parameters itself"));
+        }
+        Ok(())
     }
 
     /// Tells, now and then, how far a long run has come. `done` is a part of the whole.
@@ -850,17 +997,26 @@ impl Interpreter {
     /// # Errors
     /// What goes wrong on the way.
     pub fn run_for(&mut self, duration: f64) -> Result<Value> {
-        self.warn_without_moment();
-        let (start, began) = (self.engine.time(), Instant::now());
-        let until = start + duration;
-        self.engine.begin(until)?;
-        self.due()?;
-        while self.engine.time() < until {
-            self.engine.step()?;
-            self.due()?;
-            self.progress(began, (self.engine.time() - start) / duration);
-        }
-        Ok(Value::Nothing)
+        self.moves(|s, begun| {
+            let clock = Instant::now();
+            let start = begun.unwrap_or_else(|| s.engine.time());
+            let until = start + duration;
+            if begun.is_none() {
+                s.warn_without_moment();
+                s.engine.begin(until)?;
+                s.due()?;
+                s.keep(Some(start))?;
+            }
+            while s.engine.time() < until {
+                s.engine.step()?;
+                s.due()?;
+                s.keep(Some(start))?;
+                let done = (s.engine.time() - start) / duration;
+                s.progress(clock, done);
+                s.watch(clock, done)?;
+            }
+            Ok(())
+        })
     }
 
     /// Takes steps.
@@ -868,16 +1024,24 @@ impl Interpreter {
     /// # Errors
     /// What goes wrong on the way.
     pub fn run_steps(&mut self, count: i64) -> Result<Value> {
-        self.warn_without_moment();
-        self.engine.begin(f64::INFINITY)?;
-        self.due()?;
-        let began = Instant::now();
-        for k in 0..count {
-            self.engine.step()?;
-            self.due()?;
-            self.progress(began, (k + 1) as f64 / count as f64);
-        }
-        Ok(Value::Nothing)
+        self.moves(|s, begun| {
+            let clock = Instant::now();
+            if begun.is_none() {
+                s.warn_without_moment();
+                s.engine.begin(f64::INFINITY)?;
+                s.due()?;
+                s.keep(Some(0.0))?;
+            }
+            for k in begun.unwrap_or_default() as i64..count {
+                s.engine.step()?;
+                s.due()?;
+                s.keep(Some((k + 1) as f64))?;
+                let done = (k + 1) as f64 / count as f64;
+                s.progress(clock, done);
+                s.watch(clock, done)?;
+            }
+            Ok(())
+        })
     }
 
     /// Runs while a condition holds.
@@ -885,14 +1049,22 @@ impl Interpreter {
     /// # Errors
     /// What goes wrong on the way.
     pub fn run_while(&mut self, condition: &Live) -> Result<Value> {
-        self.warn_without_moment();
-        self.engine.begin(f64::INFINITY)?;
-        self.due()?;
-        while self.now(condition, |s, e| s.truth(e))? {
-            self.engine.step()?;
-            self.due()?;
-        }
-        Ok(Value::Nothing)
+        self.moves(|s, begun| {
+            if begun.is_none() {
+                s.warn_without_moment();
+                s.engine.begin(f64::INFINITY)?;
+                s.due()?;
+                s.keep(Some(0.0))?;
+            }
+            let clock = Instant::now();
+            while s.now(condition, |s, e| s.truth(e))? {
+                s.engine.step()?;
+                s.due()?;
+                s.keep(Some(0.0))?;
+                s.watch(clock, 0.0)?;
+            }
+            Ok(())
+        })
     }
 
     // --- output
@@ -902,7 +1074,12 @@ impl Interpreter {
     /// # Errors
     /// What hinders the quantity or the file.
     pub fn save(&mut self, q: &Arc<Quantity>, file: Option<&str>, picture: bool) -> Result<Value> {
+        if self.engine.journal.replaying() {
+            return Ok(Value::Nothing);
+        }
+        self.engine.journal.inside += 1;
         let field = self.engine.field(q)?;
+        self.engine.journal.inside -= 1;
         let name = q.name();
         let extension = if picture { self.output.snapshot_format.clone() } else { "ovf".into() };
         let file = match file {
@@ -955,6 +1132,12 @@ impl Interpreter {
     /// # Errors
     /// What hinders a quantity or the file.
     pub fn table_row(&mut self) -> Result<()> {
+        if let Some(drawn) = self.engine.journal.again(Told::Row)? {
+            self.random.draw_to(drawn[0] as u64);
+            self.output.begun = true;
+            return Ok(());
+        }
+        self.engine.journal.inside += 1;
         let mut values = Vec::new();
         for column in self.output.columns.clone() {
             match column {
@@ -962,7 +1145,16 @@ impl Interpreter {
                 Column::Live { expression, .. } => values.push(self.now(&expression, |s, e| s.number(e))?),
             }
         }
+        self.engine.journal.inside -= 1;
+        self.engine.journal.note(Told::Row, &[self.random.drawn() as f64]);
         let t = self.engine.time();
+        if let Some(live) = &self.live {
+            live.row(0, &[&[t], &values[..]].concat());
+        }
         Ok(self.output.row(t, &values)?)
     }
+}
+
+fn told(f: Fault) -> Problems {
+    spinloom_base::Diagnostic::error(f.message).hint(f.hint).into()
 }

@@ -5,6 +5,7 @@ use super::field::{Average, Field, Named, QUANTITIES, Quantity, named, parameter
 use super::interpreter::{Interpreter, Stop};
 use super::output::{Column, Format, Periodic};
 use super::random::GoRandom;
+use super::resume::Told;
 use super::shape::{Config, Shape};
 use super::text;
 use super::value::{Curve, Type, Value};
@@ -477,6 +478,7 @@ fn coupling(it: &mut Interpreter, a: &Args, set: impl Fn(&mut Coupling)) -> Resu
 fn expect(it: &mut Interpreter, message: &str, have: f64, want: f64, tolerance: f64) -> Result<(), Stop> {
     it.expectations += 1;
     let good = have.is_finite() && (have - want).abs() <= tolerance;
+    it.unmet |= !good;
     let line = format!(
         "{message}: have {}, want {} ± {}",
         text::show(&Value::Float(have)),
@@ -711,14 +713,8 @@ pub const NAMES: &[Entry] = &[
     f("Run", "f", Type::Nothing, "Runs for a time (s)", |it, a| it.run_for(a.f(0))),
     f("Steps", "i", Type::Nothing, "Takes a number of steps", |it, a| it.run_steps(a.i(0))),
     f("RunWhile", "B", Type::Nothing, "Runs while a condition holds", |it, a| it.run_while(&it.live(&a.0[0]))),
-    f("Relax", "", Type::Nothing, "Relaxes to a minimum of the energy", |it, _| {
-        it.warn_without_moment();
-        nothing(it.engine.relax())
-    }),
-    f("Minimize", "", Type::Nothing, "Steepest descent to a minimum of the energy", |it, _| {
-        it.warn_without_moment();
-        nothing(it.engine.minimise())
-    }),
+    f("Relax", "", Type::Nothing, "Relaxes to a minimum of the energy", |it, _| it.settle(|e| e.relax())),
+    f("Minimize", "", Type::Nothing, "Steepest descent to a minimum of the energy", |it, _| it.settle(|e| e.minimise())),
     f("SetSolver", "i", Type::Nothing, "Method by number: -1, 1 to 6", |it, a| nothing(it.engine.set_solver(a.i(0)))),
     f("ClearPostSteps", "", Type::Nothing, "Forgets what is done after every step", |it, _| {
         it.engine.hooks.clear();
@@ -845,7 +841,7 @@ pub const NAMES: &[Entry] = &[
     f("Print", "x*", Type::Nothing, "Writes a line to the log", |it, a| {
         let line = it.joined(a, " ")?;
         it.output.log(&format!("//{line}"));
-        if !it.output.loud && it.prints {
+        if !it.output.loud && it.prints && !it.engine.journal.replaying() {
             println!("{line}");
         }
         Ok(Value::Nothing)
@@ -935,7 +931,9 @@ pub const NAMES: &[Entry] = &[
     f("RunningAverage", "q", Type::Field(0), "Average over time from now on", |it, a| {
         it.engine.fits(&a.q(0)).map_err(Stop::Fault)?;
         let average = Arc::new(Mutex::new(Average::default()));
-        it.engine.magnet()?.follow(&a.q(0), &average);
+        if !it.engine.journal.replaying() {
+            it.engine.magnet()?.follow(&a.q(0), &average);
+        }
         it.engine.averages.push((a.q(0), average.clone()));
         quantity(Quantity::RunningAverage(a.q(0), average))
     }),
@@ -1065,9 +1063,14 @@ pub const NAMES: &[Entry] = &[
         Ok(Value::Str(text::format(a.s(0), &arguments).into()))
     }),
     f("now", "", Type::Instant, "Wall-clock time", |_, _| Ok(Value::Instant(std::time::Instant::now()))),
-    f("since", "D", Type::Duration, "Wall-clock time gone by", |_, a| match &a.0[0] {
-        Value::Instant(t) => Ok(Value::Duration(t.elapsed().as_secs_f64())),
-        _ => Ok(Value::Nothing),
+    f("since", "D", Type::Duration, "Wall-clock time gone by", |it, a| {
+        let Value::Instant(t) = &a.0[0] else { return Ok(Value::Nothing) };
+        if let Some(v) = it.engine.journal.again(Told::Clock)? {
+            return Ok(Value::Duration(v[0]));
+        }
+        let seconds = t.elapsed().as_secs_f64();
+        it.engine.journal.note(Told::Clock, &[seconds]);
+        Ok(Value::Duration(seconds))
     }),
     Entry { name: "pi", kind: Kind::Constant(Type::Float, || Value::Float(std::f64::consts::PI)), about: "3.14159…" },
     Entry { name: "inf", kind: Kind::Constant(Type::Float, || Value::Float(f64::INFINITY)), about: "Infinity" },

@@ -7,6 +7,7 @@ pub mod interpreter;
 pub mod library;
 pub mod output;
 pub mod random;
+pub mod resume;
 pub mod shape;
 pub mod syntax;
 pub mod text;
@@ -14,16 +15,19 @@ pub mod time;
 pub mod value;
 
 use crate::devices::DeviceChoice;
+use crate::live::Live;
 use engine::Engine;
 use field::Quantity;
 use interpreter::Interpreter;
 use output::Output;
+use resume::Kept;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_record::OvfFormat;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use syntax::{Block, Kind, Script, Spot, Stmt};
 
 /// How a script is run.
@@ -39,14 +43,62 @@ pub struct Options {
     pub exact_demag: bool,
     /// Whether messages go to the screen too.
     pub loud: bool,
-    /// Set from elsewhere (by a signal): the script ends after its present step, `relax` or `minimize`, with its table and log whole and m in `stopped.ovf`. A script cannot be resumed
-    /// by itself; it can begin with `m.LoadFile("stopped.ovf")`.
+    /// Whether a script that was cut off goes on.
+    pub resume: bool,
+    /// Wall-clock time between checkpoints.
+    pub commit_every: Duration,
+    /// Set from elsewhere (by a signal): the script ends after its present step, or before its next `relax` or `minimize`, with a checkpoint, its table and log
+    /// whole and m in `stopped.ovf`.
     pub stop: Arc<AtomicBool>,
+    /// Who watches, if anybody may.
+    pub live: Option<Arc<Live>>,
+}
+
+/// What came of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Expectations, all met.
+    pub expectations: usize,
+    /// Whether it has come to its end; otherwise it was stopped and can go on.
+    pub finished: bool,
+    /// Whether there was nothing left to do.
+    pub before: bool,
+}
+
+/// Why a script has failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// In words, with their places.
+    pub problems: Problems,
+    /// Whether an expectation of the script was not met; else it could not be done as it stands.
+    pub unmet: bool,
+}
+
+impl<T: Into<Problems>> From<T> for Failure {
+    fn from(problems: T) -> Self {
+        Self { problems: problems.into(), unmet: false }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.problems.fmt(f)
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: DeviceChoice::CpuSingle, out: None, clean: false, exact_demag: false, loud: false, stop: Arc::default() }
+        Self {
+            device: DeviceChoice::CpuSingle,
+            out: None,
+            clean: false,
+            exact_demag: false,
+            loud: false,
+            resume: false,
+            commit_every: Duration::from_secs(5),
+            stop: Arc::default(),
+            live: None,
+        }
     }
 }
 
@@ -56,8 +108,16 @@ impl Default for Options {
 /// Everything that is wrong with it.
 pub fn vet(file: &Path) -> Result<Script, Problems> {
     let text = std::fs::read_to_string(file).map_err(|e| Diagnostic::file(file.display().to_string(), format!("cannot be read: {e}")))?;
+    vet_text(file, &text)
+}
+
+/// The same of a text that is there already.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn vet_text(file: &Path, text: &str) -> Result<Script, Problems> {
     let mut reader = Reader { files: Vec::new(), problems: Problems::new() };
-    let body = reader.read(&file.display().to_string(), &text, file.parent().unwrap_or(Path::new("")), 0);
+    let body = reader.read(&file.display().to_string(), text, file.parent().unwrap_or(Path::new("")), 0);
     let script = reader.problems.into_result(Some(Script { files: reader.files, body: Arc::new(body) }))?;
     check::check(&script, &HashMap::new())?;
     Ok(script)
@@ -140,11 +200,11 @@ impl Reader {
     }
 }
 
-/// Runs a script; returns how many expectations it held.
+/// Runs a script.
 ///
 /// # Errors
 /// Everything that is wrong with it, before anything runs; what goes wrong while it runs, at its place.
-pub fn run(file: &Path, options: &Options) -> Result<usize, Problems> {
+pub fn run(file: &Path, options: &Options) -> Result<Outcome, Failure> {
     let script = vet(file)?;
     let out = options.out.clone().unwrap_or_else(|| file.with_extension("out"));
     let io = |e: std::io::Error| Diagnostic::file(out.display().to_string(), format!("cannot be written: {e}"));
@@ -152,26 +212,55 @@ pub fn run(file: &Path, options: &Options) -> Result<usize, Problems> {
         std::fs::remove_dir_all(&out).map_err(io)?;
     }
     std::fs::create_dir_all(&out).map_err(io)?;
-    // What an earlier run has left is replaced, not continued.
-    for file in ["table.txt", "log.txt"] {
-        let _ = std::fs::remove_file(out.join(file));
-    }
     let mut engine = Engine::new(options.device);
     engine.exact_demag = options.exact_demag;
     let mut output = Output::new(Some(out.clone()));
     output.loud = options.loud;
-    output.log(&format!("//spinloom {} on {:?}", env!("CARGO_PKG_VERSION"), options.device));
     let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut it = Interpreter::new(script, engine, output, &folder);
-    it.stop = options.stop.clone();
+    (it.stop, it.commit_every, it.live) = (options.stop.clone(), options.commit_every, options.live.clone());
+    let kept = if options.resume { Kept::read(&out.join(resume::FILE))? } else { None };
+    if let Some(mut kept) = kept {
+        if kept.texts.get("of") != Some(&it.identity()) {
+            let problem =
+                Diagnostic::file(out.join(resume::FILE).display().to_string(), "another script, program or device was cut off here");
+            return Err(problem.hint("go on where they are the same, or run the script anew with -f").into());
+        }
+        if let Some(&[1, expectations]) = kept.words.get("finished").map(Vec::as_slice) {
+            return Ok(Outcome { expectations: expectations as usize, finished: true, before: true });
+        }
+        let before = kept.texts.get("before").map_or("", String::as_str);
+        it.output.before =
+            before.lines().filter_map(|l| l.split_once(' ')).filter_map(|(n, name)| Some((name.into(), n.parse().ok()?))).collect();
+        it.output.begin_anew();
+        if let Some(told) = kept.words.remove("told") {
+            it.engine.journal = resume::Journal::again_from(told);
+            it.output.muted = true;
+            it.kept = Some(kept);
+        }
+    } else {
+        // What an earlier run has left is replaced, not continued.
+        for file in ["table.txt", "log.txt"] {
+            let _ = std::fs::remove_file(out.join(file));
+        }
+        it.output.look_around();
+        it.mark(false)?;
+    }
+    it.output.log(&format!("//spinloom {} on {:?}", env!("CARGO_PKG_VERSION"), options.device));
     let result = it.run();
-    if options.stop.load(Ordering::Relaxed) && it.engine.mesh().is_ok() {
-        it.output.format = output::Format::Ovf(2, OvfFormat::Binary8);
-        let told = |f: engine::Fault| Problems::from(Diagnostic::error(f.message).hint(f.hint));
-        let m = it.engine.field(&Quantity::Named("m")).map_err(told)?;
-        it.output.save(&it.engine, &m, "m", "", "stopped.ovf").map_err(told)?;
+    if let Ok(finished) = result {
+        if finished {
+            it.mark(true)?;
+        } else {
+            it.output.format = output::Format::Ovf(2, OvfFormat::Binary8);
+            let told = |f: engine::Fault| Problems::from(Diagnostic::error(f.message).hint(f.hint));
+            let m = it.engine.field(&Quantity::Named("m")).map_err(told)?;
+            it.output.save(&it.engine, &m, "m", "", "stopped.ovf").map_err(told)?;
+        }
     }
     std::fs::write(out.join("references.bib"), it.engine.references()).map_err(io)?;
-    result?;
-    Ok(it.expectations)
+    match result {
+        Ok(finished) => Ok(Outcome { expectations: it.expectations, finished, before: false }),
+        Err(problems) => Err(Failure { problems, unmet: it.unmet }),
+    }
 }

@@ -3,10 +3,11 @@
 use super::engine::{Engine, Fault};
 use super::field::{Field, Quantity};
 use super::interpreter::Live;
+use super::resume::Kept;
 use spinloom_base::Problems;
 use spinloom_record::Mesh as RecordMesh;
 use spinloom_record::{Ovf, OvfFormat};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -91,6 +92,14 @@ pub struct Output {
     /// Whether messages go to the screen too.
     pub loud: bool,
     last_flush: std::time::Instant,
+    /// Whether nothing is written: a script is on its way back to where it was cut off.
+    pub muted: bool,
+    /// Files of the folder and their lengths before the script began.
+    pub before: BTreeMap<String, u64>,
+    /// Files that grow line by line, and how long they are.
+    grown: BTreeMap<String, u64>,
+    /// Whether the script goes on after a kill: a file that is not in `grown` has then grown since the checkpoint, if at all.
+    resumed: bool,
 }
 
 /// How long tables and the log wait in memory (s).
@@ -143,7 +152,75 @@ impl Output {
             log: String::new(),
             loud: false,
             last_flush: std::time::Instant::now(),
+            muted: false,
+            before: BTreeMap::new(),
+            grown: BTreeMap::new(),
+            resumed: false,
         }
+    }
+
+    /// Notes what lies in the folder before the script begins.
+    pub fn look_around(&mut self) {
+        let entries = self.folder.iter().flat_map(|f| std::fs::read_dir(f).into_iter().flatten().flatten());
+        self.before =
+            entries.filter_map(|e| Some((e.file_name().into_string().ok()?, e.metadata().ok().filter(|m| m.is_file())?.len()))).collect();
+    }
+
+    /// For a checkpoint: what has been written, and when what comes next.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep(&mut self, kept: &mut Kept) -> Result<(), Fault> {
+        self.flush()?;
+        for name in self.grown.keys() {
+            let Some(path) = self.path(name) else { continue };
+            std::fs::File::open(&path).and_then(|f| f.sync_all()).map_err(|e| io(&path, e))?;
+        }
+        let periodic = |p: &Periodic| [p.period, p.start, p.count];
+        kept.put("automatic", self.automatic.iter().flat_map(|(_, p, _)| periodic(p)));
+        kept.put("table period", self.table_period.iter().flat_map(periodic));
+        kept.words.insert("table begun".into(), vec![u64::from(self.begun)]);
+        let list = |counts: &mut dyn Iterator<Item = (&String, u64)>| {
+            let mut lines: Vec<String> = counts.map(|(name, n)| format!("{n} {name}")).collect();
+            lines.sort();
+            lines.join("\n")
+        };
+        kept.texts.insert("numbers".into(), list(&mut self.numbers.iter().map(|(k, n)| (k, *n as u64))));
+        kept.texts.insert("grown".into(), list(&mut self.grown.iter().map(|(k, n)| (k, *n))));
+        Ok(())
+    }
+
+    /// Goes on from a checkpoint: cuts files back to what they were.
+    ///
+    /// # Errors
+    /// The checkpoint is another script's; files are missing or shorter than they were.
+    pub fn restore(&mut self, kept: &Kept) -> Result<(), Fault> {
+        let list = |name: &str| -> Vec<(String, u64)> {
+            let text = kept.texts.get(name).map_or("", String::as_str);
+            text.lines().filter_map(|l| l.split_once(' ')).filter_map(|(n, name)| Some((name.to_string(), n.parse().ok()?))).collect()
+        };
+        self.muted = false;
+        self.resumed = true;
+        self.log.clear();
+        self.begun = kept.integers("table begun", Some(1))?[0] == 1;
+        self.numbers = list("numbers").into_iter().map(|(k, n)| (k, n as usize)).collect();
+        let periodic = |v: &[f64]| Periodic { period: v[0], start: v[1], count: v[2] };
+        let automatic = kept.floats("automatic", Some(3 * self.automatic.len()))?;
+        self.automatic.iter_mut().zip(automatic.chunks(3)).for_each(|((_, p, _), v)| *p = periodic(v));
+        let table = kept.floats("table period", None)?;
+        self.table_period = table.chunks_exact(3).next().map(periodic);
+        self.grown = list("grown").into_iter().collect();
+        for (name, len) in &self.grown {
+            let Some(path) = self.path(name) else { continue };
+            let file = std::fs::OpenOptions::new().write(true).open(&path).map_err(|e| io(&path, e))?;
+            let now = file.metadata().map_err(|e| io(&path, e))?.len();
+            if now < *len {
+                let message = format!("{} has {now} bytes, and had {len} when the script was cut off", path.display());
+                return Err(Fault::new(message, "run the script anew with -f"));
+            }
+            file.set_len(*len).map_err(|e| io(&path, e))?;
+        }
+        Ok(())
     }
 
     /// A path in the folder.
@@ -153,23 +230,37 @@ impl Output {
 
     /// A line for the log.
     pub fn log(&mut self, line: &str) {
+        if self.muted {
+            return;
+        }
         if self.loud {
             println!("{line}");
         }
         let _ = writeln!(self.log, "{line}");
     }
 
-    fn append(&self, name: &str, text: &str) -> Result<(), Fault> {
-        let Some(path) = self.path(name) else { return Ok(()) };
+    fn append(&mut self, name: &str, text: &str) -> Result<(), Fault> {
+        let Some(path) = self.path(name).filter(|_| !self.muted) else { return Ok(()) };
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|e| io(&path, e))?;
-        file.write_all(text.as_bytes()).map_err(|e| io(&path, e))
+        if self.resumed && !self.grown.contains_key(name) {
+            file.set_len(self.before.get(name).copied().unwrap_or(0)).map_err(|e| io(&path, e))?;
+        }
+        file.write_all(text.as_bytes()).map_err(|e| io(&path, e))?;
+        let len = file.metadata().map_err(|e| io(&path, e))?.len();
+        self.grown.insert(name.into(), len);
+        Ok(())
+    }
+
+    /// From now on files grow from what they were before the script began, whatever a run that was cut off has added.
+    pub fn begin_anew(&mut self) {
+        self.resumed = true;
     }
 
     /// Appends a line to a file of the user's.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn line(&self, name: &str, text: &str) -> Result<(), Fault> {
+    pub fn line(&mut self, name: &str, text: &str) -> Result<(), Fault> {
         self.append(name, &format!("{text}\n"))
     }
 
@@ -198,22 +289,27 @@ impl Output {
         if self.last_flush.elapsed().as_secs() >= FLUSH_EVERY { self.flush() } else { Ok(()) }
     }
 
-    fn header(&mut self) {
-        if self.begun {
-            return;
-        }
-        self.begun = true;
-        self.table.push_str("# t (s)");
+    /// Heads of the table's columns, with units.
+    pub fn heads(&self) -> Vec<(String, String)> {
+        let mut heads = vec![("t".to_string(), "s".to_string())];
         for c in &self.columns {
             let (name, unit, n) = match c {
                 Column::Quantity(q) => (q.name(), q.unit().to_string(), q.components()),
                 Column::Live { name, unit, .. } => (name.clone(), unit.clone(), 1),
             };
-            for k in 0..n {
-                let axis = if n == 3 { ["x", "y", "z"][k] } else { "" };
-                let _ = write!(self.table, "\t{name}{axis} ({unit})");
-            }
+            heads.extend((0..n).map(|k| (format!("{name}{}", if n == 3 { ["x", "y", "z"][k] } else { "" }), unit.clone())));
         }
+        heads
+    }
+
+    fn header(&mut self) {
+        if self.begun || self.muted {
+            self.begun = true;
+            return;
+        }
+        self.begun = true;
+        let heads: Vec<String> = self.heads().iter().map(|(name, unit)| format!("{name} ({unit})")).collect();
+        let _ = write!(self.table, "# {}", heads.join("\t"));
         self.table.push('\n');
     }
 
@@ -234,7 +330,9 @@ impl Output {
     /// A line of the user's own in the table.
     pub fn table_line(&mut self, line: &str) {
         self.header();
-        let _ = writeln!(self.table, "{line}");
+        if !self.muted {
+            let _ = writeln!(self.table, "{line}");
+        }
     }
 
     /// The next numbered name of a quantity.

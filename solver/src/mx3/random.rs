@@ -80,6 +80,8 @@ pub struct GoRandom {
     state: Vec<u64>,
     tap: usize,
     feed: usize,
+    /// Numbers drawn since the seed.
+    drawn: u64,
 }
 
 struct Ziggurat {
@@ -114,10 +116,23 @@ impl GoRandom {
     /// Seeded.
     pub fn new(seed: i64) -> Self {
         let state = seeded(seed, [40, 20]).iter().zip(warmed()).map(|(a, b)| a ^ b).collect();
-        Self { state, tap: 0, feed: LONG - SHORT }
+        Self { state, tap: 0, feed: LONG - SHORT, drawn: 0 }
+    }
+
+    /// How many numbers have been drawn since the seed.
+    pub fn drawn(&self) -> u64 {
+        self.drawn
+    }
+
+    /// Draws up to so many since the seed.
+    pub fn draw_to(&mut self, drawn: u64) {
+        while self.drawn < drawn {
+            self.next();
+        }
     }
 
     fn next(&mut self) -> u64 {
+        self.drawn += 1;
         self.tap = (self.tap + LONG - 1) % LONG;
         self.feed = (self.feed + LONG - 1) % LONG;
         let x = self.state[self.feed].wrapping_add(self.state[self.tap]);

@@ -358,11 +358,38 @@ struct Parser<'a> {
     file: &'a File,
     tokens: Vec<(Token, Spot)>,
     at: usize,
+    /// How many statements and values we are inside of.
+    depth: usize,
+    /// Operators, calls and members of the present statement so far.
+    links: usize,
 }
+
+/// Blocks and parentheses may be nested so deep, and a statement may have so many operators, calls and members: whoever walks the tree does so on a stack.
+const DEEPEST: usize = 150;
+const MOST_LINKS: usize = 500;
 
 type Parsed<T> = Result<T, Diagnostic>;
 
 impl Parser<'_> {
+    /// Works one level further in.
+    fn deeper<T>(&mut self, work: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == DEEPEST {
+            return Err(self.error(format!("this is nested more than {DEEPEST} deep")).hint("write it in several statements"));
+        }
+        self.depth += 1;
+        let result = work(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn link(&mut self) -> Parsed<()> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(self.error(format!("more than {MOST_LINKS} operators in one statement")).hint("write several"));
+        }
+        Ok(())
+    }
+
     fn peek(&self) -> &Token {
         &self.tokens[self.at].0
     }
@@ -423,7 +450,7 @@ impl Parser<'_> {
             }
             let spot = self.spot();
             let before = self.at;
-            match self.statement(problems) {
+            match self.deeper(|p| p.statement(problems)) {
                 Ok(statement) => {
                     list.push((statement, spot));
                     if !self.ended(inner) {
@@ -498,7 +525,7 @@ impl Parser<'_> {
             self.next();
             if matches!(self.peek(), Token::Keyword(w) if w == "if") {
                 self.next();
-                Some(Box::new(self.branch(problems)?))
+                Some(Box::new(self.deeper(|p| p.branch(problems))?))
             } else {
                 Some(Box::new(Stmt::Block(self.block(problems)?)))
             }
@@ -531,6 +558,7 @@ impl Parser<'_> {
     }
 
     fn simple(&mut self) -> Parsed<Stmt> {
+        self.links = 0;
         let spot = self.spot();
         let left = self.expression(0)?;
         if self.is(",") {
@@ -562,7 +590,7 @@ impl Parser<'_> {
     }
 
     fn expression(&mut self, floor: u8) -> Parsed<Expr> {
-        let mut left = self.unary()?;
+        let mut left = self.deeper(Self::unary)?;
         loop {
             let Token::Sign(sign) = self.peek().clone() else { return Ok(left) };
             let (op, level) = match sign {
@@ -588,6 +616,7 @@ impl Parser<'_> {
             }
             let spot = left.spot;
             self.next();
+            self.link()?;
             let right = self.expression(level)?;
             left = Expr { kind: Kind::Binary(op, Box::new(left), Box::new(right)), spot };
         }
@@ -596,11 +625,11 @@ impl Parser<'_> {
     fn unary(&mut self) -> Parsed<Expr> {
         let spot = self.spot();
         if self.take("-") {
-            let inner = self.unary()?;
+            let inner = self.deeper(Self::unary)?;
             return Ok(Expr { kind: Kind::Neg(Box::new(inner)), spot });
         }
         if self.take("!") {
-            let inner = self.unary()?;
+            let inner = self.deeper(Self::unary)?;
             return Ok(Expr { kind: Kind::Not(Box::new(inner)), spot });
         }
         if self.is("+") {
@@ -634,6 +663,9 @@ impl Parser<'_> {
             }
         };
         loop {
+            if ["(", ".", "["].iter().any(|s| self.is(s)) {
+                self.link()?;
+            }
             if self.take("(") {
                 let mut arguments = Vec::new();
                 while !self.is(")") {
@@ -672,7 +704,7 @@ impl Parser<'_> {
 /// Everything that is wrong with its form.
 pub fn parse(file: &File, number: u16) -> Result<Vec<(Stmt, Spot)>, Problems> {
     let tokens = Lexer { file, number, text: &file.text, at: 0, line: 1, start: 0, list: Vec::new() }.run()?;
-    let mut parser = Parser { file, tokens, at: 0 };
+    let mut parser = Parser { file, tokens, at: 0, depth: 0, links: 0 };
     let mut problems = Problems::new();
     let body = parser.statements(false, &mut problems);
     problems.into_result(Some(body))
@@ -684,6 +716,23 @@ mod tests {
 
     fn parse(name: &str, text: &str) -> Result<Vec<(Stmt, Spot)>, Problems> {
         super::parse(&File { name: name.into(), text: text.into() }, 0)
+    }
+
+    #[test]
+    fn what_would_need_too_much_of_a_stack_is_refused() {
+        let many = |text: &str| text.repeat(20_000);
+        for (text, words) in [
+            (format!("x := {}1{}", many("("), many(")")), "nested more than"),
+            (format!("x := {}true", many("!")), "nested more than"),
+            (format!("{}{}", many("{"), many("}")), "nested more than"),
+            (format!("if a == 1 {{ }}{}", many(" else if a == 1 { }")), "nested more than"),
+            (format!("x := 1{}", many("+1")), "more than 500 operators"),
+            (format!("x := m{}", many(".comp")), "more than 500 operators"),
+        ] {
+            let said = parse("t", &text).unwrap_err().to_string();
+            assert!(said.contains(words), "{}", &said[..said.len().min(300)]);
+        }
+        assert!(parse("t", &format!("x := {}1{}", "(".repeat(70), ")".repeat(70))).is_ok());
     }
 
     #[test]

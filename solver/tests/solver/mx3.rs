@@ -31,7 +31,7 @@ fn run_beside(text: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Result
     let file = dir.path().join("s.mx3");
     others.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
     std::fs::write(&file, text).unwrap();
-    let result = mx3::run(&file, &Options::default()).map_err(|e| e.to_string());
+    let result = mx3::run(&file, &Options::default()).map(|o| o.expectations).map_err(|e| e.to_string());
     (dir, result)
 }
 
@@ -67,7 +67,7 @@ fn every_script_holds_what_it_expects() {
         let options = Options { out: Some(out.path().join(file.file_stem().unwrap())), ..Options::default() };
         let began = std::time::Instant::now();
         match mx3::run(&file, &options) {
-            Ok(n) => println!("{}: {n} expectations, {:.1} s", file.display(), began.elapsed().as_secs_f64()),
+            Ok(o) => println!("{}: {} expectations, {:.1} s", file.display(), o.expectations, began.elapsed().as_secs_f64()),
             Err(e) => failed.push(e.to_string()),
         }
     }
@@ -332,4 +332,144 @@ fn no_name_falls_over_what_it_is_given() {
         let ran = std::panic::catch_unwind(|| run(&whole).1);
         assert!(ran.is_ok(), "{text}");
     }
+}
+
+/// Everything that a checkpoint must hold: control flow by what was read, live expressions that draw random numbers, a window, a running average, terms of
+/// the user's, data, temperature, lines of the script's own in a file that was there before, `relax` and `minimize`.
+const CUT: &str = r#"
+setGridSize(32, 16, 1)
+setCellSize(4e-9, 4e-9, 3e-9)
+setGeom(rect(128e-9, 56e-9))
+defRegion(1, xrange(0, inf))
+Msat = 8e5
+Aex = 13e-12
+alpha = 0.05
+Ku1.setRegion(1, 1e4)
+anisU = vector(0, 0, 1)
+m = twoDomain(1, 0, 0, 0, 1, 0, -1, 0, 0)
+randSeed(3)
+tableAdd(E_total)
+tableAddVar(rand() + step, "r", "")
+ext_centerWall(0)
+mean := RunningAverage(m)
+addFieldTerm(mul(const(0.01), m))
+tableAutoSave(2e-12)
+autoSave(m, 20e-12)
+B_ext = vector(0.005 * sin(2 * pi * 5e9 * t), 0, 0.01)
+run(30e-12)
+for i := 0; i < 6; i++ {
+    steps(5)
+    if m.comp(1).average() > rand() - 0.5 {
+        B_ext = vector(m.average().x() * 0.02, 0.01 * i, 0)
+        m.setInShape(circle(20e-9), uniform(0, 0, 1))
+    } else {
+        Aex = 12e-12
+    }
+    tableSave()
+    fprintln("own.txt", i, t, E_total, m.getCell(3, 3, 0), regions.getCell(20, 3, 0))
+}
+save(mean)
+d := m.hostcopy()
+B_ext.add(d, sin(2 * pi * 3e9 * t))
+runWhile(t < 60e-12)
+B_ext.removeExtraTerms()
+minimize()
+snapshot(m)
+removeCustomFields()
+setSolver(2)
+fixdt = 2e-14
+Temp = 300
+ThermSeed(7)
+run(2e-12)
+saveAs(m, "warm")
+Temp = 0
+alpha = 1
+relax()
+print(E_total, t, step, rand(), ext_dwspeed)
+save(m)
+"#;
+
+/// The bytes of every file of a folder.
+fn contents(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let mut list: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap())
+        .filter(|e| e.file_name() != "stopped.ovf")
+        .map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).unwrap()))
+        .collect();
+    list.sort();
+    list
+}
+
+#[test]
+fn a_script_stopped_anywhere_goes_on_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.mx3");
+    std::fs::write(&file, CUT).unwrap();
+    let begin = |name: &str| {
+        let out = dir.path().join(name);
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(out.join("own.txt"), "from before\n").unwrap();
+        out
+    };
+    let out = begin("whole");
+    let clock = std::time::Instant::now();
+    let options = Options { out: Some(out.clone()), ..Options::default() };
+    let whole = mx3::run(&file, &options).unwrap();
+    let time = clock.elapsed();
+    let want = contents(&out);
+    let mut random = spinloom_base::random::Stream::new(std::process::id().into(), 0);
+    let mut stops = 0;
+    for round in 0..4 {
+        let out = begin(&format!("cut{round}"));
+        loop {
+            let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let options = Options {
+                out: Some(out.clone()),
+                resume: true,
+                commit_every: std::time::Duration::ZERO,
+                stop: stop.clone(),
+                ..Options::default()
+            };
+            let wait = time.mul_f64(0.4 * random.uniform());
+            let timer = std::thread::spawn(move || {
+                std::thread::sleep(wait);
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            let outcome = mx3::run(&file, &options).unwrap();
+            timer.join().unwrap();
+            if outcome.finished {
+                assert_eq!(outcome.expectations, whole.expectations);
+                break;
+            }
+            stops += 1;
+        }
+        // Finished is finished.
+        assert!(mx3::run(&file, &Options { out: Some(out.clone()), resume: true, ..Options::default() }).unwrap().before);
+        let have = contents(&out);
+        let names = |list: &[(String, Vec<u8>)]| list.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&have), names(&want));
+        for ((name, a), (_, b)) in have.iter().zip(&want) {
+            assert!(a == b, "{name} differs:\n{}\n---\n{}", String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+        }
+    }
+    println!("{stops} stops in 4 runs of {time:.2?}, each ended with the same bits");
+    assert!(stops >= 4);
+}
+
+#[test]
+fn a_script_does_not_go_on_as_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.mx3");
+    let text = "setGridSize(8, 4, 1)\nsetCellSize(4e-9, 4e-9, 3e-9)\nMsat = 8e5\nAex = 13e-12\nm = uniform(1, 1, 0)\nrun(1e-12)\n";
+    std::fs::write(&file, text).unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let stopped = mx3::run(&file, &Options { stop, ..Options::default() }).unwrap();
+    assert!(!stopped.finished);
+    std::fs::write(&file, text.replace("13e-12", "12e-12")).unwrap();
+    let resume = || Options { resume: true, ..Options::default() };
+    assert!(mx3::run(&file, &resume()).unwrap_err().to_string().contains("another script"));
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(dir.path().join("s.out/checkpoint"), "nonsense").unwrap();
+    assert!(mx3::run(&file, &resume()).unwrap_err().to_string().contains("no checkpoint, or damaged"));
 }

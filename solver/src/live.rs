@@ -1,0 +1,322 @@
+//! What someone who watches a run sees, and asks for.
+//!
+//! The run and the watcher share one [`Live`]. The run looks in between attempts of its step ([`Live::look`]): it waits there while it is paused, and copies the cells
+//! that a watcher wants to see, if there is one, and never so often that copying takes more than [`SHARE`] of its time. Watching changes no bit.
+
+use crate::run::Progress;
+use crate::simulation::Simulation;
+use spinloom_base::Problems;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Part of a run's time that copying for watchers may take.
+const SHARE: f64 = 0.03;
+/// Shortest time between copies: 20 a second.
+const BETWEEN: Duration = Duration::from_millis(50);
+/// Who has not asked for so long watches no more.
+const GONE: Duration = Duration::from_secs(3);
+/// Time between looks.
+const LOOK_EVERY: f64 = 0.03;
+/// Rows kept of each replica for plots; beyond, every other one is dropped.
+const ROWS: usize = 8192;
+
+/// Which cells are seen: a box of one layer of one replica, every so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Replica.
+    pub replica: usize,
+    /// Layer.
+    pub layer: usize,
+    /// First cell along x and y.
+    pub from: [usize; 2],
+    /// Cells along x and y.
+    pub size: [usize; 2],
+    /// Every so many.
+    pub every: usize,
+}
+
+impl View {
+    /// Width and height in points.
+    pub fn points(&self) -> [usize; 2] {
+        self.size.map(|n| n.div_ceil(self.every.max(1)))
+    }
+
+    /// The same, inside a mesh.
+    pub fn within(self, n: [usize; 3], replicas: usize) -> Self {
+        let from = [0, 1].map(|a| self.from[a].min(n[a] - 1));
+        Self {
+            replica: self.replica.min(replicas - 1),
+            layer: self.layer.min(n[2] - 1),
+            from,
+            size: [0, 1].map(|a| self.size[a].clamp(1, n[a] - from[a])),
+            every: self.every.max(1),
+        }
+    }
+
+    /// Its cells, x fastest.
+    pub fn cells(&self, n: [usize; 3]) -> Vec<usize> {
+        let [w, h] = self.points();
+        let at = |x: usize, y: usize| (self.layer * n[1] + self.from[1] + y * self.every) * n[0] + self.from[0] + x * self.every;
+        (0..h).flat_map(|y| (0..w).map(move |x| at(x, y))).collect()
+    }
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Which cells.
+    pub view: View,
+    /// Counts up.
+    pub number: u64,
+    /// When (s, simulated).
+    pub t: f64,
+    /// m, `[point][component]`, as 127ths.
+    pub m: Arc<Vec<i8>>,
+}
+
+/// m as bytes: `[component][point]` to `[point][component]`.
+pub fn bytes(m: &[f32]) -> Vec<i8> {
+    let n = m.len() / 3;
+    (0..n).flat_map(|i| [m[i], m[n + i], m[2 * n + i]]).map(|v| (127.0 * v).round() as i8).collect()
+}
+
+/// What a run is.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// What it is called.
+    pub name: String,
+    /// Cells.
+    pub n: [usize; 3],
+    /// Their size (m).
+    pub cell: [f64; 3],
+    /// Labels of the replicas.
+    pub replicas: Vec<String>,
+    /// Columns of the table, with units.
+    pub columns: Vec<(String, String)>,
+    /// Whether parameters may be set.
+    pub editable: bool,
+}
+
+/// What a watcher asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// To write m into the run's folder.
+    Save,
+    /// To set a parameter, as an experiment would: `J: [1e11 A/m^2, 0, 0]`.
+    Set(String),
+}
+
+#[derive(Default)]
+struct State {
+    about: About,
+    progress: Option<Progress>,
+    paused: bool,
+    /// Steps to take although paused.
+    steps: usize,
+    /// The first rows of all, and every how many rows.
+    rows: Vec<(Vec<Vec<f64>>, usize, usize)>,
+    wanted: Option<(View, Instant)>,
+    seen: Option<Seen>,
+    count: u64,
+    wishes: VecDeque<Wish>,
+    /// What became of wishes and what else there is to tell.
+    said: Vec<String>,
+    finished: bool,
+    copied: Option<(Instant, Duration)>,
+    /// When the present batch of attempts began, and how many they are.
+    batch: Option<(Instant, usize)>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Live {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Live")
+    }
+}
+
+impl Live {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    // --- for the run
+
+    /// Says what the run is.
+    pub fn begin(&self, about: About) {
+        let mut s = self.state();
+        s.rows.resize_with(about.replicas.len().max(1), || (Vec::new(), 1, 0));
+        s.about = about;
+    }
+
+    /// Adds a row of the table.
+    pub fn row(&self, replica: usize, values: &[f64]) {
+        let mut s = self.state();
+        let Some((rows, every, skipped)) = s.rows.get_mut(replica) else { return };
+        *skipped += 1;
+        if *skipped < *every && !rows.is_empty() {
+            return;
+        }
+        *skipped = 0;
+        rows.push(values.to_vec());
+        if rows.len() > ROWS {
+            let mut k = 0;
+            rows.retain(|_| {
+                k += 1;
+                k % 2 == 1
+            });
+            *every *= 2;
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self, p: &Progress) {
+        self.state().progress = Some(p.clone());
+        self.changed.notify_all();
+    }
+
+    /// Says something to who watches.
+    pub fn say(&self, words: impl Into<String>) {
+        self.state().said.push(words.into());
+    }
+
+    /// The run is over.
+    pub fn end(&self, words: impl Into<String>) {
+        let mut s = self.state();
+        s.said.push(words.into());
+        (s.finished, s.paused) = (true, false);
+        self.changed.notify_all();
+    }
+
+    /// What is to be set, one at a time.
+    pub fn to_set(&self) -> Option<String> {
+        let mut s = self.state();
+        // What is to be saved is for `look`.
+        let k = s.wishes.iter().position(|w| matches!(w, Wish::Set(_)))?;
+        match s.wishes.remove(k) {
+            Some(Wish::Set(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Copies what a watcher wants to see, saves if asked to, waits while paused (but not while `stop` is set), and says how many attempts to take until the next look.
+    pub fn look(&self, sim: &Simulation, stop: &AtomicBool, save: &mut dyn FnMut(&Simulation) -> Result<String, Problems>) -> usize {
+        let mut s = self.state();
+        let attempts = match s.batch.take() {
+            Some((began, n)) => ((n as f64 * LOOK_EVERY / began.elapsed().as_secs_f64().max(1e-6)) as usize).clamp(1, 4096),
+            None => 1,
+        };
+        loop {
+            let copying = s.copied.is_none_or(|(when, cost)| when.elapsed() >= BETWEEN.max(cost.div_f64(SHARE)));
+            if let Some((view, asked)) = s.wanted
+                && asked.elapsed() < GONE
+                && (copying || s.seen.as_ref().is_none_or(|seen| seen.view != view) || s.paused)
+            {
+                let t = sim.control(view.replica).t;
+                // Nothing new is not copied again.
+                if s.seen.as_ref().is_none_or(|seen| seen.view != view || seen.t != t) {
+                    let clock = Instant::now();
+                    let m = Arc::new(bytes(&sim.peek(view.replica, &view.cells(s.about.n))));
+                    s.count += 1;
+                    s.seen = Some(Seen { view, number: s.count, t, m });
+                    s.copied = Some((clock, clock.elapsed()));
+                    self.changed.notify_all();
+                }
+            }
+            // What is set waits for the next row; what is saved need not.
+            if let Some(k) = s.wishes.iter().position(|w| *w == Wish::Save) {
+                s.wishes.remove(k);
+                drop(s);
+                let words = save(sim).unwrap_or_else(|e| format!("save: {e}"));
+                s = self.state();
+                s.said.push(words);
+                continue;
+            }
+            if !s.paused || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if s.steps > 0 {
+                s.steps -= 1;
+                s.batch = Some((Instant::now(), 1));
+                return 1;
+            }
+            s = self.changed.wait_timeout(s, Duration::from_millis(100)).unwrap_or_else(|e| e.into_inner()).0;
+        }
+        s.batch = Some((Instant::now(), attempts));
+        attempts
+    }
+
+    // --- for the watcher
+
+    /// What the run is.
+    pub fn about(&self) -> About {
+        self.state().about.clone()
+    }
+
+    /// How far it is, whether it is paused, whether it is over.
+    pub fn standing(&self) -> (Option<Progress>, bool, bool) {
+        let s = self.state();
+        (s.progress.clone(), s.paused, s.finished)
+    }
+
+    /// What there is to tell, from the `from`-th on.
+    pub fn said(&self, from: usize) -> Vec<String> {
+        self.state().said.iter().skip(from).cloned().collect()
+    }
+
+    /// Rows of a replica from the `from`-th on, and a number that changes when earlier ones have been dropped.
+    pub fn rows(&self, replica: usize, from: usize) -> (Vec<Vec<f64>>, usize) {
+        let s = self.state();
+        s.rows.get(replica).map_or((Vec::new(), 1), |(rows, every, _)| (rows.iter().skip(from).cloned().collect(), *every))
+    }
+
+    /// Pauses or goes on.
+    pub fn pause(&self, paused: bool) {
+        self.state().paused = paused;
+        self.changed.notify_all();
+    }
+
+    /// Takes one step, and pauses.
+    pub fn step(&self) {
+        let mut s = self.state();
+        s.steps += usize::from(s.paused);
+        s.paused = true;
+        self.changed.notify_all();
+    }
+
+    /// Asks for something.
+    pub fn ask(&self, wish: Wish) {
+        self.state().wishes.push_back(wish);
+        self.changed.notify_all();
+    }
+
+    /// What is to be seen; waits for something newer than number `after`, but not for ever.
+    pub fn see(&self, view: View, after: u64) -> Option<Seen> {
+        let mut s = self.state();
+        if s.about.n.contains(&0) {
+            return None;
+        }
+        let view = view.within(s.about.n, s.about.replicas.len().max(1));
+        s.wanted = Some((view, Instant::now()));
+        self.changed.notify_all();
+        let until = Instant::now() + Duration::from_millis(1000);
+        loop {
+            match &s.seen {
+                Some(seen) if seen.view == view && (seen.number > after || s.finished) => return Some(seen.clone()),
+                _ => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return s.seen.clone().filter(|seen| seen.view == view);
+            }
+            s = self.changed.wait_timeout(s, left).unwrap_or_else(|e| e.into_inner()).0;
+        }
+    }
+}
