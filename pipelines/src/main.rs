@@ -4,6 +4,7 @@ mod bench;
 mod cards;
 mod convert;
 mod inspect;
+mod networks;
 mod pipeline;
 mod plan;
 mod plot;
@@ -162,6 +163,8 @@ enum Verb {
         #[command(subcommand)]
         verb: cards::CardVerb,
     },
+    /// Runs networks of the source papers as benchmarks, or the table of all of them; without a file, lists the kinds.
+    Network(networks::Options),
     /// Measures how fast torques are evaluated here, or whole steps taken.
     Bench {
         /// Grids, as `256x256x1`; by default the seven of the comparison with other codes.
@@ -304,6 +307,7 @@ impl Verb {
                 _ => cards::models(model.as_deref()),
             },
             Verb::Card { verb } => verb.run(),
+            Verb::Network(options) => networks::network(&options),
             Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads, json } => {
                 if let Some(n) = threads {
                     let _ = spinloom_solver::set_threads(n);
@@ -357,6 +361,9 @@ fn vet(file: &Path) -> Result<String, Problems> {
     let document = Document::read(file)?;
     if document.root.get("stages").is_some() {
         return Ok(format!("a pipeline of {} stages", pipeline::Pipeline::read(&document)?.stages.len()));
+    }
+    if spinloom_network::tasks::Benchmark::is(&document) {
+        return Ok(format!("a benchmark `{}`", spinloom_network::tasks::Benchmark::read(&document)?.kind.name));
     }
     let e = Experiment::read(&document)?;
     Ok(format!("{} replica(s) of {} cells, at most {:.3} ns each", e.replicas(), e.system.mesh.cells(), 1e9 * e.longest()))

@@ -1,0 +1,220 @@
+//! Networks of the source papers as benchmarks: each a small file with its equations and settings, one line in [`TASKS`], and scores that a table can compare.
+
+use crate::settings::Setting;
+use serde::{Deserialize, Serialize};
+use spinloom_base::diagnostics::{nearest, one_of};
+use spinloom_base::{Diagnostic, Document, Node, Problems};
+use spinloom_card::Card;
+use std::path::{Path, PathBuf};
+
+mod associative;
+mod attractor;
+mod binding;
+mod clustering;
+mod force;
+mod letters;
+mod oscillators;
+mod recommendation;
+mod reservoir;
+mod signals;
+mod vowels;
+
+/// What a benchmark may use.
+pub struct Context<'a> {
+    /// Folder with data sets; without it stand-ins are drawn.
+    pub data: Option<&'a Path>,
+    /// Folder that paths of cards are relative to.
+    pub base: &'a Path,
+    /// Where checkpoints may be kept.
+    pub folder: Option<&'a Path>,
+    /// Told how much is done (0 to 1), and of what.
+    pub progress: &'a dyn Fn(f64, &str),
+}
+
+/// A benchmark, configured.
+pub trait Task: Send + Sync {
+    /// Runs it once.
+    ///
+    /// # Errors
+    /// Data or cards that are missing or do not fit.
+    fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems>;
+
+    /// Cards it reads.
+    fn cards(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+/// One number a benchmark found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// What it is.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// Its unit; `%` for shares.
+    pub unit: String,
+}
+
+/// Numbers against numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// What it shows.
+    pub title: String,
+    /// Name of each column.
+    pub columns: Vec<String>,
+    /// Rows.
+    pub rows: Vec<Vec<f64>>,
+}
+
+/// Which data were used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataNote {
+    /// Its name, and how it was split.
+    pub name: String,
+    /// Drawn by this program.
+    pub stand_in: bool,
+    /// SHA-256.
+    pub sha256: String,
+    /// Samples for training, validation, test.
+    pub split: [usize; 3],
+}
+
+/// Which card was used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CardNote {
+    /// Its name and model.
+    pub name: String,
+    /// SHA-256 of the simulated records behind it; empty if it was typed.
+    pub records: Vec<String>,
+}
+
+/// What one run found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Scores, the headline first.
+    pub scores: Vec<Score>,
+    /// Curves.
+    pub curves: Vec<Curve>,
+    /// Data; none for tasks that make their own signals.
+    pub data: Option<DataNote>,
+    /// Cards behind the devices.
+    pub cards: Vec<CardNote>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Adds a score.
+    fn score(&mut self, name: impl Into<String>, value: f64, unit: &str) {
+        self.scores.push(Score { name: name.into(), value, unit: unit.into() });
+    }
+
+    /// Adds a curve.
+    fn curve(&mut self, title: impl Into<String>, columns: &[&str], rows: Vec<Vec<f64>>) {
+        self.curves.push(Curve { title: title.into(), columns: columns.iter().map(|c| (*c).into()).collect(), rows });
+    }
+
+    /// Adds a remark.
+    fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
+    /// The value of a score.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.scores.iter().find(|s| s.name == name).map(|s| s.value)
+    }
+}
+
+/// A kind of benchmark.
+pub struct Kind {
+    /// The word behind `task:`.
+    pub name: &'static str,
+    /// One line on it.
+    pub about: &'static str,
+    read: fn(&Node, &mut Problems) -> Option<Box<dyn Task>>,
+}
+
+fn reader<T: Setting + Task + 'static>(node: &Node, problems: &mut Problems) -> Option<Box<dyn Task>> {
+    T::read(node, problems).map(|t| Box::new(t) as Box<dyn Task>)
+}
+
+/// All kinds, in the order in which help lists them.
+pub const TASKS: &[Kind] = &[
+    Kind { name: "attractor", about: "continuous attractor with depressing synapses follows moving targets", read: reader::<attractor::Attractor> },
+    Kind { name: "binding", about: "three coupled oscillators bind events in time", read: reader::<binding::Binding> },
+    Kind { name: "vowels", about: "four coupled oscillators recognise vowels by synchronisation", read: reader::<vowels::Vowels> },
+    Kind { name: "reservoir", about: "a device as a reservoir: waveforms, memory, parity, NARMA, chaos, images", read: reader::<reservoir::Reservoir> },
+    Kind { name: "clustering", about: "stochastic junctions cluster flowers without a teacher", read: reader::<clustering::Clustering> },
+    Kind { name: "recommendation", about: "restricted Boltzmann machine of random bits", read: reader::<recommendation::Recommendation> },
+    Kind { name: "force", about: "recurrent network whose read-out is learned while it runs", read: reader::<force::Force> },
+    Kind { name: "associative", about: "patterns recalled from corrupted cues by binary stochastic synapses", read: reader::<associative::Associative> },
+    Kind { name: "letters", about: "letters on three by three junctions", read: reader::<letters::Letters> },
+];
+
+/// A benchmark and how often to run it.
+pub struct Benchmark {
+    /// Which kind.
+    pub kind: &'static Kind,
+    /// Its seeds.
+    pub seeds: Vec<u64>,
+    /// It.
+    pub task: Box<dyn Task>,
+}
+
+impl Benchmark {
+    /// Whether a document is one: it has the key `task`.
+    pub fn is(document: &Document) -> bool {
+        document.root.get("task").is_some()
+    }
+
+    /// Reads `task: NAME`, `seeds: [...]` and `settings: {...}`.
+    ///
+    /// # Errors
+    /// Everything wrong with them.
+    pub fn read(document: &Document) -> Result<Benchmark, Problems> {
+        let mut problems = Problems::new();
+        let read = Self::parse(&document.root, &mut problems);
+        problems.into_result(read)
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Benchmark> {
+        let mut f = spinloom_base::Fields::of(node, "the benchmark", problems)?;
+        let task = f.required("task", problems);
+        let seeds = f.optional("seeds");
+        let settings = f.optional("settings");
+        f.finish(problems);
+        let seeds: Option<Vec<usize>> = seeds.map_or(Some(vec![1]), |n| Setting::read(n, problems));
+        let (task, name) = (task?, task?.text(problems)?);
+        let Some(kind) = TASKS.iter().find(|k| k.name == name) else {
+            let known = || TASKS.iter().map(|k| k.name);
+            let hint = nearest(name, known()).map_or_else(|| format!("it can be {}", one_of(known())), |n| format!("did you mean `{n}`?"));
+            problems.push(task.error(format!("there is no task `{name}`")).hint(hint));
+            return None;
+        };
+        let empty = Document::parse("settings", "{}").expect("an empty mapping");
+        let task = (kind.read)(settings.unwrap_or(&empty.root), problems)?;
+        Some(Benchmark { kind, seeds: seeds?.into_iter().map(|s| s as u64).collect(), task })
+    }
+}
+
+/// A card and what the table says of it.
+fn card(context: &Context<'_>, path: &Path, models: &[&str]) -> Result<(Card, CardNote), Problems> {
+    let path = context.base.join(path);
+    let card = Card::read(&path)?;
+    if !models.contains(&card.model.name.as_str()) {
+        return Err(Diagnostic::file(path.display().to_string(), format!("the model of this card is `{}`", card.model.name))
+            .hint(format!("wanted here: {}", one_of(models.iter().copied())))
+            .into());
+    }
+    let note = CardNote {
+        name: format!("{} ({})", card.name, card.model.name),
+        records: card.records.iter().map(|r| r.sha256.clone()).collect(),
+    };
+    Ok((card, note))
+}
+
+/// Percent.
+fn percent(right: usize, of: usize) -> f64 {
+    100.0 * right as f64 / of.max(1) as f64
+}

@@ -1,0 +1,321 @@
+//! `spinloom network`: runs one benchmark, or a table of them, and writes what came out beside what the papers say.
+//!
+//! A table is a YAML file of rows; each names a benchmark, another command's file, or says why there is none. A benchmark whose file, cards, data folder and program are those of
+//! its last run is not run again.
+
+use crate::pipeline::write_whole;
+use crate::progress::Meter;
+use serde::{Deserialize, Serialize};
+use spinloom_base::{Diagnostic, Document, Fields, Node, Problems, hash};
+use spinloom_network::tasks::{Benchmark, Context, Outcome};
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What to run.
+#[derive(clap::Args)]
+pub struct Options {
+    /// A benchmark (`task: …`) or a table of them (`table: …`); without it the kinds of benchmarks are listed.
+    file: Option<PathBuf>,
+    /// Folder for the results; by default `out/` and the name of the file.
+    #[arg(long, short)]
+    out: Option<PathBuf>,
+    /// Folder with data sets; without it stand-ins are drawn, and marked as such.
+    #[arg(long, env = "SPINLOOM_DATA")]
+    data: Option<PathBuf>,
+    /// Of a table, only these rows.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Of a table, runs nothing: writes the table of what is there.
+    #[arg(long)]
+    collect: bool,
+    /// Runs anew what was run before.
+    #[arg(long, short)]
+    force: bool,
+    /// Only the first so many seeds of each benchmark.
+    #[arg(long)]
+    seeds: Option<usize>,
+}
+
+/// Everything a benchmark found, with what fixes it.
+#[derive(Serialize, Deserialize)]
+pub struct Results {
+    /// Kind of benchmark.
+    pub task: String,
+    /// The command that gives it.
+    pub command: String,
+    /// Hash of the file, its cards, the program's version and the name of the data folder.
+    pub key: String,
+    /// Seeds, one outcome each.
+    pub seeds: Vec<u64>,
+    /// What each found.
+    pub outcomes: Vec<Outcome>,
+    /// Wall time of each (s).
+    pub seconds: Vec<f64>,
+}
+
+impl Results {
+    /// Mean, and standard deviation over seeds where there are several.
+    fn score(&self, index: usize) -> Option<(String, f64, Option<f64>, String)> {
+        let first = self.outcomes.first()?.scores.get(index)?;
+        let values: Vec<f64> = self.outcomes.iter().filter_map(|o| o.value(&first.name)).collect();
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let sd = (values.len() > 1).then(|| (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt());
+        Some((first.name.clone(), mean, sd, first.unit.clone()))
+    }
+
+    fn text(&self, index: usize) -> Option<String> {
+        let (name, mean, sd, unit) = self.score(index)?;
+        let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+        let sd = sd.map_or(String::new(), |s| format!(" ± {}", number(s)));
+        Some(format!("{name}: {}{sd}{unit}", number(mean)))
+    }
+}
+
+/// Four significant digits, without the zeros behind them.
+fn number(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return format!("{v}");
+    }
+    let digits = 3 - v.abs().log10().floor() as i32;
+    if (-3..=6).contains(&digits) {
+        let text = format!("{v:.*}", digits.max(0) as usize);
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+    } else {
+        format!("{v:.2e}")
+    }
+}
+
+/// Runs it.
+pub fn network(options: &Options) -> Result<ExitCode, Problems> {
+    let Some(file) = &options.file else {
+        for kind in spinloom_network::tasks::TASKS {
+            println!("{:<16} {}", kind.name, kind.about);
+        }
+        println!("a benchmark is a file with `task: NAME`, `seeds: [...]` and `settings: {{...}}`");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let out = options.out.clone().unwrap_or_else(|| Path::new("out").join(file.file_stem().unwrap_or_default()));
+    let document = Document::read(file)?;
+    if document.root.get("table").is_some() {
+        return table(&document, &out, options);
+    }
+    if !Benchmark::is(&document) {
+        return Err(Diagnostic::file(file.display().to_string(), "this is neither a benchmark nor a table of them")
+            .hint("a benchmark has the key `task`; a network on a card is run by a pipeline")
+            .into());
+    }
+    let results = run(file, &document, &out, options)?;
+    print(&results);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(results: &Results) {
+    for i in 0..results.outcomes.first().map_or(0, |o| o.scores.len()) {
+        println!("{}", results.text(i).unwrap_or_default());
+    }
+    if let Some(o) = results.outcomes.first() {
+        if o.data.as_ref().is_some_and(|d| d.stand_in) {
+            println!("on a stand-in drawn by the program: accuracy not shown; give --data FOLDER");
+        }
+        o.notes.iter().for_each(|n| println!("{n}"));
+    }
+}
+
+/// Runs a benchmark, or takes up what is there.
+pub fn run(file: &Path, document: &Document, out: &Path, options: &Options) -> Result<Results, Problems> {
+    let benchmark = Benchmark::read(document)?;
+    let base = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let mut key = format!("{} {}", env!("CARGO_PKG_VERSION"), hash::of_bytes(document.text.as_bytes()));
+    for card in benchmark.task.cards() {
+        let path = base.join(card);
+        let bytes = std::fs::read(&path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?;
+        let _ = write!(key, " {}", hash::of_bytes(&bytes));
+    }
+    let _ = write!(key, " {}", if options.data.is_some() { "data" } else { "stand-in" });
+    let seeds: Vec<u64> = benchmark.seeds.iter().copied().take(options.seeds.unwrap_or(usize::MAX)).collect();
+    let data = options.data.as_ref().map_or(String::new(), |_| " --data FOLDER".into());
+    let mut results =
+        Results { task: benchmark.kind.name.into(), command: format!("spinloom network {}{data}", file.display()), key, seeds: vec![], outcomes: vec![], seconds: vec![] };
+    let path = out.join("results.json");
+    if let (false, Ok(text)) = (options.force, std::fs::read(&path))
+        && let Ok(old) = serde_json::from_slice::<Results>(&text)
+        && old.key == results.key
+    {
+        results = old;
+    }
+    std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}")))?;
+    // Seed by seed, each kept as soon as it is there: a run that was cut off goes on with the next.
+    for seed in seeds {
+        if results.seeds.contains(&seed) {
+            continue;
+        }
+        let started = std::time::Instant::now();
+        let meter = RefCell::new(Meter::new(&format!("{}, seed {seed}", benchmark.kind.name)));
+        let progress = |done: f64, words: &str| meter.borrow_mut().show(done, words);
+        let folder = out.join(format!("seed-{seed}"));
+        let context = Context { data: options.data.as_deref(), base: &base, folder: Some(&folder), progress: &progress };
+        let outcome = benchmark.task.run(seed, &context)?;
+        let words = outcome.scores.first().map_or(String::new(), |s| format!("{}: {} {}", s.name, number(s.value), s.unit));
+        results.seeds.push(seed);
+        results.outcomes.push(outcome);
+        results.seconds.push(started.elapsed().as_secs_f64());
+        meter.into_inner().done(&words);
+        let json = serde_json::to_vec_pretty(&results).map_err(|e| Problems::from(Diagnostic::error(e.to_string())))?;
+        write_whole(&path, &json)?;
+    }
+    Ok(results)
+}
+
+/// A row of the table.
+struct Row {
+    name: String,
+    system: String,
+    paper: String,
+    file: Option<PathBuf>,
+    /// Where else it is shown, or why it is not.
+    instead: Option<String>,
+}
+
+fn rows(document: &Document, problems: &mut Problems) -> Option<(String, Vec<Row>)> {
+    let base = Path::new(&document.name).parent().unwrap_or(Path::new(".")).to_path_buf();
+    let mut f = Fields::of(&document.root, "the table", problems)?;
+    let title = f.required("table", problems).and_then(|n| n.text(problems)).map(str::to_string);
+    let list = f.required("rows", problems);
+    f.finish(problems);
+    let mut rows = Vec::new();
+    for node in list?.list(problems)? {
+        rows.extend(row(node, &base, problems));
+    }
+    Some((title?, rows))
+}
+
+fn row(node: &Node, base: &Path, problems: &mut Problems) -> Option<Row> {
+    let mut f = Fields::of(node, "a row", problems)?;
+    let mut text = |key, problems: &mut Problems| f.required(key, problems).and_then(|n| n.text(problems)).map(str::to_string);
+    let (name, system, paper) = (text("row", problems), text("system", problems), text("paper", problems));
+    let mut other = |key, problems: &mut Problems| f.optional(key).and_then(|n| n.text(problems)).map(str::to_string);
+    let (file, example, deferred) = (other("file", problems), other("example", problems), other("deferred", problems));
+    f.finish(problems);
+    if [&file, &example, &deferred].iter().filter(|o| o.is_some()).count() != 1 {
+        problems.push(node.error("a row has one of `file`, `example` and `deferred`"));
+    }
+    if let Some(file) = &file
+        && !base.join(file).is_file()
+    {
+        problems.push(node.error(format!("there is no file {}", base.join(file).display())));
+    }
+    let instead = example.map(|e| format!("`{e}`")).or_else(|| deferred.map(|d| format!("deferred: {d}")));
+    Some(Row { name: name?, system: system?, paper: paper?, file: file.map(|f| base.join(f)), instead })
+}
+
+fn table(document: &Document, out: &Path, options: &Options) -> Result<ExitCode, Problems> {
+    let mut problems = Problems::new();
+    let read = rows(document, &mut problems);
+    let (title, rows) = problems.into_result(read)?;
+    if let Some(unknown) = options.only.iter().find(|o| rows.iter().all(|r| r.name != **o)) {
+        return Err(Diagnostic::error(format!("the table has no row {unknown}")).into());
+    }
+    // All files are checked before any is run.
+    let mut problems = Problems::new();
+    for file in rows.iter().filter_map(|r| r.file.as_ref()) {
+        if let Some(d) = problems.take(Document::read(file)) {
+            problems.take(Benchmark::read(&d));
+        }
+    }
+    problems.into_result(Some(()))?;
+    let mut text = format!("# {title}\n\n| row | system | paper | here | command | card | seconds |\n|---|---|---|---|---|---|---|\n");
+    let mut failed = Vec::new();
+    for row in &rows {
+        let _ = write!(text, "| {} | {} | {} | ", row.name, row.system, row.paper);
+        let Some(file) = &row.file else {
+            let _ = writeln!(text, "{} | | | |", row.instead.as_deref().unwrap_or_default());
+            continue;
+        };
+        let folder = out.join(file.file_stem().unwrap_or_default());
+        let wanted = !options.collect && (options.only.is_empty() || options.only.contains(&row.name));
+        let found = if wanted {
+            eprintln!("{}: {}", row.name, file.display());
+            match run(file, &Document::read(file)?, &folder, options) {
+                Ok(r) => Some(r),
+                Err(e) => {
+                    eprintln!("{e}");
+                    failed.push(row.name.clone());
+                    let _ = writeln!(text, "failed: {} | | | |", e.to_string().replace(['\n', '|'], " "));
+                    continue;
+                }
+            }
+        } else {
+            std::fs::read(folder.join("results.json")).ok().and_then(|b| serde_json::from_slice(&b).ok())
+        };
+        let Some(results) = found else {
+            let _ = writeln!(text, "not run | | | |");
+            continue;
+        };
+        let _ = writeln!(text, "{}", cells(&results));
+    }
+    std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}")))?;
+    write_whole(&out.join("table.md"), text.as_bytes())?;
+    println!("{}", out.join("table.md").display());
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The last four cells of a row.
+fn cells(results: &Results) -> String {
+    let first = results.outcomes.first();
+    let stand_in = first.and_then(|o| o.data.as_ref()).is_some_and(|d| d.stand_in);
+    // The headline and three more; all are in the file of results.
+    let mut here: Vec<String> = (0..4).filter_map(|i| results.text(i)).collect();
+    if stand_in {
+        here.push("stand-in data: accuracy not shown".into());
+    }
+    if results.seeds.len() > 1 {
+        here.push(format!("{} seeds", results.seeds.len()));
+    }
+    let cards: Vec<String> = first
+        .map(|o| {
+            o.cards
+                .iter()
+                .map(|c| match c.records.first() {
+                    None => format!("{}: not simulated", c.name),
+                    Some(hash) => format!("{}: record {}", c.name, hash.get(..12).unwrap_or(hash)),
+                })
+                .collect()
+        })
+        .unwrap_or_default();
+    let seconds = results.seconds.iter().sum::<f64>() / results.seconds.len().max(1) as f64;
+    format!("{} | `{}` | {} | {} |", here.join("; "), results.command, cards.join("; "), number(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_four_digits() {
+        assert_eq!([number(96.0), number(0.123456), number(12345.6), number(1.5e-12), number(99.996)], ["96", "0.1235", "12346", "1.50e-12", "100"]);
+    }
+
+    #[test]
+    fn the_table_of_the_house_names_files_that_are_right() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/networks/table.yaml");
+        let mut problems = Problems::new();
+        let (_, rows) = rows(&Document::read(&path).unwrap(), &mut problems).unwrap();
+        assert!(!problems.any_error(), "{problems}");
+        for row in &rows {
+            if let Some(file) = &row.file {
+                Benchmark::read(&Document::read(file).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", row.name));
+            }
+        }
+        // Every row of tables 3 and of the networks of the other papers, and all rows named only in the text.
+        let names: Vec<&str> = rows.iter().map(|r| r.name.as_str()).collect();
+        for n in 1..=19 {
+            assert!(names.iter().any(|r| r.split(' ').any(|r| r == format!("T3-{n}"))), "T3-{n} is missing");
+        }
+        for name in ["S0-NET", "S1-NET", "S3-NET-M", "S3-NET-F", "S4-C10", "S4-DVS", "R-20", "R-43", "R-47", "R-52", "R-75", "R-76"] {
+            assert!(names.iter().any(|r| r.starts_with(name)), "{name} is missing");
+        }
+    }
+}
