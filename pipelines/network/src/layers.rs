@@ -85,6 +85,19 @@ pub(crate) struct Layer {
     steps_in: usize,
 }
 
+impl Layer {
+    /// What a norm does at inference.
+    pub(crate) fn normalise(&self, x: &mut [f32]) {
+        let c = self.from[2];
+        let scale: Vec<f32> = self.running[1].iter().zip(&self.weights.used).map(|(v, g)| g / (v + 1e-5).sqrt()).collect();
+        for x in x.chunks_exact_mut(c) {
+            for k in 0..c {
+                x[k] = (x[k] - self.running[0][k]) * scale[k] + self.bias.used[k];
+            }
+        }
+    }
+}
+
 /// What a pass is for.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Pass {

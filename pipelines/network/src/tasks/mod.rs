@@ -10,14 +10,19 @@ use std::path::{Path, PathBuf};
 mod associative;
 mod attractor;
 mod binding;
+mod bitstreams;
+mod classifier;
 mod clustering;
 mod force;
 mod letters;
 mod oscillators;
 mod recommendation;
 mod reservoir;
+mod resonators;
 mod signals;
 mod vowels;
+mod winner;
+mod xnor;
 
 /// What a benchmark may use.
 pub struct Context<'a> {
@@ -145,10 +150,15 @@ pub const TASKS: &[Kind] = &[
     Kind { name: "binding", about: "three coupled oscillators bind events in time", read: reader::<binding::Binding> },
     Kind { name: "vowels", about: "four coupled oscillators recognise vowels by synchronisation", read: reader::<vowels::Vowels> },
     Kind { name: "reservoir", about: "a device as a reservoir: waveforms, memory, parity, NARMA, chaos, images", read: reader::<reservoir::Reservoir> },
+    Kind { name: "classifier", about: "any layers, neurons and synapses on images or events, with the gap between ideal and device", read: reader::<classifier::Classifier> },
     Kind { name: "clustering", about: "stochastic junctions cluster flowers without a teacher", read: reader::<clustering::Clustering> },
     Kind { name: "recommendation", about: "restricted Boltzmann machine of random bits", read: reader::<recommendation::Recommendation> },
     Kind { name: "force", about: "recurrent network whose read-out is learned while it runs", read: reader::<force::Force> },
     Kind { name: "associative", about: "patterns recalled from corrupted cues by binary stochastic synapses", read: reader::<associative::Associative> },
+    Kind { name: "winner", about: "digits without a teacher: stochastic STDP, inhibition, homeostasis", read: reader::<winner::Winner> },
+    Kind { name: "xnor", about: "binary network on columns of junctions in series", read: reader::<xnor::Xnor> },
+    Kind { name: "resonators", about: "digits by chains of resonators whose frequencies are trained", read: reader::<resonators::Resonators> },
+    Kind { name: "bitstreams", about: "products of stochastic bit streams", read: reader::<bitstreams::Bitstreams> },
     Kind { name: "letters", about: "letters on three by three junctions", read: reader::<letters::Letters> },
 ];
 
