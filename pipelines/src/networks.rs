@@ -5,9 +5,8 @@
 
 use crate::pipeline::write_whole;
 use crate::progress::Meter;
-use serde::{Deserialize, Serialize};
-use spinloom_base::{Diagnostic, Document, Fields, Node, Problems, hash};
-use spinloom_network::tasks::{Benchmark, Context, Outcome};
+use spinloom_base::{Diagnostic, Document, Fields, Node, Problems};
+use spinloom_network::tasks::{Benchmark, Results};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -38,40 +37,11 @@ pub struct Options {
     seeds: Option<usize>,
 }
 
-/// Everything a benchmark found, with what fixes it.
-#[derive(Serialize, Deserialize)]
-pub struct Results {
-    /// Kind of benchmark.
-    pub task: String,
-    /// The command that gives it.
-    pub command: String,
-    /// Hash of the file, its cards, the program's version and the name of the data folder.
-    pub key: String,
-    /// Seeds, one outcome each.
-    pub seeds: Vec<u64>,
-    /// What each found.
-    pub outcomes: Vec<Outcome>,
-    /// Wall time of each (s).
-    pub seconds: Vec<f64>,
-}
-
-impl Results {
-    /// Mean, and standard deviation over seeds where there are several.
-    fn score(&self, index: usize) -> Option<(String, f64, Option<f64>, String)> {
-        let first = self.outcomes.first()?.scores.get(index)?;
-        let values: Vec<f64> = self.outcomes.iter().filter_map(|o| o.value(&first.name)).collect();
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let sd = (values.len() > 1).then(|| (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt());
-        Some((first.name.clone(), mean, sd, first.unit.clone()))
-    }
-
-    fn text(&self, index: usize) -> Option<String> {
-        let (name, mean, sd, unit) = self.score(index)?;
-        let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
-        let sd = sd.map_or(String::new(), |s| format!(" ± {}", number(s)));
-        Some(format!("{name}: {}{sd}{unit}", number(mean)))
-    }
+fn text(results: &Results, index: usize) -> Option<String> {
+    let (name, mean, sd, unit) = results.score(index)?;
+    let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+    let sd = sd.map_or(String::new(), |s| format!(" ± {}", number(s)));
+    Some(format!("{name}: {}{sd}{unit}", number(mean)))
 }
 
 /// Four significant digits, without the zeros behind them.
@@ -114,7 +84,7 @@ pub fn network(options: &Options) -> Result<ExitCode, Problems> {
 
 fn print(results: &Results) {
     for i in 0..results.outcomes.first().map_or(0, |o| o.scores.len()) {
-        println!("{}", results.text(i).unwrap_or_default());
+        println!("{}", text(results, i).unwrap_or_default());
     }
     if let Some(o) = results.outcomes.first() {
         if o.data.as_ref().is_some_and(|d| d.stand_in) {
@@ -124,48 +94,11 @@ fn print(results: &Results) {
     }
 }
 
-/// Runs a benchmark, or takes up what is there.
-pub fn run(file: &Path, document: &Document, out: &Path, options: &Options) -> Result<Results, Problems> {
-    let benchmark = Benchmark::read(document)?;
-    let base = file.parent().unwrap_or(Path::new(".")).to_path_buf();
-    let mut key = format!("{} {}", env!("CARGO_PKG_VERSION"), hash::of_bytes(document.text.as_bytes()));
-    for card in benchmark.task.cards() {
-        let path = base.join(card);
-        let bytes = std::fs::read(&path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?;
-        let _ = write!(key, " {}", hash::of_bytes(&bytes));
-    }
-    let _ = write!(key, " {}", if options.data.is_some() { "data" } else { "stand-in" });
-    let seeds: Vec<u64> = benchmark.seeds.iter().copied().take(options.seeds.unwrap_or(usize::MAX)).collect();
-    let data = options.data.as_ref().map_or(String::new(), |_| " --data FOLDER".into());
-    let mut results =
-        Results { task: benchmark.kind.name.into(), command: format!("spinloom network {}{data}", file.display()), key, seeds: vec![], outcomes: vec![], seconds: vec![] };
-    let path = out.join("results.json");
-    if let (false, Ok(text)) = (options.force, std::fs::read(&path))
-        && let Ok(old) = serde_json::from_slice::<Results>(&text)
-        && old.key == results.key
-    {
-        results = old;
-    }
-    std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}")))?;
-    // Seed by seed, each kept as soon as it is there: a run that was cut off goes on with the next.
-    for seed in seeds {
-        if results.seeds.contains(&seed) {
-            continue;
-        }
-        let started = std::time::Instant::now();
-        let meter = RefCell::new(Meter::new(&format!("{}, seed {seed}", benchmark.kind.name)));
-        let progress = |done: f64, words: &str| meter.borrow_mut().show(done, words);
-        let folder = out.join(format!("seed-{seed}"));
-        let context = Context { data: options.data.as_deref(), base: &base, folder: Some(&folder), progress: &progress };
-        let outcome = benchmark.task.run(seed, &context)?;
-        let words = outcome.scores.first().map_or(String::new(), |s| format!("{}: {} {}", s.name, number(s.value), s.unit));
-        results.seeds.push(seed);
-        results.outcomes.push(outcome);
-        results.seconds.push(started.elapsed().as_secs_f64());
-        meter.into_inner().done(&words);
-        let json = serde_json::to_vec_pretty(&results).map_err(|e| Problems::from(Diagnostic::error(e.to_string())))?;
-        write_whole(&path, &json)?;
-    }
+fn run(file: &Path, document: &Document, out: &Path, options: &Options) -> Result<Results, Problems> {
+    let meter = RefCell::new(Meter::new(&file.file_stem().unwrap_or_default().to_string_lossy()));
+    let progress = |seed: u64, done: f64, words: &str| meter.borrow_mut().show(done, &format!("seed {seed}: {words}"));
+    let results = Results::run(file, document, out, options.data.as_deref(), (options.seeds, options.force), &progress)?;
+    meter.into_inner().done(&text(&results, 0).unwrap_or_default());
     Ok(results)
 }
 
@@ -267,7 +200,7 @@ fn cells(results: &Results) -> String {
     let first = results.outcomes.first();
     let stand_in = first.and_then(|o| o.data.as_ref()).is_some_and(|d| d.stand_in);
     // The headline and three more; all are in the file of results.
-    let mut here: Vec<String> = (0..4).filter_map(|i| results.text(i)).collect();
+    let mut here: Vec<String> = (0..4).filter_map(|i| text(results, i)).collect();
     if stand_in {
         here.push("stand-in data: accuracy not shown".into());
     }

@@ -49,10 +49,10 @@ settings!(
 fn chance_of(card: &Card, t: f64, over: f64) -> Result<f64, Problems> {
     // Rate law 1/τ = f0 exp(−Δ(1 − V/V_c)^b): half at V_half; P(over) follows.
     let value = |names: &[&str]| names.iter().find_map(|n| card.value(n).ok());
-    let (Some(delta), Some(f0)) = (value(&["Delta"]), value(&["f0", "f_0"])) else {
+    let (Some(delta), Some(f0)) = (value(&["Delta", "Delta_300K"]), value(&["f0", "f_0", "f0_300K"])) else {
         return Err(Diagnostic::error(format!("card `{}` states no Delta and f0", card.name)).hint("use a card of a switching model").into());
     };
-    let b = if card.model.name.contains("quadratic") { 2.0 } else { card.value("b").unwrap_or(1.0) };
+    let b = if ["quadratic", "uniaxial"].iter().any(|w| card.model.name.contains(w)) { 2.0 } else { card.value("b").unwrap_or(1.0) };
     let half = std::f64::consts::LN_2 / t;
     // Barrier left at one half, in kT: ln(f0/half); V_half/V_c from it.
     let left = (f0 / half).ln();

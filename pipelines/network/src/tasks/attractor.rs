@@ -129,7 +129,7 @@ impl Field {
         }
     }
 
-    /// One step of Heun's length taken by Euler: every time constant is ten steps or more.
+    /// One step by Euler: every time constant is ten steps or more.
     fn step(&mut self, stimulus: impl Fn(usize, usize) -> f64) {
         let total: f64 = self.u.iter().map(|u| u.max(0.0).powi(2)).sum();
         let divide = 1.0 + self.inhibition * total;
@@ -356,7 +356,7 @@ mod tests {
         assert!(with.lead > 0.0 && without.lead < 0.0 && with.held == 1.0, "{} {} {}", with.lead, without.lead, with.held);
     }
 
-    /// A bump of u0 exp(−x²/4a²) stands where k/K u0²√(2π)a − u0/√2 + 1 = 0: k = ½ gives u0 = √2(1 + √½)·2/k... checked against the field itself.
+    /// A bump of u0 exp(−x²/4a²) stands where k/K √(2π) a u0² − u0/√2 + 1 = 0.
     #[test]
     fn a_bump_has_the_height_of_the_closed_form() {
         let s = Attractor { ring: 64, width: 3.0, inhibition: 0.5, stimulus: 0.0, noise: 0.0, ..Attractor::default() };

@@ -29,7 +29,7 @@ settings!(
         /// Trials per class.
         trials: usize = 50, 1.0..=100000.0;
         /// Duration of an event in units of 1/κ.
-        event: f64 = 60.0, 5.0..=1e4;
+        event: f64 = 40.0, 5.0..=1e4;
         /// Couplings (in units of `coupling`) of the map of locking.
         map: Vec<f64> = vec![0.25, 0.5, 0.75, 1.0, 1.25, 1.5], 0.0..=10.0;
     }
@@ -55,7 +55,7 @@ impl Binding {
         let base = device.frequency(self.zeta);
         let apart = self.distance * self.coupling / std::f64::consts::PI;
         let array = Array { device, zeta: vec![self.zeta; 3], coupling: self.coupling, angle: 0.0, noise: noise.sqrt() };
-        let step = 0.02 / self.coupling.max(device.gamma);
+        let step = 0.1 / self.coupling.max(device.gamma);
         let half = (self.event / self.coupling / step) as usize;
         let frequency = |k: usize, t: f64| {
             let now = events[usize::from(t >= half as f64 * step)];
@@ -121,11 +121,11 @@ impl Task for Binding {
                 let coupling = m * self.coupling;
                 let array = Array { device: &device, zeta: vec![self.zeta; 3], coupling, angle: 0.0, noise: 0.0 };
                 let f = device.frequency(self.zeta);
-                let step = 0.05 / self.coupling.max(device.gamma);
+                let step = 0.1 / self.coupling.max(device.gamma);
                 let (mut low, mut high) = (0.0, 20.0 * self.coupling / std::f64::consts::PI);
                 for _ in 0..9 {
                     let mid = 0.5 * (low + high);
-                    let steps = ((400.0 / self.coupling / step) as usize).min(60_000);
+                    let steps = ((200.0 / self.coupling / step) as usize).min(40_000);
                     let found = array.frequencies(f, (step, steps), 0.5, &[], |k| f + mid * (k as f64 - 1.0), &mut stream);
                     let locked = found.iter().all(|x| (x - found[1]).abs() < 0.02 * self.coupling);
                     (low, high) = if locked { (mid, high) } else { (low, mid) };

@@ -175,9 +175,9 @@ impl Task for Bitstreams {
         let mut out = Outcome::default();
         let keep = match &self.card {
             Some(path) => {
-                let (card, note) = card(context, path, &["p-bit"])?;
+                let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 out.cards.push(note);
-                let keep = (-self.clock.0 / card.value("tau")?).exp();
+                let keep = (-self.clock.0 / super::random_bit(&card)?.1).exp();
                 out.note(format!("successive bits are correlated with {keep:.4}"));
                 keep
             }

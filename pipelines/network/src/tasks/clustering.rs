@@ -126,20 +126,16 @@ fn learn(s: &Clustering, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
         .collect();
     let mut threshold = vec![0.0; s.neurons];
     let mut order: Vec<usize> = (0..chance.len()).collect();
-    // Logarithm of how probable the spikes are if the weights are rates: what the Hebbian rule of Nessler et al. makes of sums (equation 2).
-    let winner = |weights: &[Vec<f64>], threshold: &[f64], spikes: &[bool]| {
-        let value = |k: usize| {
-            let log: f64 = weights[k]
-                .iter()
-                .zip(spikes)
-                .map(|(w, s)| {
-                    let w = w.clamp(0.01, 0.99);
-                    if *s { w.ln() } else { (1.0 - w).ln() }
-                })
-                .sum();
-            log - threshold[k]
-        };
-        (0..weights.len()).max_by(|&a, &b| value(a).total_cmp(&value(b))).expect("some neurons")
+    // Logarithm of how probable the spikes are if the weights are rates: what the Hebbian rule of Nessler et al. makes of sums (equation 2). Of each neuron
+    // Σ ln(1 − w), and per input what a spike adds to it.
+    let logs = |w: &[f64]| -> (f64, Vec<f64>) {
+        let w: Vec<f64> = w.iter().map(|w| w.clamp(0.01, 0.99)).collect();
+        (w.iter().map(|w| (1.0 - w).ln()).sum(), w.iter().map(|w| (w / (1.0 - w)).ln()).collect())
+    };
+    let mut log: Vec<(f64, Vec<f64>)> = weights.iter().map(|w| logs(w)).collect();
+    let winner = |log: &[(f64, Vec<f64>)], threshold: &[f64], spikes: &[bool]| {
+        let value = |k: usize| log[k].0 + log[k].1.iter().zip(spikes).filter(|(_, s)| **s).map(|(l, _)| l).sum::<f64>() - threshold[k];
+        (0..log.len()).max_by(|&a, &b| value(a).total_cmp(&value(b))).expect("some neurons")
     };
     let mut spikes = vec![false; inputs];
     let total = s.epochs * chance.len();
@@ -151,8 +147,9 @@ fn learn(s: &Clustering, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
             seen += 1;
             for _ in 0..s.slots {
                 spikes.iter_mut().zip(&chance[i]).for_each(|(s, p)| *s = stream.uniform() <= *p);
-                let k = winner(&weights, &threshold, &spikes);
+                let k = winner(&log, &threshold, &spikes);
                 weights[k].iter_mut().zip(&spikes).for_each(|(w, s)| *w += rate * (f64::from(u8::from(*s)) - *w));
+                log[k] = logs(&weights[k]);
                 threshold.iter_mut().for_each(|t| *t -= s.homeostasis / s.neurons as f64);
                 threshold[k] += s.homeostasis;
             }
@@ -166,7 +163,7 @@ fn learn(s: &Clustering, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
             let mut votes = vec![0; s.neurons];
             for _ in 0..s.slots {
                 spikes.iter_mut().zip(p).for_each(|(s, p)| *s = stream.uniform() <= *p);
-                votes[winner(&weights, &still, &spikes)] += 1;
+                votes[winner(&log, &still, &spikes)] += 1;
             }
             votes
         })
@@ -198,9 +195,9 @@ impl Task for Clustering {
         let mut out = Outcome::default();
         match &self.card {
             Some(path) => {
-                let (card, note) = card(context, path, &["firing-logistic", "p-bit"])?;
+                let (card, note) = card(context, path, &["firing-logistic", "p-bit", "telegraph-arrhenius"])?;
                 // Both laws are the logistic function; only its scale in volts differs, and `drive` counts in it.
-                let volt = if card.model.name == "p-bit" { card.value("s")? } else { 1.0 / card.value("slope")? };
+                let volt = if card.model.name == "firing-logistic" { 1.0 / card.value("slope")? } else { super::random_bit(&card)?.0 };
                 out.note(format!("a current of 1 is a drive {:.3e} above the foot of the card's P", self.drive * volt));
                 out.cards.push(note);
             }

@@ -26,17 +26,19 @@ settings!(
         /// Share of recurrent weights that are there.
         density: f64 = 0.5, 0.01..=1.0;
         /// Time constant τ in steps.
-        time: f64 = 10.0, 1.0..=1000.0;
+        time: f64 = 4.0, 1.0..=1000.0;
         /// Period of a series in steps.
-        period: usize = 120, 10.0..=10000.0;
+        period: usize = 40, 10.0..=10000.0;
         /// Harmonics of a series.
-        harmonics: usize = 3, 1.0..=20.0;
+        harmonics: usize = 2, 1.0..=20.0;
         /// Size of the input and of the feedback.
         input: f64 = 1.5, 0.0..=100.0;
         /// Size of the feedback.
         feedback: f64 = 1.0, 0.0..=100.0;
-        /// Rounds through all series, each learned for ten periods.
-        rounds: usize = 15, 1.0..=1000.0;
+        /// Rounds through all series.
+        rounds: usize = 60, 1.0..=10000.0;
+        /// Periods that a series is learned for at a time: short, so that the one before is not lost.
+        block: usize = 2, 1.0..=1000.0;
         /// 1/α, the start of P.
         start: f64 = 1.0, 1e-6..=1e6;
         /// Noise of x at each step: a list for the curve, the first the headline.
@@ -121,9 +123,9 @@ impl Force {
             (context.progress)(round as f64 / self.rounds as f64, "learning while running");
             stream.shuffle(&mut order);
             for &k in &order {
-                for t in 0..10 * self.period {
+                for t in 0..(self.block + 1) * self.period {
                     net.step(k, 0.0, &mut stream);
-                    if t > self.period / 2 && t % 2 == 0 {
+                    if t > self.period / 2 {
                         net.learn(targets[k][t % self.period]);
                     }
                 }
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn one_series_is_learned_and_goes_on_alone() {
-        let s = Force { nodes: vec![50], series: 1, rounds: 3, noises: vec![0.0], ..Force::default() };
+        let s = Force { nodes: vec![50], series: 1, rounds: 20, noises: vec![0.0], ..Force::default() };
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
         assert_eq!(s.share(50, 1, &context), [100.0]);
         // Without learning there is no read-out.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod associative;
 mod attractor;
+mod balanced;
 mod binding;
 mod bitstreams;
 mod classifier;
@@ -19,10 +20,13 @@ mod oscillators;
 mod recommendation;
 mod reservoir;
 mod resonators;
+mod results;
 mod signals;
 mod vowels;
 mod winner;
 mod xnor;
+
+pub use results::{Results, Summary};
 
 /// What a benchmark may use.
 pub struct Context<'a> {
@@ -159,6 +163,7 @@ pub const TASKS: &[Kind] = &[
     Kind { name: "xnor", about: "binary network on columns of junctions in series", read: reader::<xnor::Xnor> },
     Kind { name: "resonators", about: "digits by chains of resonators whose frequencies are trained", read: reader::<resonators::Resonators> },
     Kind { name: "bitstreams", about: "products of stochastic bit streams", read: reader::<bitstreams::Bitstreams> },
+    Kind { name: "balanced", about: "large sparse networks, event by event: Brunel's and the cortical microcircuit", read: reader::<balanced::Balanced> },
     Kind { name: "letters", about: "letters on three by three junctions", read: reader::<letters::Letters> },
 ];
 
@@ -223,6 +228,19 @@ fn card(context: &Context<'_>, path: &Path, models: &[&str]) -> Result<(Card, Ca
     };
     Ok((card, note))
 }
+
+/// Width s of the input and response time τ of a superparamagnetic junction at 300 K, from a card `p-bit` or `telegraph-arrhenius`: with dwell times e^(Δ(1 ± x))/f0, x = (V − V_50)/V_c, the
+/// chance to be up is the logistic function of 2Δx, and both rates add up to 2 f0 e^(−Δ) at balance.
+fn random_bit(card: &Card) -> Result<(f64, f64), Problems> {
+    if card.model.name == "p-bit" {
+        return Ok((card.value("s")?, card.value("tau")?));
+    }
+    let delta = card.value("Delta_300K")?;
+    Ok((card.value("V_c")? / (2.0 * delta), delta.exp() / (2.0 * card.value("f0")?)))
+}
+
+/// Models of cards that [`random_bit`] reads.
+const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
 
 /// Percent.
 fn percent(right: usize, of: usize) -> f64 {

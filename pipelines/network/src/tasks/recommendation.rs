@@ -201,11 +201,10 @@ impl Task for Recommendation {
         }
         match &self.card {
             Some(path) => {
-                let (card, note) = card(context, path, &["p-bit", "firing-logistic"])?;
-                if let Ok(tau) = card.value("tau") {
-                    // Independent bits are three response times apart; a look takes one step up and one down.
-                    out.note(format!("one recommendation takes {:.3e} s", 6.0 * tau * self.looks as f64));
-                }
+                let (card, note) = card(context, path, &super::RANDOM_BITS)?;
+                let (_, tau) = super::random_bit(&card)?;
+                // Independent bits are three response times apart; a look takes one step up and one down.
+                out.note(format!("one recommendation takes {:.3e} s", 6.0 * tau * self.looks as f64));
                 out.cards.push(note);
             }
             None => out.cards.push(CardNote { name: "random bit typed: logistic".into(), records: Vec::new() }),

@@ -431,8 +431,9 @@ impl Task for Reservoir {
             }
             (Some(path), Kind::PBits) => {
                 // The card's response time is the unit of time here, its width s the unit of input: what is left of it is that it was measured.
-                let (card, note) = card(context, path, &["p-bit"])?;
-                out.note(format!("tau = {:.3e} s: an input lasts {:.3e} s", card.value("tau")?, s.dwell * card.value("tau")?));
+                let (card, note) = card(context, path, &super::RANDOM_BITS)?;
+                let (_, tau) = super::random_bit(&card)?;
+                out.note(format!("tau = {tau:.3e} s: an input lasts {:.3e} s", s.dwell * tau));
                 out.cards.push(note);
             }
             (Some(_), Kind::Skyrmions) => {

@@ -132,7 +132,7 @@ struct Setting {
     offset: [f64; 2],
 }
 
-/// Nine states of an oscillator pair... one digit per oscillator: 0 free, 1 locked to the first, 2 to the second input.
+/// One digit per oscillator, base 3: 0 free, 1 locked to the first input, 2 to the second.
 fn pattern(s: &Setting, x: [f64; 2], force: f64, coupling: f64, beta: f64, noise: f64, key: u64) -> usize {
     const STEP: f64 = 0.1;
     const STEPS: usize = 2400;
