@@ -228,7 +228,10 @@ mod tests {
 
     #[test]
     fn numbers_keep_four_digits() {
-        assert_eq!([number(96.0), number(0.123456), number(12345.6), number(1.5e-12), number(99.996)], ["96", "0.1235", "12346", "1.50e-12", "100"]);
+        assert_eq!(
+            [number(96.0), number(0.123456), number(12345.6), number(1.5e-12), number(99.996)],
+            ["96", "0.1235", "12346", "1.50e-12", "100"]
+        );
     }
 
     #[test]

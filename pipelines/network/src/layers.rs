@@ -43,13 +43,20 @@ impl Answer {
 /// What a layer is.
 pub(crate) enum Kind {
     Dense,
-    Conv { kernel: usize },
+    Conv {
+        kernel: usize,
+    },
     /// Mean over squares.
-    Pool { size: usize },
+    Pool {
+        size: usize,
+    },
     /// Batch normalisation (Ioffe and Szegedy, arXiv:1502.03167) per channel.
     Norm,
     /// Neurons; `recurrent` ones have weights among themselves.
-    Neurons { answer: Answer, recurrent: bool },
+    Neurons {
+        answer: Answer,
+        recurrent: bool,
+    },
 }
 
 /// Weights, what the optimiser remembers, and the weights as they are used.
@@ -132,8 +139,25 @@ fn product(out: &mut [f32], a: &[f32], b: &[f32], [m, k, n]: [usize; 3], [ta, tb
     // SAFETY: the lengths were checked above, and rows and columns stay inside them.
     unsafe {
         gemm::gemm(
-            m, n, k, out.as_mut_ptr(), 1, n as isize, add, a.as_ptr(), ac as isize, ar as isize, b.as_ptr(), bc as isize, br as isize,
-            1.0, 1.0, false, false, false, threads,
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            a.as_ptr(),
+            ac as isize,
+            ar as isize,
+            b.as_ptr(),
+            bc as isize,
+            br as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            threads,
         );
     }
 }
@@ -206,7 +230,18 @@ impl Net {
                 Kind::Neurons { .. } => (from, none(), none()),
             };
             let running = if matches!(kind, Kind::Norm) { [vec![0.0; from[2]], vec![1.0; from[2]]] } else { [Vec::new(), Vec::new()] };
-            layers.push(Layer { kind, from, to, weights: w, bias: b, peak: 0.0, running, input: Vec::new(), saved: Default::default(), steps_in: 1 });
+            layers.push(Layer {
+                kind,
+                from,
+                to,
+                weights: w,
+                bias: b,
+                peak: 0.0,
+                running,
+                input: Vec::new(),
+                saved: Default::default(),
+                steps_in: 1,
+            });
             from = to;
         }
         Net { layers, steps, updates: 0, activity: Vec::new() }
@@ -250,7 +285,15 @@ impl Net {
     }
 
     /// Runs `n` samples given as `[steps_in][n][features]`; returns outputs `[steps][n][classes]` (one step if nothing has state).
-    pub(crate) fn forward(&mut self, x: Vec<f32>, steps_in: usize, n: usize, pass: Pass, analog: Option<&Analog<'_>>, noise_key: [u32; 3]) -> (Vec<f32>, usize) {
+    pub(crate) fn forward(
+        &mut self,
+        x: Vec<f32>,
+        steps_in: usize,
+        n: usize,
+        pass: Pass,
+        analog: Option<&Analog<'_>>,
+        noise_key: [u32; 3],
+    ) -> (Vec<f32>, usize) {
         let (mut x, mut steps) = (x, steps_in);
         let total = self.steps;
         self.activity.clear();
@@ -328,7 +371,8 @@ impl Net {
                             r.iter_mut().zip(s).for_each(|(r, s)| *r = 0.9 * *r + 0.1 * s);
                         }
                     }
-                    let [mean, variance] = if pass == Pass::Train { [&layer.saved[0], &layer.saved[1]] } else { [&layer.running[0], &layer.running[1]] };
+                    let [mean, variance] =
+                        if pass == Pass::Train { [&layer.saved[0], &layer.saved[1]] } else { [&layer.running[0], &layer.running[1]] };
                     let scale: Vec<f32> = variance.iter().zip(&layer.weights.used).map(|(v, g)| g / (v + 1e-5).sqrt()).collect();
                     y = x.clone();
                     y.par_chunks_mut(c * 64).for_each(|y| {
@@ -526,7 +570,16 @@ impl Net {
 
     fn arrays_of_state(&self) -> impl Iterator<Item = &Vec<f32>> {
         self.layers.iter().flat_map(|l| {
-            [&l.weights.latent, &l.weights.moments[0], &l.weights.moments[1], &l.bias.latent, &l.bias.moments[0], &l.bias.moments[1], &l.running[0], &l.running[1]]
+            [
+                &l.weights.latent,
+                &l.weights.moments[0],
+                &l.weights.moments[1],
+                &l.bias.latent,
+                &l.bias.moments[0],
+                &l.bias.moments[1],
+                &l.running[0],
+                &l.running[1],
+            ]
         })
     }
 
@@ -612,7 +665,17 @@ fn surrogate(k: f32, v: f32) -> f32 {
 }
 
 /// Neurons over time. `saved` keeps the drive, h and the spikes.
-fn over_time(answer: &Answer, recurrent: Option<&[f32]>, x: &[f32], steps_in: usize, steps: usize, width: usize, n: usize, saved: &mut [Vec<f32>; 3], key: [u32; 3]) -> Vec<f32> {
+fn over_time(
+    answer: &Answer,
+    recurrent: Option<&[f32]>,
+    x: &[f32],
+    steps_in: usize,
+    steps: usize,
+    width: usize,
+    n: usize,
+    saved: &mut [Vec<f32>; 3],
+    key: [u32; 3],
+) -> Vec<f32> {
     let mut out = vec![0.0f32; steps * width];
     for s in saved.iter_mut() {
         s.clear();
@@ -646,8 +709,10 @@ fn over_time(answer: &Answer, recurrent: Option<&[f32]>, x: &[f32], steps_in: us
                 match answer {
                     Answer::Membrane { mapping: m, signed, .. } => {
                         let (low, high) = (m.x_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.x_max.map_or(f32::INFINITY, |v| v as f32));
-                        let (u_low, u_high) = (m.u_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.u_max.map_or(f32::INFINITY, |v| v as f32));
-                        let (d_on, l_on, gain, d_off, l_off) = (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
+                        let (u_low, u_high) =
+                            (m.u_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.u_max.map_or(f32::INFINITY, |v| v as f32));
+                        let (d_on, l_on, gain, d_off, l_off) =
+                            (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
                         for i in 0..h.len() {
                             if wait[i] > 0 {
                                 wait[i] -= 1;
@@ -735,7 +800,15 @@ fn back_over_time(
         if let (Some((w, gradient)), true) = (&mut recurrent, t + 1 < steps) {
             // `later` is the gradient of the drive one step on, to which this step's outputs added.
             product(&mut ds, &later, w, [n, features, features], [false, true], true, gemm::Parallelism::Rayon(0));
-            product(gradient, &saved[2][t * width..][..width], &later, [features, n, features], [true, false], true, gemm::Parallelism::Rayon(0));
+            product(
+                gradient,
+                &saved[2][t * width..][..width],
+                &later,
+                [features, n, features],
+                [true, false],
+                true,
+                gemm::Parallelism::Rayon(0),
+            );
         }
         let (drive, h, s) = (&saved[0][t * width..][..width], &saved[1][t * width..][..width], &saved[2][t * width..][..width]);
         let block = 1024;
@@ -812,7 +885,8 @@ pub(crate) fn cross_entropy(y: &[f32], steps: usize, n: usize, classes: usize, l
     let mut answers = Vec::with_capacity(n);
     let mut loss = 0.0;
     for i in 0..n {
-        let logits: Vec<f32> = (0..classes).map(|c| scale / steps as f32 * (0..steps).map(|t| y[(t * n + i) * classes + c]).sum::<f32>()).collect();
+        let logits: Vec<f32> =
+            (0..classes).map(|c| scale / steps as f32 * (0..steps).map(|t| y[(t * n + i) * classes + c]).sum::<f32>()).collect();
         let top = logits.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
         let sum: f32 = logits.iter().map(|l| (l - top).exp()).sum();
         answers.push((0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0));
@@ -897,7 +971,14 @@ mod tests {
 
     #[test]
     fn a_saved_network_goes_on_with_the_same_bits() {
-        let build = || Net::new([1, 1, 6], vec![(Kind::Dense, 8), (Kind::Norm, 0), (Kind::Neurons { answer: Answer::PBit, recurrent: false }, 0), (Kind::Dense, 3)], 4, 2);
+        let build = || {
+            Net::new(
+                [1, 1, 6],
+                vec![(Kind::Dense, 8), (Kind::Norm, 0), (Kind::Neurons { answer: Answer::PBit, recurrent: false }, 0), (Kind::Dense, 3)],
+                4,
+                2,
+            )
+        };
         let x: Vec<f32> = (0..24).map(|i| (i as f32 * 0.37).sin()).collect();
         let step = |net: &mut Net| {
             net.realise(None, None);

@@ -122,7 +122,9 @@ impl Synapse {
     /// Everything that is wrong with it beyond the ranges of single keys.
     pub(crate) fn check(&self) -> Result<(), Problems> {
         if self.g_max.0 <= self.g_min.0 {
-            return Err(Diagnostic::error(format!("the synapse's g_max = {:e} S is not above g_min = {:e} S", self.g_max.0, self.g_min.0)).into());
+            return Err(
+                Diagnostic::error(format!("the synapse's g_max = {:e} S is not above g_min = {:e} S", self.g_max.0, self.g_min.0)).into()
+            );
         }
         if self.stuck_on + self.stuck_off > 1.0 {
             return Err(Diagnostic::error("more than all devices are stuck").into());
@@ -369,7 +371,10 @@ mod tests {
         s.quantise(&w, &mut q);
         for (q, w) in q.iter().zip(&w) {
             let steps = f64::from(*q) / w_max * 4.0;
-            assert!((steps - steps.round()).abs() < 1e-5 && (f64::from(q - w).abs() <= w_max / 8.0 + 1e-6 || f64::from(w.abs()) > w_max), "{q} {w}");
+            assert!(
+                (steps - steps.round()).abs() < 1e-5 && (f64::from(q - w).abs() <= w_max / 8.0 + 1e-6 || f64::from(w.abs()) > w_max),
+                "{q} {w}"
+            );
         }
         let n = Synapse { devices: 4, levels: 0, range: 1.0, ..Synapse::default() };
         let mut p = [0.0f32; 6];

@@ -79,12 +79,17 @@ pub fn parse(name: &str, bytes: &[u8], camera: Camera) -> Result<Vec<Event>, Pro
 }
 
 fn nmnist(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
-    if bytes.len() % 5 != 0 {
+    if !bytes.len().is_multiple_of(5) {
         return Err(broken(name, format!("{} bytes are no whole number of five-byte events", bytes.len())));
     }
     Ok(bytes
         .chunks_exact(5)
-        .map(|b| Event { x: b[0].into(), y: b[1].into(), on: b[2] & 0x80 != 0, t: i64::from(b[2] & 0x7F) << 16 | i64::from(b[3]) << 8 | i64::from(b[4]) })
+        .map(|b| Event {
+            x: b[0].into(),
+            y: b[1].into(),
+            on: b[2] & 0x80 != 0,
+            t: i64::from(b[2] & 0x7F) << 16 | i64::from(b[3]) << 8 | i64::from(b[4]),
+        })
         .collect())
 }
 
@@ -95,7 +100,7 @@ fn aedat2(name: &str, bytes: &[u8], camera: Camera) -> Result<Vec<Event>, Proble
         at += end + 1;
     }
     let rest = &bytes[at..];
-    if rest.len() % 8 != 0 {
+    if !rest.len().is_multiple_of(8) {
         return Err(broken(name, format!("{} bytes after the header are no whole number of events", rest.len())));
     }
     let word = |b: &[u8]| u32::from_be_bytes(b.try_into().expect("four bytes"));
@@ -164,16 +169,17 @@ fn field(b: &[u8], table: usize, index: usize) -> Option<usize> {
 
 fn aedat4(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
     let word = |b: &[u8], i: usize| -> Result<usize, Problems> {
-        b.get(i..i + 4).map(|w| u32::from_le_bytes(w.try_into().expect("four bytes")) as usize).ok_or_else(|| broken(name, "it ends inside a packet"))
+        b.get(i..i + 4)
+            .map(|w| u32::from_le_bytes(w.try_into().expect("four bytes")) as usize)
+            .ok_or_else(|| broken(name, "it ends inside a packet"))
     };
     let start = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| broken(name, "its first line never ends"))? + 1;
     let size = word(bytes, start)?;
     let header = bytes.get(start + 4..start + 4 + size).ok_or_else(|| broken(name, "it ends inside its header"))?;
     let root = word(header, 0)?;
     let compression = field(header, root, 0).map_or(Ok(0), |at| word(header, at))?;
-    let table = field(header, root, 1)
-        .and_then(|at| header.get(at..at + 8))
-        .map_or(-1, |b| i64::from_le_bytes(b.try_into().expect("eight bytes")));
+    let table =
+        field(header, root, 1).and_then(|at| header.get(at..at + 8)).map_or(-1, |b| i64::from_le_bytes(b.try_into().expect("eight bytes")));
     let mut at = start + 4 + size;
     let end = if table > 0 { (table as usize).min(bytes.len()) } else { bytes.len() };
     let mut events = Vec::new();
@@ -185,7 +191,9 @@ fn aedat4(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
             0 => body.to_vec(),
             1 | 2 => {
                 let mut out = Vec::new();
-                lz4_flex::frame::FrameDecoder::new(body).read_to_end(&mut out).map_err(|e| broken(name, format!("a packet cannot be unpacked: {e}")))?;
+                lz4_flex::frame::FrameDecoder::new(body)
+                    .read_to_end(&mut out)
+                    .map_err(|e| broken(name, format!("a packet cannot be unpacked: {e}")))?;
                 out
             }
             other => {
@@ -202,7 +210,10 @@ fn aedat4(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
         let Some(vector) = field(&plain, root, 0) else { continue };
         let vector = vector + word(&plain, vector)?;
         let count = word(&plain, vector)?;
-        let list = count.checked_mul(16).and_then(|n| plain.get(vector + 4..vector + 4 + n)).ok_or_else(|| broken(name, "a packet is shorter than its events"))?;
+        let list = count
+            .checked_mul(16)
+            .and_then(|n| plain.get(vector + 4..vector + 4 + n))
+            .ok_or_else(|| broken(name, "a packet is shorter than its events"))?;
         events.extend(list.chunks_exact(16).map(|b| Event {
             t: i64::from_le_bytes(b[..8].try_into().expect("eight bytes")),
             x: i16::from_le_bytes([b[8], b[9]]) as u16,
@@ -330,6 +341,20 @@ mod tests {
             file.extend(body);
             assert_eq!(parse("a.aedat4", &file, Camera::Dvs128).unwrap(), TWO);
         }
+    }
+
+    /// A real recording, where the user's folder of data has one.
+    #[test]
+    fn a_recording_of_a_camera_is_read() {
+        let path = std::env::var_os("SPINLOOM_DATA").map(|d| Path::new(&d).join("event-samples/sample.aedat4"));
+        let Some(path) = path.filter(|p| p.is_file()) else {
+            eprintln!("SKIPPED: SPINLOOM_DATA names no folder with event-samples/sample.aedat4");
+            return;
+        };
+        let (events, _) = read(&path, Camera::Dvs128).unwrap();
+        assert!(events.len() > 100_000 && events.iter().all(|e| e.x < 320 && e.y < 240), "{}", events.len());
+        // Packets come in the order of time, but for the jitter inside one.
+        assert!(events.last().unwrap().t > events[0].t && events.windows(2).filter(|w| w[1].t < w[0].t).count() < events.len() / 100);
     }
 
     #[test]

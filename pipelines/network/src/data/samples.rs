@@ -117,7 +117,9 @@ impl Samples {
         let film = |pixels: &[u8], labels: &[u8]| {
             let mut out = vec![0u8; labels.len() * frames * 34 * 34 * 2];
             for i in 0..labels.len() {
-                let at = |y: i64, x: i64| if (0..28).contains(&y) && (0..28).contains(&x) { i16::from(pixels[i * 784 + (y * 28 + x) as usize]) } else { 0 };
+                let at = |y: i64, x: i64| {
+                    if (0..28).contains(&y) && (0..28).contains(&x) { i16::from(pixels[i * 784 + (y * 28 + x) as usize]) } else { 0 }
+                };
                 for f in 0..frames {
                     // Three saccades, as in N-MNIST: right and down, left, up.
                     let (dy, dx) = [(1, 1), (0, -1), (-1, 0)][f * 3 / frames];
@@ -171,7 +173,9 @@ fn cifar(folder: &Path) -> Result<Samples, Problems> {
         (train.is_file() && test.is_file()).then_some((vec![train], test))
     };
     let places = [folder.to_path_buf(), folder.join("cifar-10-batches-bin"), folder.join("cifar10-jpeg-subset")];
-    let Some((is_subset, (train, test))) = places.iter().find_map(|p| whole(p).map(|f| (false, f)).or_else(|| subset(p).map(|f| (true, f)))) else {
+    let Some((is_subset, (train, test))) =
+        places.iter().find_map(|p| whole(p).map(|f| (false, f)).or_else(|| subset(p).map(|f| (true, f))))
+    else {
         return Err(Diagnostic::file(folder.display().to_string(), "there is no CIFAR-10 here")
             .hint("unpack cifar-10-binary.tar.gz (MD5 c32a1d4ab5d03f1284b67883e8d87530) into it: data_batch_1.bin to _5.bin and test_batch.bin")
             .into());
@@ -183,7 +187,11 @@ fn cifar(folder: &Path) -> Result<Samples, Problems> {
             let bytes = read_all(path)?;
             hashes.push(hash::of_bytes(&bytes));
             if bytes.is_empty() || bytes.len() % 3073 != 0 || bytes.iter().step_by(3073).any(|l| *l > 9) {
-                return Err(Diagnostic::file(path.display().to_string(), "it does not consist of records of a label 0 to 9 and 3072 pixels").into());
+                return Err(Diagnostic::file(
+                    path.display().to_string(),
+                    "it does not consist of records of a label 0 to 9 and 3072 pixels",
+                )
+                .into());
             }
             for record in bytes.chunks_exact(3073) {
                 part.labels.push(record[0]);
@@ -211,14 +219,19 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problem
     let shape = [34, 34, 2];
     let mut all = BTreeMap::new();
     let name;
-    let small = [folder.to_path_buf(), folder.join("nmnist-small")].into_iter().find(|f| f.join("labels.csv").is_file() && f.join("nmnist-small.tar.gz").is_file());
-    let whole = [folder.to_path_buf(), folder.join("N-MNIST"), folder.join("nmnist")].into_iter().find(|f| f.join("Train/0").is_dir() && f.join("Test/0").is_dir());
+    let small = [folder.to_path_buf(), folder.join("nmnist-small")]
+        .into_iter()
+        .find(|f| f.join("labels.csv").is_file() && f.join("nmnist-small.tar.gz").is_file());
+    let whole = [folder.to_path_buf(), folder.join("N-MNIST"), folder.join("nmnist")]
+        .into_iter()
+        .find(|f| f.join("Train/0").is_dir() && f.join("Test/0").is_dir());
     if let Some(f) = whole {
         name = "N-MNIST".to_string();
         for (split, test) in [("Train", false), ("Test", true)] {
             for label in 0..10u8 {
                 let folder = f.join(split).join(label.to_string());
-                let files = std::fs::read_dir(&folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be read: {e}")))?;
+                let files = std::fs::read_dir(&folder)
+                    .map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be read: {e}")))?;
                 for file in files.flatten() {
                     let key = file.file_name().to_string_lossy().into_owned();
                     all.insert((test, key, label), std::fs::read(file.path()).map_err(|e| Diagnostic::file(key_of(&file), e.to_string()))?);

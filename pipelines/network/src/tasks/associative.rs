@@ -50,7 +50,9 @@ fn chance_of(card: &Card, t: f64, over: f64) -> Result<f64, Problems> {
     // Rate law 1/τ = f0 exp(−Δ(1 − V/V_c)^b): half at V_half; P(over) follows.
     let value = |names: &[&str]| names.iter().find_map(|n| card.value(n).ok());
     let (Some(delta), Some(f0)) = (value(&["Delta", "Delta_300K"]), value(&["f0", "f_0", "f0_300K"])) else {
-        return Err(Diagnostic::error(format!("card `{}` states no Delta and f0", card.name)).hint("use a card of a switching model").into());
+        return Err(Diagnostic::error(format!("card `{}` states no Delta and f0", card.name))
+            .hint("use a card of a switching model")
+            .into());
     };
     let b = if ["quadratic", "uniaxial"].iter().any(|w| card.model.name.contains(w)) { 2.0 } else { card.value("b").unwrap_or(1.0) };
     let half = std::f64::consts::LN_2 / t;
@@ -106,7 +108,8 @@ impl Memory {
         w.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
             let mut stream = Stream::new(seed, 0x49 << 40 | i as u64);
             for (j, w) in row.iter_mut().enumerate() {
-                let g = |on: bool, stream: &mut Stream| (if on { 1.0 + 1.0 / s.tmr } else { 1.0 / s.tmr }) * (s.spread * stream.normal()).exp();
+                let g =
+                    |on: bool, stream: &mut Stream| (if on { 1.0 + 1.0 / s.tmr } else { 1.0 / s.tmr }) * (s.spread * stream.normal()).exp();
                 let [plus, minus] = self.on[i * n + j];
                 *w = if i == j { 0.0 } else { (g(plus, &mut stream) - g(minus, &mut stream)) as f32 };
             }
@@ -142,7 +145,8 @@ impl Associative {
     /// Share of patterns recalled (overlap above 0.95), mean overlap, and writes.
     fn test(&self, patterns: usize, turned: f64, chance: f64, seed: u64) -> (f64, f64, u64) {
         let mut stream = Stream::new(seed, 0x4A << 40 | patterns as u64);
-        let patterns: Vec<Vec<i8>> = (0..patterns).map(|_| (0..self.neurons).map(|_| if stream.next_u32() & 1 == 1 { 1 } else { -1 }).collect()).collect();
+        let patterns: Vec<Vec<i8>> =
+            (0..patterns).map(|_| (0..self.neurons).map(|_| if stream.next_u32() & 1 == 1 { 1 } else { -1 }).collect()).collect();
         let memory = Memory::learn(self, &patterns, chance, seed);
         let w = memory.weights(self, seed);
         let overlaps: Vec<f64> = patterns

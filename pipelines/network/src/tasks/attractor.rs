@@ -82,11 +82,7 @@ impl Field {
         let raw: Vec<f64> = (-reach..=reach).map(|d| (-(d as f64 / s.width).powi(2) / 2.0).exp()).collect();
         let sum: f64 = raw.iter().sum();
         let line = shape[0] == 1;
-        let k = if line {
-            8.0 * std::f64::consts::TAU.sqrt() * s.width
-        } else {
-            32.0 * std::f64::consts::PI * s.width * s.width
-        };
+        let k = if line { 8.0 * std::f64::consts::TAU.sqrt() * s.width } else { 32.0 * std::f64::consts::PI * s.width * s.width };
         let mut stream = Stream::new(seed, 0x41 << 40);
         let mut draw = |mean: f64| -> Vec<f64> { (0..n).map(|_| mean * (s.spread * stream.normal()).exp()).collect() };
         Self {
@@ -272,7 +268,9 @@ impl Attractor {
                 }
             }
         }
-        sums.iter().map(|s| Tracked { lead: s[0] / s[2].max(1.0), distance: (s[1] / s[2].max(1.0)).sqrt(), held: s[2] / s[3].max(1.0) }).collect()
+        sums.iter()
+            .map(|s| Tracked { lead: s[0] / s[2].max(1.0), distance: (s[1] / s[2].max(1.0)).sqrt(), held: s[2] / s[3].max(1.0) })
+            .collect()
     }
 
     fn on_ring(&self, beta: f64, speed: f64, seed: u64) -> Tracked {
@@ -314,7 +312,13 @@ impl Task for Attractor {
         out.score("speeds with lead, no depression", super::percent(undepressed, rows.len()), "%");
         out.curve(
             format!("lead on a ring of {}", s.ring),
-            &["speed (cells per membrane time)", "lead (cells)", "lead time (membrane times)", "lead without depression", "share of time with a bump"],
+            &[
+                "speed (cells per membrane time)",
+                "lead (cells)",
+                "lead time (membrane times)",
+                "lead without depression",
+                "share of time with a bump",
+            ],
             rows,
         );
         let shape = |v: &[usize], name: &str| -> Result<[usize; 2], Problems> {
@@ -339,7 +343,9 @@ impl Task for Attractor {
             out.score(format!("two targets, {name}: distance"), t.distance, "cells");
             out.score(format!("two targets, {name}: held"), 100.0 * t.held, "%");
         }
-        out.note(format!("beta = U rate tau_d = {beta:.4}; the paper counts 1128 junctions and tracks on 27x40 = 1080 and 21x21 = 441: both fields run"));
+        out.note(format!(
+            "beta = U rate tau_d = {beta:.4}; the paper counts 1128 junctions and tracks on 27x40 = 1080 and 21x21 = 441: both fields run"
+        ));
         Ok(out)
     }
 }

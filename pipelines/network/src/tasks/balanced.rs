@@ -129,10 +129,8 @@ impl Balanced {
                 let external = self.eta * threshold_rate * 1000.0 * STEP;
                 // Figure 8C of the paper, asynchronous irregular at g = 5, η = 2: 37.7 Hz simulated; other points are not stated here.
                 let published = if self.g == 5.0 && self.eta == 2.0 { 37.7 } else { f64::NAN };
-                let populations = vec![
-                    Population { name: "E", size: e, external, published },
-                    Population { name: "I", size: i, external, published },
-                ];
+                let populations =
+                    vec![Population { name: "E", size: e, external, published }, Population { name: "I", size: i, external, published }];
                 let mut projections = Vec::new();
                 for to in 0..2 {
                     for (from, inputs, weight) in [(0, 1000, 0.1), (1, 250, -0.1 * self.g)] {
@@ -470,11 +468,16 @@ impl Task for Balanced {
         let own = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
         let published: Vec<f64> = network.populations.iter().map(|p| p.published).collect();
-        let off: Vec<f64> = own.rates.iter().zip(&published).filter(|(_, p)| p.is_finite()).map(|(r, p)| 100.0 * (r / p - 1.0).abs()).collect();
+        let off: Vec<f64> =
+            own.rates.iter().zip(&published).filter(|(_, p)| p.is_finite()).map(|(r, p)| 100.0 * (r / p - 1.0).abs()).collect();
         if !off.is_empty() {
             out.score("rates off the published ones, mean over populations", mean(&off), "%");
         }
-        out.score("mean rate", own.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / network.n as f64, "Hz");
+        out.score(
+            "mean rate",
+            own.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / network.n as f64,
+            "Hz",
+        );
         out.score("CV of intervals", mean(&own.cv), "1");
         out.score("wall time over biological time", own.wall / (self.settle + self.time), "1");
         out.score("synapses", network.synapses as f64, "synapses");
@@ -499,12 +502,22 @@ impl Task for Balanced {
                 ..neuron.clone()
             };
             let with = network.run(&card_neuron, both, seed, &|d| (context.progress)(d, "the card's neuron"));
-            out.score("mean rate, card's neuron", with.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / network.n as f64, "Hz");
+            out.score(
+                "mean rate, card's neuron",
+                with.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / network.n as f64,
+                "Hz",
+            );
             out.score("CV, card's neuron", mean(&with.cv), "1");
             let distance: Vec<f64> = own.single.iter().zip(&with.single).map(|(a, b)| ks(a, b)).collect();
             out.score("KS distance of rates, mean over populations", mean(&distance), "1");
-            let rows = (0..published.len()).map(|k| vec![k as f64, own.rates[k], with.rates[k], with.cv[k], with.correlation[k], distance[k]]).collect();
-            out.curve("the card's neuron", &["population", "rate of its own (Hz)", "rate (Hz)", "CV", "correlation", "KS distance of rates"], rows);
+            let rows = (0..published.len())
+                .map(|k| vec![k as f64, own.rates[k], with.rates[k], with.cv[k], with.correlation[k], distance[k]])
+                .collect();
+            out.curve(
+                "the card's neuron",
+                &["population", "rate of its own (Hz)", "rate (Hz)", "CV", "correlation", "KS distance of rates"],
+                rows,
+            );
             out.note(format!(
                 "card at matched times: {:.3e} s become {:.3e} s; refractory {:.1} ms; no membrane below {:.2} mV",
                 leak,

@@ -83,7 +83,8 @@ impl Bitstreams {
             for some in order.chunks(self.batch) {
                 (context.progress)(t as f64 / total as f64, "training");
                 net.realise(Some(&levels), None);
-                let x = some.iter().flat_map(|&i| data.train.pixels[i * size..(i + 1) * size].iter().map(|p| f32::from(*p) / 255.0)).collect();
+                let x =
+                    some.iter().flat_map(|&i| data.train.pixels[i * size..(i + 1) * size].iter().map(|p| f32::from(*p) / 255.0)).collect();
                 let labels: Vec<u8> = some.iter().map(|&i| data.train.labels[i]).collect();
                 let (y, _) = net.forward(x, 1, some.len(), Pass::Train, None, [0; 3]);
                 let (_, _, g) = cross_entropy(&y, 1, some.len(), data.classes, &labels, 1.0);
@@ -104,7 +105,7 @@ impl Bitstreams {
     /// Accuracy with every product made of bits.
     fn test(&self, net: &Net, levels: &Synapse, data: &Samples, bits: usize, keep: f64, seed: u64) -> f64 {
         let words = bits.div_ceil(64);
-        let last = if bits % 64 == 0 { u64::MAX } else { (1u64 << (bits % 64)) - 1 };
+        let last = if bits.is_multiple_of(64) { u64::MAX } else { (1u64 << (bits % 64)) - 1 };
         let arrays = net.arrays();
         // One stream a weight: its junction goes on while images come; drawn once, since inputs are new every time.
         let weights: Vec<(f64, Vec<u64>)> = arrays
@@ -199,7 +200,12 @@ impl Task for Bitstreams {
         out.score("energy of the bits of an inference", (macs * self.bits[0]) as f64 * self.bit_energy, "J");
         out.score("the same in digital multiply-accumulates", macs as f64 * 4.6e-12, "J");
         out.curve("accuracy against bits", &["bits", "accuracy (%)"], rows);
-        out.data = Some(DataNote { name: data.name.clone(), stand_in: data.stand_in, sha256: data.sha256.clone(), split: [data.train.labels.len(), 0, data.test.labels.len()] });
+        out.data = Some(DataNote {
+            name: data.name.clone(),
+            stand_in: data.stand_in,
+            sha256: data.sha256.clone(),
+            split: [data.train.labels.len(), 0, data.test.labels.len()],
+        });
         Ok(out)
     }
 }

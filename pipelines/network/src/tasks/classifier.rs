@@ -213,7 +213,16 @@ impl Classifier {
     }
 
     /// `[step][sample][features]` of some samples, and the number of steps.
-    fn input(&self, data: &Samples, part: &Part, indices: &[usize], key: [u32; 2], phase: u32, train: bool, noise: f64) -> (Vec<f32>, usize) {
+    fn input(
+        &self,
+        data: &Samples,
+        part: &Part,
+        indices: &[usize],
+        key: [u32; 2],
+        phase: u32,
+        train: bool,
+        noise: f64,
+    ) -> (Vec<f32>, usize) {
         let [h, w, c] = data.shape;
         let size = h * w * c;
         let n = indices.len();
@@ -257,7 +266,10 @@ impl Classifier {
                     let to = &mut x[(t * n + i) * size..][..size];
                     for (j, v) in to.chunks_mut(4).enumerate() {
                         let bits = philox4x32([j as u32, s as u32, phase, 80 + t as u32], key);
-                        v.iter_mut().zip(&rates[4 * j..]).zip(bits).for_each(|((v, r), b)| *v = f32::from(u8::from(open_unit(b) as f32 <= *r)));
+                        v.iter_mut()
+                            .zip(&rates[4 * j..])
+                            .zip(bits)
+                            .for_each(|((v, r), b)| *v = f32::from(u8::from(open_unit(b) as f32 <= *r)));
                     }
                 }
             }
@@ -266,7 +278,15 @@ impl Classifier {
     }
 
     /// Accuracy in percent; `analog` for chips.
-    fn test(&self, net: &mut Net, data: &Samples, part: &Part, key: [u32; 2], analog: Option<&Analog<'_>>, noise: f64) -> (f64, Vec<(f64, usize)>) {
+    fn test(
+        &self,
+        net: &mut Net,
+        data: &Samples,
+        part: &Part,
+        key: [u32; 2],
+        analog: Option<&Analog<'_>>,
+        noise: f64,
+    ) -> (f64, Vec<(f64, usize)>) {
         let all: Vec<usize> = (0..part.labels.len()).collect();
         let mut right = 0;
         let mut activity: Vec<(f64, usize)> = Vec::new();
@@ -310,7 +330,8 @@ impl Classifier {
         let mut best: (f64, usize, Vec<u8>) = (-1.0, 0, Vec::new());
         let pulsed = synapse.filter(|s| s.pulses > 0);
         // Where a run that was cut off stands: the network, and the curve before it.
-        let identity = hash::of_bytes(format!("{} {} {seed} {words}", serde_json::to_string(self).unwrap_or_default(), data.sha256).as_bytes());
+        let identity =
+            hash::of_bytes(format!("{} {} {seed} {words}", serde_json::to_string(self).unwrap_or_default(), data.sha256).as_bytes());
         let place = context.folder.map(|f| f.join(format!("{words}.checkpoint")));
         if let Some(path) = &place
             && let Ok(bytes) = std::fs::read(path)
@@ -346,7 +367,9 @@ impl Classifier {
                 let rate = self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * at).cos());
                 writes += net.update(rate, self.weight_decay, pulsed.map(|s| (s, seed)));
                 if !l.is_finite() {
-                    return Err(Diagnostic::error(format!("the loss is {l} in epoch {}", epoch + 1)).hint("take a smaller learning rate").into());
+                    return Err(Diagnostic::error(format!("the loss is {l} in epoch {}", epoch + 1))
+                        .hint("take a smaller learning rate")
+                        .into());
                 }
             }
             net.realise(synapse, None);
@@ -361,7 +384,8 @@ impl Classifier {
                 bytes.extend(writes.to_le_bytes());
                 curve.iter().flatten().for_each(|v| bytes.extend(v.to_le_bytes()));
                 bytes.extend(net.save());
-                let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
+                let cannot =
+                    |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
                 std::fs::create_dir_all(path.parent().unwrap_or(std::path::Path::new("."))).map_err(cannot)?;
                 let part = path.with_extension("part");
                 std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(cannot)?;
@@ -391,7 +415,15 @@ impl Classifier {
     }
 
     /// The last layer anew by STDP; updates made, and updates a full back-propagation of as many epochs would make.
-    fn stdp(&self, net: &mut Net, hybrid: &Hybrid, synapse: Option<&Synapse>, data: &Samples, seed: u64, context: &Context<'_>) -> (u64, u64) {
+    fn stdp(
+        &self,
+        net: &mut Net,
+        hybrid: &Hybrid,
+        synapse: Option<&Synapse>,
+        data: &Samples,
+        seed: u64,
+        context: &Context<'_>,
+    ) -> (u64, u64) {
         let last = net.layers.iter().rposition(|l| matches!(l.kind, Kind::Dense)).expect("a network ends in a dense layer");
         let key = crate::encode::key(seed);
         let classes = data.classes;
@@ -553,7 +585,11 @@ impl Task for Classifier {
                     let (mean, worst) = self.chips(&mut net, &s, &data, seed, 0.0);
                     rows.push(vec![v, mean, worst]);
                 }
-                out.curve(format!("accuracy against {}", sweep.over.word()), &[sweep.over.word(), "mean of chips (%)", "worst chip (%)"], rows);
+                out.curve(
+                    format!("accuracy against {}", sweep.over.word()),
+                    &[sweep.over.word(), "mean of chips (%)", "worst chip (%)"],
+                    rows,
+                );
             }
         }
         if !self.pixel_noise.is_empty() {
@@ -563,7 +599,12 @@ impl Task for Classifier {
         }
         let n = data.train.labels.len();
         let aside = (self.validation * n as f64) as usize;
-        out.data = Some(DataNote { name: data.name.clone(), stand_in: data.stand_in, sha256: data.sha256.clone(), split: [n - aside, aside, data.test.labels.len()] });
+        out.data = Some(DataNote {
+            name: data.name.clone(),
+            stand_in: data.stand_in,
+            sha256: data.sha256.clone(),
+            split: [n - aside, aside, data.test.labels.len()],
+        });
         Ok(out)
     }
 }
@@ -580,7 +621,8 @@ mod tests {
     #[test]
     fn every_neuron_learns_something() {
         for neuron in Neuron::ALL.iter().filter(|n| **n != Neuron::Card) {
-            let c = Classifier { samples: vec![600, 200], neuron: *neuron, epochs: 3, steps: 5, learning_rate: 3e-3, ..Classifier::default() };
+            let c =
+                Classifier { samples: vec![600, 200], neuron: *neuron, epochs: 3, steps: 5, learning_rate: 3e-3, ..Classifier::default() };
             let right = run(&c, None).value("accuracy").unwrap();
             assert!(right > 30.0, "{}: {right}", neuron.word());
         }
@@ -594,7 +636,16 @@ mod tests {
             LayerSetting { recurrent: Some(24), ..LayerSetting::default() },
         ];
         for data in [Set::Cifar10, Set::NMnist] {
-            let c = Classifier { data, samples: vec![300, 100], layers: layers.clone(), neuron: Neuron::Signed, epochs: 4, steps: 4, learning_rate: 5e-3, ..Classifier::default() };
+            let c = Classifier {
+                data,
+                samples: vec![300, 100],
+                layers: layers.clone(),
+                neuron: Neuron::Signed,
+                epochs: 4,
+                steps: 4,
+                learning_rate: 5e-3,
+                ..Classifier::default()
+            };
             let right = run(&c, None).value("accuracy").unwrap();
             assert!(right > 25.0, "{}: {right}", data.word());
         }

@@ -49,10 +49,19 @@ fn read(folder: &Path) -> Result<Flowers, Problems> {
     let path = if below.is_dir() { below } else { folder.to_path_buf() }.join("iris.csv");
     let name = path.display().to_string();
     let bytes = std::fs::read(&path).map_err(|e| {
-        Diagnostic::file(&name, format!("cannot be read: {e}")).hint("Fisher's iris data: a header line, then four lengths in cm and the species")
+        Diagnostic::file(&name, format!("cannot be read: {e}"))
+            .hint("Fisher's iris data: a header line, then four lengths in cm and the species")
     })?;
-    let mut flowers =
-        Flowers { features: Vec::new(), classes: Vec::new(), note: DataNote { name: "Iris, all used to learn and to name".into(), stand_in: false, sha256: hash::of_bytes(&bytes), split: [150, 0, 150] } };
+    let mut flowers = Flowers {
+        features: Vec::new(),
+        classes: Vec::new(),
+        note: DataNote {
+            name: "Iris, all used to learn and to name".into(),
+            stand_in: false,
+            sha256: hash::of_bytes(&bytes),
+            split: [150, 0, 150],
+        },
+    };
     let mut species: Vec<String> = Vec::new();
     for (line, row) in csv::Reader::from_reader(bytes.as_slice()).records().enumerate() {
         let row = row.map_err(|e| Diagnostic::file(&name, e.to_string()))?;
@@ -83,15 +92,18 @@ fn stand_in(seed: u64) -> Flowers {
         features.push(centres[c].map(|m: f64| m + 0.08 * (1.0 + m).sqrt() * stream.normal()));
         classes.push(c);
     }
-    Flowers { features, classes, note: DataNote { name: "three clouds drawn by the program".into(), stand_in: true, sha256: String::new(), split: [150, 0, 150] } }
+    Flowers {
+        features,
+        classes,
+        note: DataNote { name: "three clouds drawn by the program".into(), stand_in: true, sha256: String::new(), split: [150, 0, 150] },
+    }
 }
 
 /// Chance of each junction to switch in a slot, per flower.
 fn chances(s: &Clustering, flowers: &Flowers, spread: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
     let n = s.junctions;
-    let range: [(f64, f64); 4] = std::array::from_fn(|f| {
-        flowers.features.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| (a.0.min(x[f]), a.1.max(x[f])))
-    });
+    let range: [(f64, f64); 4] =
+        std::array::from_fn(|f| flowers.features.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| (a.0.min(x[f]), a.1.max(x[f]))));
     let mut uniform = || 1.0 + spread * (2.0 * stream.uniform() - 1.0);
     let devices: Vec<(f64, f64)> = (0..4 * n).map(|_| (uniform(), uniform())).collect();
     flowers

@@ -150,20 +150,44 @@ fn reader<T: Setting + Task + 'static>(node: &Node, problems: &mut Problems) -> 
 
 /// All kinds, in the order in which help lists them.
 pub const TASKS: &[Kind] = &[
-    Kind { name: "attractor", about: "continuous attractor with depressing synapses follows moving targets", read: reader::<attractor::Attractor> },
+    Kind {
+        name: "attractor",
+        about: "continuous attractor with depressing synapses follows moving targets",
+        read: reader::<attractor::Attractor>,
+    },
     Kind { name: "binding", about: "three coupled oscillators bind events in time", read: reader::<binding::Binding> },
     Kind { name: "vowels", about: "four coupled oscillators recognise vowels by synchronisation", read: reader::<vowels::Vowels> },
-    Kind { name: "reservoir", about: "a device as a reservoir: waveforms, memory, parity, NARMA, chaos, images", read: reader::<reservoir::Reservoir> },
-    Kind { name: "classifier", about: "any layers, neurons and synapses on images or events, with the gap between ideal and device", read: reader::<classifier::Classifier> },
+    Kind {
+        name: "reservoir",
+        about: "a device as a reservoir: waveforms, memory, parity, NARMA, chaos, images",
+        read: reader::<reservoir::Reservoir>,
+    },
+    Kind {
+        name: "classifier",
+        about: "any layers, neurons and synapses on images or events, with the gap between ideal and device",
+        read: reader::<classifier::Classifier>,
+    },
     Kind { name: "clustering", about: "stochastic junctions cluster flowers without a teacher", read: reader::<clustering::Clustering> },
     Kind { name: "recommendation", about: "restricted Boltzmann machine of random bits", read: reader::<recommendation::Recommendation> },
     Kind { name: "force", about: "recurrent network whose read-out is learned while it runs", read: reader::<force::Force> },
-    Kind { name: "associative", about: "patterns recalled from corrupted cues by binary stochastic synapses", read: reader::<associative::Associative> },
+    Kind {
+        name: "associative",
+        about: "patterns recalled from corrupted cues by binary stochastic synapses",
+        read: reader::<associative::Associative>,
+    },
     Kind { name: "winner", about: "digits without a teacher: stochastic STDP, inhibition, homeostasis", read: reader::<winner::Winner> },
     Kind { name: "xnor", about: "binary network on columns of junctions in series", read: reader::<xnor::Xnor> },
-    Kind { name: "resonators", about: "digits by chains of resonators whose frequencies are trained", read: reader::<resonators::Resonators> },
+    Kind {
+        name: "resonators",
+        about: "digits by chains of resonators whose frequencies are trained",
+        read: reader::<resonators::Resonators>,
+    },
     Kind { name: "bitstreams", about: "products of stochastic bit streams", read: reader::<bitstreams::Bitstreams> },
-    Kind { name: "balanced", about: "large sparse networks, event by event: Brunel's and the cortical microcircuit", read: reader::<balanced::Balanced> },
+    Kind {
+        name: "balanced",
+        about: "large sparse networks, event by event: Brunel's and the cortical microcircuit",
+        read: reader::<balanced::Balanced>,
+    },
     Kind { name: "letters", about: "letters on three by three junctions", read: reader::<letters::Letters> },
 ];
 
@@ -222,10 +246,8 @@ fn card(context: &Context<'_>, path: &Path, models: &[&str]) -> Result<(Card, Ca
             .hint(format!("wanted here: {}", one_of(models.iter().copied())))
             .into());
     }
-    let note = CardNote {
-        name: format!("{} ({})", card.name, card.model.name),
-        records: card.records.iter().map(|r| r.sha256.clone()).collect(),
-    };
+    let note =
+        CardNote { name: format!("{} ({})", card.name, card.model.name), records: card.records.iter().map(|r| r.sha256.clone()).collect() };
     Ok((card, note))
 }
 

@@ -80,8 +80,7 @@ impl Array<'_> {
         let kappa = Complex64::from_polar(self.coupling, self.angle);
         let slope = |c: &[Complex64], t: f64, out: &mut [Complex64]| {
             let sum: Complex64 = c.iter().sum();
-            let force: Complex64 =
-                tones.iter().map(|(f, a)| Complex64::from_polar(*a, std::f64::consts::TAU * (f - reference) * t)).sum();
+            let force: Complex64 = tones.iter().map(|(f, a)| Complex64::from_polar(*a, std::f64::consts::TAU * (f - reference) * t)).sum();
             for (k, out) in out.iter_mut().enumerate() {
                 let p = c[k].norm_sqr();
                 let shift = std::f64::consts::TAU * (frequency(k, t) + d.n * (p - d.power(self.zeta[k])) - reference);
@@ -126,22 +125,31 @@ impl Array<'_> {
         stream: &mut Stream,
     ) -> Vec<f64> {
         let n = self.zeta.len();
-        let mut c: Vec<Complex64> =
-            (0..n).map(|k| Complex64::from_polar(self.device.power(self.zeta[k]).max(1e-3).sqrt(), std::f64::consts::TAU * stream.uniform())).collect();
+        let mut c: Vec<Complex64> = (0..n)
+            .map(|k| Complex64::from_polar(self.device.power(self.zeta[k]).max(1e-3).sqrt(), std::f64::consts::TAU * stream.uniform()))
+            .collect();
         let from = ((1.0 - share) * steps as f64) as usize;
         let mut phase = vec![0.0; n];
         let mut last = vec![0.0; n];
-        self.run(&mut c, reference, (step, steps), tones, |k, _| frequency(k), stream, |i, c| {
-            for k in 0..n {
-                let a = c[k].arg();
-                if i >= from {
-                    let mut d = a - last[k];
-                    d -= std::f64::consts::TAU * (d / std::f64::consts::TAU).round();
-                    phase[k] += d;
+        self.run(
+            &mut c,
+            reference,
+            (step, steps),
+            tones,
+            |k, _| frequency(k),
+            stream,
+            |i, c| {
+                for k in 0..n {
+                    let a = c[k].arg();
+                    if i >= from {
+                        let mut d = a - last[k];
+                        d -= std::f64::consts::TAU * (d / std::f64::consts::TAU).round();
+                        phase[k] += d;
+                    }
+                    last[k] = a;
                 }
-                last[k] = a;
-            }
-        });
+            },
+        );
         let time = (steps - from) as f64 * step;
         phase.iter().map(|p| reference + p / (std::f64::consts::TAU * time)).collect()
     }

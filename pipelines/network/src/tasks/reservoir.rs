@@ -79,9 +79,26 @@ settings!(
 /// The device's state and its law.
 enum State {
     /// Power, the last inputs' amplitudes, masks.
-    Oscillator { device: oscillators::Device, zeta: Vec<f64>, p: Vec<f64>, last: Vec<Vec<f64>>, masks: Vec<Vec<f64>> },
-    PBits { m: Vec<f64>, weights: DMatrix<f64>, input: Vec<f64>, bias: Vec<f64>, rate: Vec<f64> },
-    Skyrmions { number: Vec<f64>, bias: Vec<f64>, gain: Vec<f64>, masks: Vec<Vec<f64>> },
+    Oscillator {
+        device: oscillators::Device,
+        zeta: Vec<f64>,
+        p: Vec<f64>,
+        last: Vec<Vec<f64>>,
+        masks: Vec<Vec<f64>>,
+    },
+    PBits {
+        m: Vec<f64>,
+        weights: DMatrix<f64>,
+        input: Vec<f64>,
+        bias: Vec<f64>,
+        rate: Vec<f64>,
+    },
+    Skyrmions {
+        number: Vec<f64>,
+        bias: Vec<f64>,
+        gain: Vec<f64>,
+        masks: Vec<Vec<f64>>,
+    },
 }
 
 struct Machine<'a> {
@@ -145,7 +162,8 @@ impl<'a> Machine<'a> {
                     let inner = (s.dwell * 16.0).ceil().max(1.0);
                     let h = s.dwell / gamma / inner;
                     for i in 0..s.nodes {
-                        let drive = zeta[k] + s.input * masks[k][i] * u[i % u.len()] + self.feedback * (last[k][i] - device.power(zeta[k]).sqrt());
+                        let drive =
+                            zeta[k] + s.input * masks[k][i] * u[i % u.len()] + self.feedback * (last[k][i] - device.power(zeta[k]).sqrt());
                         let drive = drive.max(0.0);
                         for _ in 0..inner as usize {
                             let slope = |p: f64| 2.0 * device.gamma * (drive * (1.0 - p) - 1.0 - device.q * p) * p;
@@ -508,7 +526,9 @@ mod tests {
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
         let s = Reservoir { lengths: vec![100, 800, 800], ..Reservoir::default() };
         let device = oscillators::Device::typical();
-        let ask = |feedback: f64| Setup { s: &s, device: &device, devices: 1, feedback, count: 1.0, seed: 1 }.ask(Question::Waveform, &context, None).unwrap().1;
+        let ask = |feedback: f64| {
+            Setup { s: &s, device: &device, devices: 1, feedback, count: 1.0, seed: 1 }.ask(Question::Waveform, &context, None).unwrap().1
+        };
         let (without, with) = (ask(0.0), ask(1.5));
         assert!(with > without && with > 95.0, "{without} {with}");
     }

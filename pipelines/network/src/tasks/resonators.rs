@@ -161,11 +161,14 @@ impl Resonators {
                         let mut dw = vec![0.0; 10 * n];
                         for &i in some {
                             let x = &x[i * n..(i + 1) * n];
-                            let y: Vec<f64> = (0..10).map(|j| self.gain * w[j * n..(j + 1) * n].iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>()).collect();
+                            let y: Vec<f64> = (0..10)
+                                .map(|j| self.gain * w[j * n..(j + 1) * n].iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>())
+                                .collect();
                             let top = y.iter().fold(f64::NEG_INFINITY, |a, b| a.max(*b));
                             let sum: f64 = y.iter().map(|y| (y - top).exp()).sum();
                             for j in 0..10 {
-                                let e = ((y[j] - top).exp() / sum - f64::from(u8::from(j == usize::from(labels[i])))) * self.gain / self.batch as f64;
+                                let e = ((y[j] - top).exp() / sum - f64::from(u8::from(j == usize::from(labels[i])))) * self.gain
+                                    / self.batch as f64;
                                 dw[j * n..(j + 1) * n].iter_mut().zip(x).for_each(|(d, x)| *d += e * f64::from(*x));
                             }
                         }
@@ -181,7 +184,7 @@ impl Resonators {
                 let d = chains.back(&dw);
                 t += 1;
                 let rate = self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * t as f64 / total as f64).cos());
-                let (c1, c2) = (1.0 - 0.9f64.powi(t as i32), 1.0 - 0.999f64.powi(t as i32));
+                let (c1, c2) = (1.0 - 0.9f64.powi(t), 1.0 - 0.999f64.powi(t));
                 for k in 0..10 * n {
                     m[k] = 0.9 * m[k] + 0.1 * d[k];
                     v[k] = 0.999 * v[k] + 0.001 * d[k] * d[k];
@@ -229,7 +232,12 @@ impl Task for Resonators {
             out.curve("accuracy against the spacing of tones", &["spacing (half-widths)", "accuracy (%)"], rows);
         }
         out.note(format!("{0} x {0} pixels, averaged from {1} x {2}", self.side, hw[0], hw[1]));
-        out.data = Some(DataNote { name: data.name, stand_in: data.stand_in, sha256: data.sha256, split: [data.train.labels.len(), 0, data.test.labels.len()] });
+        out.data = Some(DataNote {
+            name: data.name,
+            stand_in: data.stand_in,
+            sha256: data.sha256,
+            split: [data.train.labels.len(), 0, data.test.labels.len()],
+        });
         Ok(out)
     }
 }
@@ -242,7 +250,8 @@ mod tests {
     fn the_gradient_knows_the_crosstalk() {
         let mut stream = Stream::new(1, 1);
         let n = 6;
-        let mut c = Chains { n, spacing: 3.0, neighbours: 3, detuning: (0..60).map(|_| 0.3 * stream.normal()).collect(), width: vec![1.1; 60] };
+        let mut c =
+            Chains { n, spacing: 3.0, neighbours: 3, detuning: (0..60).map(|_| 0.3 * stream.normal()).collect(), width: vec![1.1; 60] };
         let dw: Vec<f64> = (0..60).map(|_| stream.normal()).collect();
         let value = |c: &Chains| c.weights().iter().zip(&dw).map(|(w, d)| w * d).sum::<f64>();
         let exact = c.back(&dw);

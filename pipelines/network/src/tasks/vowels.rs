@@ -74,13 +74,22 @@ fn read(folder: &Path) -> Result<(Vec<Sample>, DataNote), Problems> {
         }
     }
     let n = samples.len();
-    let note = DataNote { name: "Hillenbrand vowels, women, 7 vowels".into(), stand_in: false, sha256: hash::of_bytes(&bytes), split: [n, 0, n] };
+    let note =
+        DataNote { name: "Hillenbrand vowels, women, 7 vowels".into(), stand_in: false, sha256: hash::of_bytes(&bytes), split: [n, 0, n] };
     Ok((samples, note))
 }
 
 /// Formants drawn around textbook values (Peterson and Barney, J. Acoust. Soc. Am. 24, 175 (1952), women).
 fn stand_in(seed: u64) -> (Vec<Sample>, DataNote) {
-    let centres = [[860., 2050., 2850.], [850., 1220., 2810.], [590., 920., 2710.], [500., 1640., 1960.], [430., 2480., 3070.], [310., 2790., 3310.], [370., 950., 2670.]];
+    let centres = [
+        [860., 2050., 2850.],
+        [850., 1220., 2810.],
+        [590., 920., 2710.],
+        [500., 1640., 1960.],
+        [430., 2480., 3070.],
+        [310., 2790., 3310.],
+        [370., 950., 2670.],
+    ];
     let mut stream = Stream::new(seed, 0x56 << 40);
     let samples = (0..45)
         .flat_map(|_| centres.iter().enumerate().collect::<Vec<_>>())
@@ -176,7 +185,10 @@ fn pattern(s: &Setting, x: [f64; 2], force: f64, coupling: f64, beta: f64, noise
 
 impl Vowels {
     fn patterns(&self, setting: &Setting, x: &[[f64; 2]], beta: f64, seed: u64) -> Vec<usize> {
-        x.par_iter().enumerate().map(|(i, x)| pattern(setting, *x, self.force, self.coupling, beta, self.noise, seed << 20 | i as u64)).collect()
+        x.par_iter()
+            .enumerate()
+            .map(|(i, x)| pattern(setting, *x, self.force, self.coupling, beta, self.noise, seed << 20 | i as u64))
+            .collect()
     }
 }
 
@@ -297,7 +309,12 @@ impl Task for Vowels {
             if fold == 0 {
                 let rows = (0..40)
                     .flat_map(|i| (0..40).map(move |j| [i as f64 / 39.0, j as f64 / 39.0]))
-                    .zip(self.patterns(&setting, &(0..1600).map(|k| [(k / 40) as f64 / 39.0, (k % 40) as f64 / 39.0]).collect::<Vec<_>>(), beta, seed))
+                    .zip(self.patterns(
+                        &setting,
+                        &(0..1600).map(|k| [(k / 40) as f64 / 39.0, (k % 40) as f64 / 39.0]).collect::<Vec<_>>(),
+                        beta,
+                        seed,
+                    ))
                     .map(|(x, p)| vec![x[0], x[1], p as f64, map.get(&p).map_or(f64::NAN, |c| *c as f64)])
                     .collect();
                 out.curve("map of synchronisation", &["first input", "second input", "pattern (base 3)", "vowel"], rows);

@@ -76,7 +76,8 @@ struct Network<'a> {
 
 /// Spikes of the inputs, step by step.
 fn spikes(s: &Winner, pixels: &[u8], stream: &mut Stream) -> Vec<Vec<u16>> {
-    let active: Vec<(u16, f64)> = pixels.iter().enumerate().filter(|(_, p)| **p > 0).map(|(i, p)| (i as u16, f64::from(*p) / 255.0 * s.rate)).collect();
+    let active: Vec<(u16, f64)> =
+        pixels.iter().enumerate().filter(|(_, p)| **p > 0).map(|(i, p)| (i as u16, f64::from(*p) / 255.0 * s.rate)).collect();
     (0..s.steps).map(|_| active.iter().filter(|(_, r)| stream.uniform() <= *r).map(|(i, _)| *i).collect()).collect()
 }
 
@@ -139,7 +140,12 @@ impl<'a> Network<'a> {
         let s = self.s;
         let total = (order.len() * s.epochs) as f64;
         // A step's mean drive sets the scale of thresholds.
-        let ink: f64 = order.iter().take(500).map(|&i| part.pixels[i * self.inputs..][..self.inputs].iter().map(|p| f64::from(*p) / 255.0).sum::<f64>()).sum::<f64>() / order.len().min(500) as f64;
+        let ink: f64 = order
+            .iter()
+            .take(500)
+            .map(|&i| part.pixels[i * self.inputs..][..self.inputs].iter().map(|p| f64::from(*p) / 255.0).sum::<f64>())
+            .sum::<f64>()
+            / order.len().min(500) as f64;
         let drive = (ink * s.rate * 0.5) as f32;
         if epoch == 0 {
             self.threshold.fill(drive * 3.0);
@@ -215,7 +221,16 @@ fn cropped(part: &Part, [h, w]: [usize; 2], crop: usize) -> Part {
 
 impl Winner {
     /// Accuracy, writes, pulses, share of neurons named after some class.
-    fn accuracy(&self, train: &Part, test: &Part, inputs: usize, neurons: usize, devices: usize, seed: u64, context: &Context<'_>) -> (f64, u64, u64) {
+    fn accuracy(
+        &self,
+        train: &Part,
+        test: &Part,
+        inputs: usize,
+        neurons: usize,
+        devices: usize,
+        seed: u64,
+        context: &Context<'_>,
+    ) -> (f64, u64, u64) {
         let mut net = Network::new(self, inputs, neurons, devices, seed);
         let mut order: Vec<usize> = (0..train.labels.len()).collect();
         for epoch in 0..self.epochs {
@@ -231,7 +246,10 @@ impl Winner {
             a[usize::from(*l)] += 1.0;
             a
         });
-        let name: Vec<usize> = votes.iter().map(|v| (0..10).max_by(|&a, &b| (v[a] / of_class[a].max(1.0)).total_cmp(&(v[b] / of_class[b].max(1.0)))).unwrap_or(0)).collect();
+        let name: Vec<usize> = votes
+            .iter()
+            .map(|v| (0..10).max_by(|&a, &b| (v[a] / of_class[a].max(1.0)).total_cmp(&(v[b] / of_class[b].max(1.0)))).unwrap_or(0))
+            .collect();
         let right = net
             .responses(test, seed, 0x5758)
             .iter()
@@ -253,7 +271,9 @@ impl Task for Winner {
         let data = Samples::read(self.data, context.data, 1, Slice::Count, at_most)?;
         let [h, w, c] = data.shape;
         if c != 1 || 2 * self.crop >= h.min(w) {
-            return Err(spinloom_base::Diagnostic::error("unsupervised STDP takes images of one channel, larger than what is cut off").into());
+            return Err(
+                spinloom_base::Diagnostic::error("unsupervised STDP takes images of one channel, larger than what is cut off").into()
+            );
         }
         let (train, test) = (cropped(&data.train, [h, w], self.crop), cropped(&data.test, [h, w], self.crop));
         let inputs = (h - 2 * self.crop) * (w - 2 * self.crop);
@@ -266,12 +286,25 @@ impl Task for Winner {
         let part = |p: &Part, n: usize| Part { labels: p.labels[..n].to_vec(), pixels: p.pixels[..n * inputs].to_vec() };
         if !self.compare_devices.is_empty() || !self.compare_neurons.is_empty() {
             let (few, some) = (part(&train, (train.labels.len() / 10).max(1)), part(&test, (test.labels.len() / 5).max(1)));
-            let rows = self.compare_devices.iter().map(|&d| vec![d as f64, self.accuracy(&few, &some, inputs, self.neurons, d, seed, context).0]).collect();
+            let rows = self
+                .compare_devices
+                .iter()
+                .map(|&d| vec![d as f64, self.accuracy(&few, &some, inputs, self.neurons, d, seed, context).0])
+                .collect();
             out.curve("a tenth of the samples: accuracy against junctions per synapse", &["junctions", "accuracy (%)"], rows);
-            let rows = self.compare_neurons.iter().map(|&n| vec![n as f64, self.accuracy(&few, &some, inputs, n, self.devices, seed, context).0]).collect();
+            let rows = self
+                .compare_neurons
+                .iter()
+                .map(|&n| vec![n as f64, self.accuracy(&few, &some, inputs, n, self.devices, seed, context).0])
+                .collect();
             out.curve("a tenth of the samples: accuracy against neurons", &["neurons", "accuracy (%)"], rows);
         }
-        out.data = Some(DataNote { name: data.name, stand_in: data.stand_in, sha256: data.sha256, split: [train.labels.len(), 0, test.labels.len()] });
+        out.data = Some(DataNote {
+            name: data.name,
+            stand_in: data.stand_in,
+            sha256: data.sha256,
+            split: [train.labels.len(), 0, test.labels.len()],
+        });
         Ok(out)
     }
 }
@@ -289,6 +322,10 @@ mod tests {
         // Junctions that cannot switch learn nothing: what is left is how random weights answer.
         let dead = Winner { stuck: 1.0, ..s };
         let still = dead.run(1, &context).unwrap();
-        assert!(still.value("switchings while learning") == Some(0.0) && still.value("accuracy").unwrap() < right - 10.0, "{:?}", still.scores);
+        assert!(
+            still.value("switchings while learning") == Some(0.0) && still.value("accuracy").unwrap() < right - 10.0,
+            "{:?}",
+            still.scores
+        );
     }
 }

@@ -86,7 +86,16 @@ impl Xnor {
                 net.realise(None, None);
                 scale_signs(&mut net, &signs);
                 let x = self.binary(data, &data.train, some);
-                let squares = net.arrays().iter().map(|(i, d)| vec![net.layers[*i].weights.used[0].abs().powi(2) / d[0] as f32 * 4.0 * (d[0] as f32 / self.column as f32).ceil(); d[0] * d[1]]).collect();
+                let squares = net
+                    .arrays()
+                    .iter()
+                    .map(|(i, d)| {
+                        vec![
+                            net.layers[*i].weights.used[0].abs().powi(2) / d[0] as f32 * 4.0 * (d[0] as f32 / self.column as f32).ceil();
+                            d[0] * d[1]
+                        ]
+                    })
+                    .collect();
                 let noisy = Synapse { read_noise: self.training_noise, ..Synapse::default() };
                 let analog = crate::layers::Analog { synapse: &noisy, squares };
                 let analog = (self.training_noise > 0.0).then_some(&analog);
@@ -122,7 +131,8 @@ impl Xnor {
                 for k in 0..inputs * outputs {
                     let z = normals([k as u32, l as u32, 0, 81], crate::encode::key(seed));
                     let s = if exact { 0.0 } else { spread };
-                    let (agree, differ) = (self.r_p * (s * z[0]).exp() + self.r_access, self.r_p * (1.0 + self.tmr) * (s * z[0]).exp() + self.r_access);
+                    let (agree, differ) =
+                        (self.r_p * (s * z[0]).exp() + self.r_access, self.r_p * (1.0 + self.tmr) * (s * z[0]).exp() + self.r_access);
                     let sign = w[k].signum();
                     // R = agree where x = sign, differ where not.
                     let mid = self.r_p * (1.0 + 0.5 * self.tmr) + self.r_access;
@@ -155,7 +165,9 @@ impl Xnor {
                                     v += self.noise * ((to - from) as f64).sqrt() * z;
                                     if self.bits > 0 {
                                         let step = 2.0 * self.window / f64::from(1u32 << self.bits);
-                                        v = ((v / step).floor() + 0.5).clamp(0.5 - f64::from(1u32 << (self.bits - 1)), f64::from(1u32 << (self.bits - 1)) - 0.5) * step;
+                                        v = ((v / step).floor() + 0.5)
+                                            .clamp(0.5 - f64::from(1u32 << (self.bits - 1)), f64::from(1u32 << (self.bits - 1)) - 0.5)
+                                            * step;
                                     }
                                 }
                                 // Cells that agree count +1, that differ −1: twice, and the other way round.
@@ -213,7 +225,12 @@ impl Task for Xnor {
         let rows = self.spreads.iter().map(|&s| vec![s, self.test(&net, &data, false, s, seed)]).collect();
         out.curve("accuracy against the spread of resistances", &["spread of ln R", "accuracy (%)"], rows);
         out.cards.push(CardNote { name: "junction typed: R_P, TMR and spread of the settings".into(), records: Vec::new() });
-        out.data = Some(DataNote { name: data.name.clone(), stand_in: data.stand_in, sha256: data.sha256.clone(), split: [data.train.labels.len(), 0, data.test.labels.len()] });
+        out.data = Some(DataNote {
+            name: data.name.clone(),
+            stand_in: data.stand_in,
+            sha256: data.sha256.clone(),
+            split: [data.train.labels.len(), 0, data.test.labels.len()],
+        });
         Ok(out)
     }
 }
@@ -225,7 +242,16 @@ mod tests {
     /// Columns without spread, noise and converter are exact, and the same as the network they came from.
     #[test]
     fn ideal_columns_are_exact_and_coarse_ones_are_not() {
-        let x = Xnor { samples: vec![800, 200], hidden: vec![64], epochs: 4, spread: 0.0, noise: 0.0, bits: 0, training_noise: 0.0, ..Xnor::default() };
+        let x = Xnor {
+            samples: vec![800, 200],
+            hidden: vec![64],
+            epochs: 4,
+            spread: 0.0,
+            noise: 0.0,
+            bits: 0,
+            training_noise: 0.0,
+            ..Xnor::default()
+        };
         let data = Samples::read(x.data, None, 1, Slice::Count, [800, 200]).unwrap();
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
         let mut net = x.train(&data, 1, &context);
