@@ -2,7 +2,7 @@
 //! hybrid of back-propagation and STDP of Chen et al., Nat. Commun. 17, 4362 (2026).
 //!
 //! Two networks are trained from one start: an ideal one (real weights) and, if there is a synapse, one whose forward pass sees its levels (and, with `when: training` or `both`, chips with all
-//! their errors, a new one for every batch). Test images are seen once, after the last epoch; validation images choose nothing but when to stop early. Then chips are drawn and tested.
+//! their errors, a new one for every batch). Test images are seen once, at the end; where samples are set aside for validation, they choose the epoch and when to stop. Then chips are drawn and tested.
 //!
 //! `hybrid`: the last layer is forgotten and learned again by STDP with a teacher. While the neuron of the right class is made to fire, each of its synapses is potentiated by the trace of
 //! its input, and those of a neuron that fires wrongly are depressed (supervised STDP; Ponulak and Kasiński, Neural Comput. 22, 467 (2010), in its simplest, delta form), by pulses of
@@ -340,8 +340,13 @@ impl Classifier {
         {
             let epochs = u64::from_le_bytes(bytes[64..72].try_into().expect("eight bytes")) as usize;
             writes = u64::from_le_bytes(bytes[72..80].try_into().expect("eight bytes"));
-            let (numbers, state) = bytes[80..].split_at(epochs * 24);
+            let (numbers, rest) = bytes[80..].split_at(epochs * 24);
+            let (state, kept) = rest.split_at(net.save().len().min(rest.len()));
             if net.load(state) {
+                if let Some((head, state)) = kept.split_at_checked(16) {
+                    let word = |i: usize| <[u8; 8]>::try_from(&head[i..i + 8]).expect("eight bytes");
+                    best = (f64::from_le_bytes(word(0)), u64::from_le_bytes(word(8)) as usize, state.to_vec());
+                }
                 let f = |i: usize| f64::from_le_bytes(numbers[8 * i..8 * i + 8].try_into().expect("eight bytes"));
                 curve = (0..epochs).map(|e| vec![f(3 * e), f(3 * e + 1), f(3 * e + 2)]).collect();
             }
@@ -384,6 +389,9 @@ impl Classifier {
                 bytes.extend(writes.to_le_bytes());
                 curve.iter().flatten().for_each(|v| bytes.extend(v.to_le_bytes()));
                 bytes.extend(net.save());
+                bytes.extend(best.0.to_le_bytes());
+                bytes.extend((best.1 as u64).to_le_bytes());
+                bytes.extend(&best.2);
                 let cannot =
                     |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
                 std::fs::create_dir_all(path.parent().unwrap_or(std::path::Path::new("."))).map_err(cannot)?;
@@ -564,7 +572,26 @@ impl Task for Classifier {
             let _ = accuracy;
         }
         self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
-        if let Some(s) = &synapse {
+        if let (Some(typed), Some(s)) = (&self.synapse, &synapse) {
+            let drawn = typed.ensemble(context.base, typed.posterior, seed)?;
+            let rows: Vec<Vec<f64>> = drawn
+                .iter()
+                .map(|s| {
+                    let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0);
+                    vec![s.g_min.0, s.g_max.0, s.bow, mean, worst]
+                })
+                .collect();
+            if !rows.is_empty() {
+                let n = rows.len() as f64;
+                let mean = rows.iter().map(|r| r[3]).sum::<f64>() / n;
+                let sd = (rows.iter().map(|r| (r[3] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+                out.score("accuracy over cards of the posterior, standard deviation", sd, "points");
+                out.curve(
+                    "cards drawn from the uncertainty of the fit",
+                    &["G_min (S)", "G_max (S)", "bow", "mean of chips (%)", "worst chip (%)"],
+                    rows,
+                );
+            }
             for sweep in &self.sweeps {
                 let mut rows = Vec::new();
                 for &v in &sweep.values {
@@ -654,7 +681,7 @@ mod tests {
     #[test]
     fn a_cut_off_training_ends_with_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
-        let c = Classifier { samples: vec![200, 100], epochs: 4, ..Classifier::default() };
+        let c = Classifier { samples: vec![200, 100], epochs: 4, validation: 0.2, ..Classifier::default() };
         let whole = run(&c, None);
         // The one who is told of the progress stops the program in the third epoch.
         let cut = std::panic::catch_unwind(|| {
@@ -684,5 +711,20 @@ mod tests {
         let sweep = &out.curves.last().unwrap().rows;
         assert!(out.value("gap").unwrap().abs() < 12.0, "{:?}", out.scores);
         assert!(sweep[0][1] > sweep[1][1] + 5.0, "{sweep:?}");
+    }
+
+    #[test]
+    fn cards_of_the_posterior_differ_as_their_intervals_do() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks");
+        let path = PathBuf::from("cards/stepped-wall-synapse.yaml");
+        let s = Synapse { card: Some(path.clone()), ..Synapse::default() };
+        let card = Card::read(&house.join(path)).unwrap();
+        let drawn = s.ensemble(&house, 400, 1).unwrap();
+        let [low, high] = card.parameters["G_last"].interval.unwrap();
+        let mean = drawn.iter().map(|s| s.g_max.0).sum::<f64>() / 400.0;
+        let sd = (drawn.iter().map(|s| (s.g_max.0 - mean).powi(2)).sum::<f64>() / 399.0).sqrt();
+        // Standard error of a standard deviation from 400: 3.5 %.
+        assert!((sd / ((high - low) / 3.92) - 1.0).abs() < 0.18, "{sd} {low} {high}");
+        assert!(drawn.iter().all(|s| s.levels == 6));
     }
 }
