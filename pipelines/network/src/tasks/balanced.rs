@@ -543,12 +543,12 @@ mod tests {
         let (populations, _, neuron) = s.describe();
         let network = Network::new(populations, &[], 1);
         // Driven to twice the threshold without recurrence, a mean of 40 mV: the deterministic rate 1/(τ_rp + τ ln((40 − 10)/(40 − 20))).
-        let seen = network.run(&neuron, [0.1, 2.0], 1, &|_| {});
+        let seen = network.run(&neuron, [0.05, 0.5], 1, &|_| {});
         let rate = 1.0 / (0.002 + 0.02 * (30.0f64 / 20.0).ln());
         assert!((seen.rates[0] / rate - 1.0).abs() < 0.03, "{} {rate}", seen.rates[0]);
         // Exponential currents bring the same charge.
         let exp = Neuron { tau_syn: 5e-4, external_weight: 0.1 / 5e-4, ..neuron };
-        let seen = network.run(&exp, [0.1, 2.0], 1, &|_| {});
+        let seen = network.run(&exp, [0.05, 0.5], 1, &|_| {});
         assert!((seen.rates[0] / rate - 1.0).abs() < 0.03, "{} {rate}", seen.rates[0]);
     }
 
@@ -558,9 +558,9 @@ mod tests {
         let (populations, projections, neuron) = s.describe();
         let network = Network::new(populations, &projections, 1);
         assert_eq!(network.synapses, 1250 * 1250);
-        let seen = network.run(&neuron, [0.1, 0.3], 1, &|_| {});
+        let seen = network.run(&neuron, [0.05, 0.2], 1, &|_| {});
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let one = pool.install(|| network.run(&neuron, [0.1, 0.3], 1, &|_| {}));
+        let one = pool.install(|| network.run(&neuron, [0.05, 0.2], 1, &|_| {}));
         assert_eq!(seen.single, one.single);
         // Inputs per neuron are those of the full network, a tenth of the neurons shares them: rates stay within half of the paper's 37.7 Hz.
         assert!(seen.rates[0] > 19.0 && seen.rates[0] < 75.0 && seen.cv[0] > 0.3, "{:?} {:?}", seen.rates, seen.cv);
