@@ -60,6 +60,7 @@ pub struct Score {
     /// What it is.
     pub name: String,
     /// Its value.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// Its unit; `%` for shares.
     pub unit: String,
@@ -73,7 +74,18 @@ pub struct Curve {
     /// Name of each column.
     pub columns: Vec<String>,
     /// Rows.
+    #[serde(deserialize_with = "rows")]
     pub rows: Vec<Vec<f64>>,
+}
+
+/// JSON has no not-a-number: it is written as null, and read again.
+fn number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
+}
+
+fn rows<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Vec<f64>>, D::Error> {
+    let rows = Vec::<Vec<Option<f64>>>::deserialize(d)?;
+    Ok(rows.into_iter().map(|r| r.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect()).collect())
 }
 
 /// Which data were used.
@@ -267,4 +279,18 @@ const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
 /// Percent.
 fn percent(right: usize, of: usize) -> f64 {
     100.0 * right as f64 / of.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_exist_survives_its_file() {
+        let mut out = Outcome::default();
+        out.score("never", f64::INFINITY, "epochs");
+        out.curve("map", &["x", "y"], vec![vec![1.0, f64::NAN]]);
+        let back: Outcome = serde_json::from_str(&serde_json::to_string(&out).unwrap()).unwrap();
+        assert!(back.scores[0].value.is_nan() && back.curves[0].rows[0][1].is_nan() && back.curves[0].rows[0][0] == 1.0);
+    }
 }
