@@ -362,6 +362,9 @@ fn vet(file: &Path) -> Result<String, Problems> {
     if document.root.get("stages").is_some() {
         return Ok(format!("a pipeline of {} stages", pipeline::Pipeline::read(&document)?.stages.len()));
     }
+    if document.root.get("table").is_some() {
+        return Ok(format!("a table of {} rows", networks::vet(&document)?));
+    }
     if spinloom_network::tasks::Benchmark::is(&document) {
         return Ok(format!("a benchmark `{}`", spinloom_network::tasks::Benchmark::read(&document)?.kind.name));
     }

@@ -144,21 +144,28 @@ fn row(node: &Node, base: &Path, problems: &mut Problems) -> Option<Row> {
     Some(Row { name: name?, system: system?, paper: paper?, file: file.map(|f| base.join(f)), instead })
 }
 
-fn table(document: &Document, out: &Path, options: &Options) -> Result<ExitCode, Problems> {
+/// A table with all its files checked.
+fn checked(document: &Document) -> Result<(String, Vec<Row>), Problems> {
     let mut problems = Problems::new();
     let read = rows(document, &mut problems);
-    let (title, rows) = problems.into_result(read)?;
-    if let Some(unknown) = options.only.iter().find(|o| rows.iter().all(|r| r.name != **o)) {
-        return Err(Diagnostic::error(format!("the table has no row {unknown}")).into());
-    }
-    // All files are checked before any is run.
-    let mut problems = Problems::new();
-    for file in rows.iter().filter_map(|r| r.file.as_ref()) {
+    for file in read.iter().flat_map(|(_, rows)| rows).filter_map(|r| r.file.as_ref()) {
         if let Some(d) = problems.take(Document::read(file)) {
             problems.take(Benchmark::read(&d));
         }
     }
-    problems.into_result(Some(()))?;
+    problems.into_result(read)
+}
+
+/// Checks a table; returns its number of rows.
+pub fn vet(document: &Document) -> Result<usize, Problems> {
+    Ok(checked(document)?.1.len())
+}
+
+fn table(document: &Document, out: &Path, options: &Options) -> Result<ExitCode, Problems> {
+    let (title, rows) = checked(document)?;
+    if let Some(unknown) = options.only.iter().find(|o| rows.iter().all(|r| r.name != **o)) {
+        return Err(Diagnostic::error(format!("the table has no row {unknown}")).into());
+    }
     let mut text = format!("# {title}\n\n| row | system | paper | here | command | card | seconds |\n|---|---|---|---|---|---|---|\n");
     let mut failed = Vec::new();
     for row in &rows {
