@@ -6,6 +6,7 @@ mod convert;
 #[cfg(test)]
 mod fuzz;
 mod inspect;
+mod networks;
 mod out;
 mod pipeline;
 mod plan;
@@ -183,6 +184,8 @@ enum Verb {
         #[command(subcommand)]
         verb: cards::CardVerb,
     },
+    /// Runs networks of the source papers as benchmarks, or the table of all of them; without a file, lists the kinds.
+    Network(networks::Options),
     /// Measures how fast torques are evaluated here, or whole steps taken.
     Bench {
         /// Grids, as `256x256x1`; by default the seven of the comparison with other codes.
@@ -379,6 +382,7 @@ impl Verb {
                 _ => cards::models(model.as_deref()),
             },
             Verb::Card { verb } => verb.run(),
+            Verb::Network(options) => networks::network(&options),
             Verb::Bench { grids, device, precision, work, count, stepper, replicas, peers, tune, threads } => {
                 threads_of(threads);
                 if let Some(file) = tune {
@@ -435,6 +439,13 @@ fn vet(file: &Path) -> Result<String, Problems> {
     }
     if document.root.get("experiment").is_some() {
         return sweep::Sweep::read(file).map(|s| s.words());
+    }
+    // An experiment has a table too, and a mesh.
+    if document.root.get("table").is_some() && document.root.get("mesh").is_none() {
+        return Ok(format!("a table of {} rows", networks::vet(&document)?));
+    }
+    if spinloom_network::tasks::Benchmark::is(&document) {
+        return Ok(format!("a benchmark `{}`", spinloom_network::tasks::Benchmark::read(&document)?.kind.name));
     }
     let e = Experiment::read(&document)?;
     Ok(format!("{} replica(s) of {} cells, at most {:.3} ns each", e.replicas(), e.system.mesh.cells(), 1e9 * e.longest()))

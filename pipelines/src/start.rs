@@ -19,7 +19,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 12] = [
+const EXAMPLES: [Example; 13] = [
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -112,6 +112,53 @@ const EXAMPLES: [Example; 12] = [
         "single.yaml"
     ),
     example!(
+        "networks",
+        "every network of the source papers as a benchmark: spinloom network table.yaml",
+        "README.md",
+        "brunel.yaml",
+        "microcircuit.yaml",
+        "r-22-nonlinear-letters.yaml",
+        "r-43-chaos.yaml",
+        "r-47-all-spin.yaml",
+        "r-52-binary-snn.yaml",
+        "r-61-oscillator-array.yaml",
+        "s0-gesture.yaml",
+        "s1-associative.yaml",
+        "s1-stdp.yaml",
+        "s3-fashion-mnist.yaml",
+        "s3-mnist.yaml",
+        "s4-cifar-10.yaml",
+        "t3-01-xnor.yaml",
+        "t3-02-letters.yaml",
+        "t3-03-stochastic-stdp.yaml",
+        "t3-04-attractor.yaml",
+        "t3-05-resonators-28x28.yaml",
+        "t3-05-resonators-8x8.yaml",
+        "t3-06-binding.yaml",
+        "t3-07-vowels.yaml",
+        "t3-08-oscillator-reservoir.yaml",
+        "t3-09-bitstreams.yaml",
+        "t3-10-iris.yaml",
+        "t3-11-recommendation.yaml",
+        "t3-12-p-bit-reservoir.yaml",
+        "t3-13-wall-mlp.yaml",
+        "t3-14-lif.yaml",
+        "t3-14-wall-snn.yaml",
+        "t3-15-force.yaml",
+        "t3-16-skyrmion-synapse.yaml",
+        "t3-17-homeostasis.yaml",
+        "t3-19-skyrmion-reservoir.yaml",
+        "table.yaml",
+        "cards/exchange-bias-synapse.yaml",
+        "cards/saf-domain-wall-neuron.yaml",
+        "cards/skyrmion-synapse.yaml",
+        "cards/spin-torque-oscillator.yaml",
+        "cards/stepped-wall-synapse.yaml",
+        "cards/superparamagnetic-junction.yaml",
+        "cards/switching-synapse.yaml",
+        "cards/thermal-neuron.yaml"
+    ),
+    example!(
         "wall-kinematics",
         "one kinematic law for walls of eight materials",
         "README.md",
@@ -142,6 +189,9 @@ pub fn new(folder: Option<&Path>, from: Option<&str>) -> Result<u8, Problems> {
     let example = problems.into_result(example)?;
     std::fs::create_dir_all(folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
     for (file, text) in example.files {
+        if let Some(below) = folder.join(file).parent() {
+            std::fs::create_dir_all(below).map_err(|e| Diagnostic::file(below.display().to_string(), format!("cannot be made: {e}")))?;
+        }
         write_whole(&folder.join(file), text.as_bytes())?;
         crate::out::say!("{}", folder.join(file).display());
     }

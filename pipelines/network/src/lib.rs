@@ -27,12 +27,18 @@
 //! | [`mod@train`] | batches, Adam, validation, checkpoints, the report |
 //! | [`crossbar`] | weights as pairs of binary conductances |
 //! | [`weights`] | the file of weights |
+//! | [`tasks`] | networks of the source papers as benchmarks |
 
 pub mod crossbar;
 pub mod data;
 mod encode;
+mod layers;
 mod network;
 pub mod neuron;
+mod ridge;
+mod settings;
+mod synapse;
+pub mod tasks;
 pub mod train;
 pub mod weights;
 

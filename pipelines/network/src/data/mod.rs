@@ -1,7 +1,9 @@
 //! Images with labels: read from IDX files, or drawn by this program where there are none.
 
 mod digits;
+pub mod events;
 mod idx;
+pub(crate) mod samples;
 
 use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Problems, hash};

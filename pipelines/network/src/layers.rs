@@ -1,0 +1,999 @@
+//! Layers of any kind on top of each other: dense and convolutional arrays of synapses, pools, normalisation, and neurons, spiking or graded, with or without recurrent weights.
+//! Slower than [`crate::network`] for plain fully connected spiking networks, and general.
+//!
+//! Arrays are `[step][sample][row][column][channel]` in f32. Layers without state work on all steps at once; an input that is the same in every step is worked on once, and its first
+//! layer with state repeats it. Gradients are those of back-propagation through time with surrogate derivatives for what jumps (Neftci, Mostafa and Zenke, IEEE Signal Process. Mag.
+//! 36, 51 (2019)); the reset counts as constant. A drive clipped to the range of its device lets those gradients through that lead back into the range.
+
+use crate::neuron::{Mapping, Reset};
+use crate::synapse::Synapse;
+use rayon::prelude::*;
+use spinloom_base::random::{Stream, normals};
+
+/// Rows, columns, channels.
+pub(crate) type Shape = [usize; 3];
+
+/// How a neuron answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// y = max(0, x), or between two bends (skyrmion and wall tracks: Vadde et al. 2023): 0 below 0, `top` above.
+    Linear { top: f32 },
+    /// y = 1/(1 + e^(−x)).
+    Sigmoid,
+    /// y = tanh x.
+    Tanh,
+    /// y = ±1 (XNOR networks; Courbariaux et al., arXiv:1602.02830): gradient where |x| ≤ 1.
+    Sign,
+    /// y = ±1 with ⟨y⟩ = tanh x: a p-bit; with its gradient (Camsari et al., Phys. Rev. X 7, 031014 (2017)).
+    PBit,
+    /// A spike with P = 1/(1 + e^(−slope (x − ½))) in each step (Leonard et al., Appl. Phys. Lett. 122, 262406 (2023)).
+    Firing { slope: f32 },
+    /// A membrane of [`Mapping`]; `signed` also spikes −1 at −1.
+    Membrane { mapping: Box<Mapping>, signed: bool, k: f32 },
+    /// Heat: h = decay u + x|x|⁺ (Joule), fires with P = 1 − exp(−exp(slope (h − 1))) (thermal neuron; Gerstner et al., Neuronal Dynamics (2014), equation 9.7).
+    Thermal { decay: f32, slope: f32 },
+}
+
+impl Answer {
+    fn has_state(&self) -> bool {
+        matches!(self, Answer::Membrane { .. } | Answer::Thermal { .. } | Answer::Firing { .. } | Answer::PBit)
+    }
+}
+
+/// What a layer is.
+pub(crate) enum Kind {
+    Dense,
+    Conv {
+        kernel: usize,
+    },
+    /// Mean over squares.
+    Pool {
+        size: usize,
+    },
+    /// Batch normalisation (Ioffe and Szegedy, arXiv:1502.03167) per channel.
+    Norm,
+    /// Neurons; `recurrent` ones have weights among themselves.
+    Neurons {
+        answer: Answer,
+        recurrent: bool,
+    },
+}
+
+/// Weights, what the optimiser remembers, and the weights as they are used.
+#[derive(Clone, Default)]
+pub(crate) struct Param {
+    pub latent: Vec<f32>,
+    pub used: Vec<f32>,
+    pub gradient: Vec<f32>,
+    moments: [Vec<f32>; 2],
+}
+
+impl Param {
+    fn new(latent: Vec<f32>) -> Self {
+        let n = latent.len();
+        Self { used: latent.clone(), gradient: vec![0.0; n], moments: [vec![0.0; n], vec![0.0; n]], latent }
+    }
+}
+
+pub(crate) struct Layer {
+    pub kind: Kind,
+    pub from: Shape,
+    pub to: Shape,
+    /// `[input][output]`; of a norm its scale; of recurrent neurons those among themselves.
+    pub weights: Param,
+    /// Bias, or shift.
+    pub bias: Param,
+    /// Largest sum seen while the converters' range was set.
+    pub peak: f32,
+    /// Running mean and variance of a norm.
+    running: [Vec<f32>; 2],
+    input: Vec<f32>,
+    saved: [Vec<f32>; 3],
+    steps_in: usize,
+}
+
+impl Layer {
+    /// What a norm does at inference.
+    pub(crate) fn normalise(&self, x: &mut [f32]) {
+        let c = self.from[2];
+        let scale: Vec<f32> = self.running[1].iter().zip(&self.weights.used).map(|(v, g)| g / (v + 1e-5).sqrt()).collect();
+        for x in x.chunks_exact_mut(c) {
+            for k in 0..c {
+                x[k] = (x[k] - self.running[0][k]) * scale[k] + self.bias.used[k];
+            }
+        }
+    }
+}
+
+/// What a pass is for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Pass {
+    Train,
+    Test,
+}
+
+/// Read noise and converters at inference.
+pub(crate) struct Analog<'a> {
+    pub synapse: &'a Synapse,
+    /// Per weighted layer G⁺² + G⁻².
+    pub squares: Vec<Vec<f32>>,
+}
+
+pub(crate) struct Net {
+    pub layers: Vec<Layer>,
+    pub steps: usize,
+    updates: u32,
+    /// Spikes (or absolute activity) of each neuron layer in the last pass, and their number.
+    pub activity: Vec<(f64, usize)>,
+}
+
+fn size(s: Shape) -> usize {
+    s[0] * s[1] * s[2]
+}
+
+/// out (m × n) = a (m × k) b (k × n), or with transposes; row-major, `add` keeps what is there.
+fn product(out: &mut [f32], a: &[f32], b: &[f32], [m, k, n]: [usize; 3], [ta, tb]: [bool; 2], add: bool, threads: gemm::Parallelism) {
+    assert!(out.len() >= m * n && a.len() >= m * k && b.len() >= k * n);
+    let (ac, ar) = if ta { (m, 1) } else { (1, k) };
+    let (bc, br) = if tb { (k, 1) } else { (1, n) };
+    // SAFETY: the lengths were checked above, and rows and columns stay inside them.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            a.as_ptr(),
+            ac as isize,
+            ar as isize,
+            b.as_ptr(),
+            bc as isize,
+            br as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            threads,
+        );
+    }
+}
+
+/// Rows of `kernel`² patches of one sample, zero outside.
+fn patches(x: &[f32], [h, w, c]: Shape, kernel: usize, out: &mut [f32]) {
+    let r = kernel / 2;
+    let row = kernel * kernel * c;
+    for y in 0..h {
+        for x0 in 0..w {
+            let to = &mut out[(y * w + x0) * row..][..row];
+            for ky in 0..kernel {
+                for kx in 0..kernel {
+                    let (sy, sx) = ((y + ky).wrapping_sub(r), (x0 + kx).wrapping_sub(r));
+                    let to = &mut to[(ky * kernel + kx) * c..][..c];
+                    if sy < h && sx < w {
+                        to.copy_from_slice(&x[(sy * w + sx) * c..][..c]);
+                    } else {
+                        to.fill(0.0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds patches back to where they came from.
+fn unpatch(p: &[f32], [h, w, c]: Shape, kernel: usize, out: &mut [f32]) {
+    let r = kernel / 2;
+    let row = kernel * kernel * c;
+    for y in 0..h {
+        for x0 in 0..w {
+            let from = &p[(y * w + x0) * row..][..row];
+            for ky in 0..kernel {
+                for kx in 0..kernel {
+                    let (sy, sx) = ((y + ky).wrapping_sub(r), (x0 + kx).wrapping_sub(r));
+                    if sy < h && sx < w {
+                        out[(sy * w + sx) * c..][..c].iter_mut().zip(&from[(ky * kernel + kx) * c..][..c]).for_each(|(o, f)| *o += f);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Samples of a convolution that one thread takes at a time; fixes the order of sums.
+const GROUP: usize = 8;
+
+impl Net {
+    /// Builds it: weights uniform within √(6/inputs) (He et al., arXiv:1502.01852, for the gain a neuron asks for).
+    pub(crate) fn new(input: Shape, kinds: Vec<(Kind, usize)>, steps: usize, seed: u64) -> Net {
+        let mut from = input;
+        let mut layers = Vec::new();
+        for (l, (kind, width)) in kinds.into_iter().enumerate() {
+            let mut stream = Stream::new(seed, 0x4C41 << 40 | l as u64);
+            let mut weights = |n: usize, fan: usize, gain: f64| -> Param {
+                let a = gain * (3.0 / fan as f64).sqrt();
+                Param::new((0..n).map(|_| (a * (2.0 * stream.uniform() - 1.0)) as f32).collect())
+            };
+            let none = || Param::new(Vec::new());
+            let (to, w, b) = match &kind {
+                Kind::Dense => ([1, 1, width], weights(size(from) * width, size(from), 1.4), Param::new(vec![0.0; width])),
+                Kind::Conv { kernel } => {
+                    let fan = kernel * kernel * from[2];
+                    ([from[0], from[1], width], weights(fan * width, fan, 1.4), Param::new(vec![0.0; width]))
+                }
+                Kind::Pool { size } => ([from[0] / size, from[1] / size, from[2]], none(), none()),
+                Kind::Norm => (from, Param::new(vec![1.0; from[2]]), Param::new(vec![0.0; from[2]])),
+                Kind::Neurons { recurrent: true, .. } => (from, weights(size(from) * size(from), size(from), 0.5), none()),
+                Kind::Neurons { .. } => (from, none(), none()),
+            };
+            let running = if matches!(kind, Kind::Norm) { [vec![0.0; from[2]], vec![1.0; from[2]]] } else { [Vec::new(), Vec::new()] };
+            layers.push(Layer {
+                kind,
+                from,
+                to,
+                weights: w,
+                bias: b,
+                peak: 0.0,
+                running,
+                input: Vec::new(),
+                saved: Default::default(),
+                steps_in: 1,
+            });
+            from = to;
+        }
+        Net { layers, steps, updates: 0, activity: Vec::new() }
+    }
+
+    /// Layers whose weights are synapses: number, inputs, outputs.
+    pub(crate) fn arrays(&self) -> Vec<(usize, [usize; 2])> {
+        self.layers
+            .iter()
+            .enumerate()
+            .filter_map(|(i, l)| match l.kind {
+                Kind::Dense | Kind::Conv { .. } => Some((i, [l.weights.latent.len() / l.to[2], l.to[2]])),
+                Kind::Neurons { recurrent: true, .. } => Some((i, [size(l.from), size(l.from)])),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Sets the weights in use: on the levels of devices, with their errors where those act in training, or as they are.
+    pub(crate) fn realise(&mut self, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) -> Vec<Vec<f32>> {
+        let mut squares = Vec::new();
+        for (k, (i, dims)) in self.arrays().into_iter().enumerate() {
+            let p = &mut self.layers[i].weights;
+            match (synapse, noisy) {
+                (None, _) => p.used.copy_from_slice(&p.latent),
+                (Some(s), None) => s.quantise(&p.latent, &mut p.used),
+                (Some(s), Some((seed, chip))) => {
+                    let (w, sq) = s.chip(&p.latent, dims, k, seed, chip);
+                    p.used = w;
+                    squares.push(sq);
+                }
+            }
+        }
+        for l in &mut self.layers {
+            l.bias.used.copy_from_slice(&l.bias.latent);
+            if matches!(l.kind, Kind::Norm) {
+                l.weights.used.copy_from_slice(&l.weights.latent);
+            }
+        }
+        squares
+    }
+
+    /// Runs `n` samples given as `[steps_in][n][features]`; returns outputs `[steps][n][classes]` (one step if nothing has state).
+    pub(crate) fn forward(
+        &mut self,
+        x: Vec<f32>,
+        steps_in: usize,
+        n: usize,
+        pass: Pass,
+        analog: Option<&Analog<'_>>,
+        noise_key: [u32; 3],
+    ) -> (Vec<f32>, usize) {
+        let (mut x, mut steps) = (x, steps_in);
+        let total = self.steps;
+        self.activity.clear();
+        let mut array = 0;
+        let mut activity = Vec::new();
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let rows = steps * n;
+            layer.steps_in = steps;
+            let (a, b) = (size(layer.from), size(layer.to));
+            let mut y;
+            match &mut layer.kind {
+                Kind::Dense | Kind::Conv { .. } => {
+                    if let Some(analog) = analog
+                        && analog.synapse.dac_bits > 0
+                    {
+                        let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                        Synapse::convert(analog.synapse.dac_bits, &mut x, largest);
+                    }
+                    y = vec![0.0; rows * b];
+                    sums(layer, &x, &layer.weights.used, rows, &mut y);
+                    if let Some(analog) = analog {
+                        if analog.synapse.read_noise > 0.0 {
+                            let square: Vec<f32> = x.iter().map(|x| x * x).collect();
+                            let mut variance = vec![0.0; rows * b];
+                            sums(layer, &square, &analog.squares[array], rows, &mut variance);
+                            let sigma = analog.synapse.read_noise as f32;
+                            y.par_chunks_mut(4).zip(variance.par_chunks(4)).enumerate().for_each(|(i, (y, v))| {
+                                let z = normals([i as u32, noise_key[2], index as u32, 78], [noise_key[0], noise_key[1]]);
+                                y.iter_mut().zip(v).zip(z).for_each(|((y, v), z)| *y += sigma * v.max(0.0).sqrt() * z as f32);
+                            });
+                        }
+                        Synapse::convert(analog.synapse.adc_bits, &mut y, layer.peak);
+                    }
+                    array += 1;
+                    let width = layer.to[2];
+                    let peak = y.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                    if pass == Pass::Train {
+                        // Slowly forgetting, so that one odd batch does not set the range of the converters.
+                        layer.peak = (0.98 * layer.peak).max(peak);
+                    }
+                    y.par_chunks_mut(width).for_each(|y| y.iter_mut().zip(&layer.bias.used).for_each(|(y, b)| *y += b));
+                }
+                Kind::Pool { size: s } => {
+                    let (s, [h, w, c]) = (*s, layer.from);
+                    let [oh, ow, _] = layer.to;
+                    y = vec![0.0; rows * b];
+                    let share = 1.0 / (s * s) as f32;
+                    y.par_chunks_mut(b).zip(x.par_chunks(a)).for_each(|(y, x)| {
+                        for i in 0..oh * s {
+                            for j in 0..ow * s {
+                                let to = ((i / s) * ow + j / s) * c;
+                                let from = (i * w + j) * c;
+                                for k in 0..c {
+                                    y[to + k] += share * x[from + k];
+                                }
+                            }
+                        }
+                    });
+                    let _ = h;
+                }
+                Kind::Norm => {
+                    let c = layer.from[2];
+                    if pass == Pass::Train {
+                        let (mut mean, mut square) = (vec![0.0f64; c], vec![0.0f64; c]);
+                        for x in x.chunks_exact(c) {
+                            for k in 0..c {
+                                mean[k] += f64::from(x[k]);
+                                square[k] += f64::from(x[k]) * f64::from(x[k]);
+                            }
+                        }
+                        let m = (x.len() / c) as f64;
+                        layer.saved[0] = mean.iter().map(|v| (v / m) as f32).collect();
+                        layer.saved[1] = mean.iter().zip(&square).map(|(a, q)| (q / m - (a / m).powi(2)).max(0.0) as f32).collect();
+                        for (r, s) in layer.running.iter_mut().zip(&layer.saved) {
+                            r.iter_mut().zip(s).for_each(|(r, s)| *r = 0.9 * *r + 0.1 * s);
+                        }
+                    }
+                    let [mean, variance] =
+                        if pass == Pass::Train { [&layer.saved[0], &layer.saved[1]] } else { [&layer.running[0], &layer.running[1]] };
+                    let scale: Vec<f32> = variance.iter().zip(&layer.weights.used).map(|(v, g)| g / (v + 1e-5).sqrt()).collect();
+                    y = x.clone();
+                    y.par_chunks_mut(c * 64).for_each(|y| {
+                        for y in y.chunks_exact_mut(c) {
+                            for k in 0..c {
+                                y[k] = (y[k] - mean[k]) * scale[k] + layer.bias.used[k];
+                            }
+                        }
+                    });
+                }
+                Kind::Neurons { answer, recurrent } => {
+                    if answer.has_state() || *recurrent {
+                        let recurrent = recurrent.then_some(&layer.weights.used[..]);
+                        let key = [noise_key[0] ^ index as u32, noise_key[1], noise_key[2]];
+                        y = over_time(answer, recurrent, &x, steps, total, n * b, n, &mut layer.saved, key);
+                        steps = total;
+                    } else {
+                        y = x.clone();
+                        let answer = &*answer;
+                        y.par_chunks_mut(4096).for_each(|y| y.iter_mut().for_each(|y| *y = graded(answer, *y)));
+                    }
+                    activity.push((y.iter().map(|y| f64::from(y.abs())).sum::<f64>() / n as f64, b));
+                }
+            }
+            layer.input = std::mem::replace(&mut x, y);
+        }
+        self.activity = activity;
+        (x, steps)
+    }
+
+    /// Back from the gradient of the outputs; gradients of weights are left in [`Param::gradient`].
+    pub(crate) fn backward(&mut self, gradient: Vec<f32>, n: usize) {
+        let mut g = gradient;
+        for (index, layer) in self.layers.iter_mut().enumerate().rev() {
+            let rows = layer.steps_in * n;
+            let (a, b) = (size(layer.from), size(layer.to));
+            let x = &layer.input;
+            g = match &layer.kind {
+                Kind::Dense => {
+                    let mut dx = if index > 0 { vec![0.0; rows * a] } else { Vec::new() };
+                    let threads = gemm::Parallelism::Rayon(0);
+                    product(&mut layer.weights.gradient, x, &g, [a, rows, b], [true, false], false, threads);
+                    if index > 0 {
+                        product(&mut dx, &g, &layer.weights.used, [rows, b, a], [false, true], false, threads);
+                    }
+                    layer.bias.gradient.fill(0.0);
+                    g.chunks_exact(b).for_each(|g| layer.bias.gradient.iter_mut().zip(g).for_each(|(d, g)| *d += g));
+                    dx
+                }
+                Kind::Conv { kernel } => {
+                    let (kernel, from, width) = (*kernel, layer.from, layer.to[2]);
+                    let (pixels, row) = (from[0] * from[1], kernel * kernel * from[2]);
+                    let mut dx = if index > 0 { vec![0.0; rows * a] } else { Vec::new() };
+                    let w = &layer.weights.used;
+                    // Groups of samples add to their own gradients, which are added in order: threads change no bit. Sixteen of them at most in memory.
+                    let per = GROUP.max(rows.div_ceil(16));
+                    let parts: Vec<Vec<f32>> = {
+                        let work = |(x, g): (&[f32], &[f32]), mut dx: Option<&mut [f32]>| {
+                            let mut dw = vec![0.0; row * width];
+                            let mut p = vec![0.0; pixels * row];
+                            let none = gemm::Parallelism::None;
+                            for (s, (x, g)) in x.chunks_exact(a).zip(g.chunks_exact(b)).enumerate() {
+                                patches(x, from, kernel, &mut p);
+                                product(&mut dw, &p, g, [row, pixels, width], [true, false], s > 0, none);
+                                if let Some(dx) = dx.as_deref_mut() {
+                                    product(&mut p, g, w, [pixels, width, row], [false, true], false, none);
+                                    unpatch(&p, from, kernel, &mut dx[s * a..][..a]);
+                                }
+                            }
+                            dw
+                        };
+                        let pairs = x.par_chunks(per * a).zip(g.par_chunks(per * b));
+                        if index > 0 {
+                            pairs.zip(dx.par_chunks_mut(per * a)).map(|(xg, dx)| work(xg, Some(dx))).collect()
+                        } else {
+                            pairs.map(|xg| work(xg, None)).collect()
+                        }
+                    };
+                    layer.weights.gradient.fill(0.0);
+                    parts.iter().for_each(|p| layer.weights.gradient.iter_mut().zip(p).for_each(|(d, p)| *d += p));
+                    layer.bias.gradient.fill(0.0);
+                    g.chunks_exact(width).for_each(|g| layer.bias.gradient.iter_mut().zip(g).for_each(|(d, g)| *d += g));
+                    dx
+                }
+                Kind::Pool { size: s } => {
+                    let (s, [_, w, c]) = (*s, layer.from);
+                    let [oh, ow, _] = layer.to;
+                    let share = 1.0 / (s * s) as f32;
+                    let mut dx = vec![0.0; rows * a];
+                    dx.par_chunks_mut(a).zip(g.par_chunks(b)).for_each(|(dx, g)| {
+                        for i in 0..oh * s {
+                            for j in 0..ow * s {
+                                let from = ((i / s) * ow + j / s) * c;
+                                let to = (i * w + j) * c;
+                                for k in 0..c {
+                                    dx[to + k] = share * g[from + k];
+                                }
+                            }
+                        }
+                    });
+                    dx
+                }
+                Kind::Norm => {
+                    let c = layer.from[2];
+                    let m = (x.len() / c) as f32;
+                    let inverse: Vec<f32> = layer.saved[1].iter().map(|v| 1.0 / (v + 1e-5).sqrt()).collect();
+                    let mean = &layer.saved[0];
+                    let (mut sum, mut dot) = (vec![0.0f32; c], vec![0.0f32; c]);
+                    for (g, x) in g.chunks_exact(c).zip(x.chunks_exact(c)) {
+                        for k in 0..c {
+                            sum[k] += g[k];
+                            dot[k] += g[k] * (x[k] - mean[k]) * inverse[k];
+                        }
+                    }
+                    let scale: Vec<f32> = inverse.iter().zip(&layer.weights.used).map(|(i, w)| i * w).collect();
+                    g.par_chunks_mut(c * 64).zip(x.par_chunks(c * 64)).for_each(|(g, x)| {
+                        for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+                            for k in 0..c {
+                                let z = (x[k] - mean[k]) * inverse[k];
+                                g[k] = scale[k] * (g[k] - sum[k] / m - z * dot[k] / m);
+                            }
+                        }
+                    });
+                    layer.weights.gradient.copy_from_slice(&dot);
+                    layer.bias.gradient.copy_from_slice(&sum);
+                    g
+                }
+                Kind::Neurons { answer, recurrent } => {
+                    if answer.has_state() || *recurrent {
+                        let weights = recurrent.then_some((&layer.weights.used[..], &mut layer.weights.gradient));
+                        back_over_time(answer, weights, x, layer.steps_in, self.steps, n * b, n, &layer.saved, &g)
+                    } else {
+                        g.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(g, x)| {
+                            g.iter_mut().zip(x).for_each(|(g, x)| *g *= slope(answer, *x));
+                        });
+                        g
+                    }
+                }
+            };
+        }
+    }
+
+    /// Adam (Kingma and Ba, arXiv:1412.6980) with decoupled weight decay; of synapses learned by pulses, pulses along the sign and size of the mean gradient (plain descent). Returns writes.
+    pub(crate) fn update(&mut self, rate: f64, decay: f64, pulses: Option<(&Synapse, u64)>) -> u64 {
+        self.updates += 1;
+        let t = self.updates as i32;
+        let (c1, c2) = ((1.0 - 0.9f64.powi(t)) as f32, (1.0 - 0.999f64.powi(t)) as f32);
+        let rate = rate as f32;
+        let mut writes = 0;
+        for (l, layer) in self.layers.iter_mut().enumerate() {
+            let synaptic = !matches!(layer.kind, Kind::Norm);
+            for (which, p) in [&mut layer.weights, &mut layer.bias].into_iter().enumerate() {
+                let [m, v] = &mut p.moments;
+                if let (0, true, Some((s, seed))) = (which, synaptic, pulses) {
+                    let w_max = s.w_max(&p.latent);
+                    let updates = self.updates;
+                    writes += p
+                        .latent
+                        .par_chunks_mut(1024)
+                        .zip(p.gradient.par_chunks(1024))
+                        .zip(m.par_chunks_mut(1024).zip(v.par_chunks_mut(1024)))
+                        .enumerate()
+                        .map(|(i, ((w, g), (m, v)))| {
+                            let mut stream = Stream::new(seed ^ u64::from(updates) << 20, 0x50 << 56 | (l as u64) << 40 | i as u64);
+                            let mut writes = 0;
+                            for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+                                *m = 0.9 * *m + 0.1 * g;
+                                *v = 0.999 * *v + 0.001 * g * g;
+                                let step = rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8);
+                                writes += u64::from(s.pulse(w, f64::from(step), w_max, &mut stream));
+                            }
+                            writes
+                        })
+                        .sum::<u64>();
+                    continue;
+                }
+                let decay = if which == 0 && synaptic { rate * decay as f32 } else { 0.0 };
+                for (((w, g), m), v) in p.latent.iter_mut().zip(&p.gradient).zip(m).zip(v) {
+                    *m = 0.9 * *m + 0.1 * g;
+                    *v = 0.999 * *v + 0.001 * g * g;
+                    *w -= rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8) + decay * *w;
+                }
+            }
+        }
+        writes
+    }
+
+    /// Everything that a resumed training needs, as bytes.
+    pub(crate) fn save(&self) -> Vec<u8> {
+        let mut out = self.updates.to_le_bytes().to_vec();
+        self.arrays_of_state().for_each(|a| a.iter().for_each(|v| out.extend(v.to_le_bytes())));
+        self.layers.iter().for_each(|l| out.extend(l.peak.to_le_bytes()));
+        out
+    }
+
+    fn arrays_of_state(&self) -> impl Iterator<Item = &Vec<f32>> {
+        self.layers.iter().flat_map(|l| {
+            [
+                &l.weights.latent,
+                &l.weights.moments[0],
+                &l.weights.moments[1],
+                &l.bias.latent,
+                &l.bias.moments[0],
+                &l.bias.moments[1],
+                &l.running[0],
+                &l.running[1],
+            ]
+        })
+    }
+
+    /// Takes up what [`Net::save`] wrote; false if it is of another network.
+    pub(crate) fn load(&mut self, bytes: &[u8]) -> bool {
+        let wanted: usize = 4 + 4 * (self.arrays_of_state().map(Vec::len).sum::<usize>() + self.layers.len());
+        if bytes.len() != wanted {
+            return false;
+        }
+        let mut words = bytes.chunks_exact(4).map(|c| <[u8; 4]>::try_from(c).expect("four bytes"));
+        self.updates = words.next().map_or(0, u32::from_le_bytes);
+        let mut fill = |a: &mut Vec<f32>| a.iter_mut().for_each(|v| *v = words.next().map_or(0.0, f32::from_le_bytes));
+        for l in &mut self.layers {
+            let [w, b] = [&mut l.weights, &mut l.bias].map(|p| {
+                let [m, v] = &mut p.moments;
+                [&mut p.latent, m, v]
+            });
+            w.into_iter().for_each(&mut fill);
+            b.into_iter().for_each(&mut fill);
+            l.running.iter_mut().for_each(&mut fill);
+        }
+        for l in &mut self.layers {
+            l.peak = words.next().map_or(0.0, f32::from_le_bytes);
+        }
+        true
+    }
+}
+
+/// Synaptic sums of a dense or convolutional layer.
+fn sums(layer: &Layer, x: &[f32], weights: &[f32], rows: usize, y: &mut [f32]) {
+    let (a, b) = (size(layer.from), size(layer.to));
+    match layer.kind {
+        Kind::Conv { kernel } => {
+            let (from, width) = (layer.from, layer.to[2]);
+            let (pixels, row) = (from[0] * from[1], kernel * kernel * from[2]);
+            y.par_chunks_mut(GROUP * b).zip(x.par_chunks(GROUP * a)).for_each_init(
+                || vec![0.0; pixels * row],
+                |p, (y, x)| {
+                    for (y, x) in y.chunks_exact_mut(b).zip(x.chunks_exact(a)) {
+                        patches(x, from, kernel, p);
+                        product(y, p, weights, [pixels, row, width], [false, false], false, gemm::Parallelism::None);
+                    }
+                },
+            );
+        }
+        _ => product(y, x, weights, [rows, a, b], [false, false], false, gemm::Parallelism::Rayon(0)),
+    }
+}
+
+fn graded(answer: &Answer, x: f32) -> f32 {
+    match answer {
+        Answer::Linear { top } => x.clamp(0.0, *top),
+        Answer::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Answer::Tanh => x.tanh(),
+        Answer::Sign => {
+            if x >= 0.0 {
+                1.0
+            } else {
+                -1.0
+            }
+        }
+        _ => unreachable!("neurons with state run over time"),
+    }
+}
+
+fn slope(answer: &Answer, x: f32) -> f32 {
+    match answer {
+        Answer::Linear { top } => f32::from(u8::from(x > 0.0 && x < *top)),
+        Answer::Sigmoid => {
+            let y = 1.0 / (1.0 + (-x).exp());
+            y * (1.0 - y)
+        }
+        Answer::Tanh => 1.0 - x.tanh().powi(2),
+        Answer::Sign => f32::from(u8::from(x.abs() <= 1.0)),
+        _ => unreachable!("neurons with state run over time"),
+    }
+}
+
+/// Surrogate derivative of a spike (arctan; Fang et al., ICCV 2021, 2661).
+#[inline(always)]
+fn surrogate(k: f32, v: f32) -> f32 {
+    0.5 * k / (1.0 + (std::f32::consts::FRAC_PI_2 * k * v).powi(2))
+}
+
+/// Neurons over time. `saved` keeps the drive, h and the spikes.
+fn over_time(
+    answer: &Answer,
+    recurrent: Option<&[f32]>,
+    x: &[f32],
+    steps_in: usize,
+    steps: usize,
+    width: usize,
+    n: usize,
+    saved: &mut [Vec<f32>; 3],
+    key: [u32; 3],
+) -> Vec<f32> {
+    let mut out = vec![0.0f32; steps * width];
+    for s in saved.iter_mut() {
+        s.clear();
+        s.resize(steps * width, 0.0);
+    }
+    let mut u = vec![0.0f32; width];
+    let mut wait = vec![0u32; width];
+    let features = width / n;
+    for t in 0..steps {
+        let from = if steps_in == steps { t * width } else { 0 };
+        let (past, now) = out.split_at_mut(t * width);
+        let now = &mut now[..width];
+        let [drive, h, _] = saved;
+        let drive = &mut drive[t * width..][..width];
+        drive.copy_from_slice(&x[from..from + width]);
+        if let (Some(w), true) = (recurrent, t > 0) {
+            product(drive, &past[(t - 1) * width..], w, [n, features, features], [false, false], true, gemm::Parallelism::Rayon(0));
+        }
+        let h = &mut h[t * width..][..width];
+        let block = 1024;
+        h.par_chunks_mut(block)
+            .zip(now.par_chunks_mut(block))
+            .zip(u.par_chunks_mut(block).zip(wait.par_chunks_mut(block)))
+            .zip(drive.par_chunks(block))
+            .enumerate()
+            .for_each(|(piece, (((h, y), (u, wait)), x))| {
+                let chance = |i: usize| -> f32 {
+                    let w = spinloom_base::random::philox4x32([(piece * block + i) as u32, t as u32, key[2], 79], [key[0], key[1]]);
+                    spinloom_base::random::open_unit(w[0]) as f32
+                };
+                match answer {
+                    Answer::Membrane { mapping: m, signed, .. } => {
+                        let (low, high) = (m.x_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.x_max.map_or(f32::INFINITY, |v| v as f32));
+                        let (u_low, u_high) =
+                            (m.u_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.u_max.map_or(f32::INFINITY, |v| v as f32));
+                        let (d_on, l_on, gain, d_off, l_off) =
+                            (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
+                        for i in 0..h.len() {
+                            if wait[i] > 0 {
+                                wait[i] -= 1;
+                                // Marks a neuron that slept: no gradient comes back here.
+                                h[i] = f32::NAN;
+                                u[i] = 0.0;
+                                continue;
+                            }
+                            h[i] = (d_on * u[i] - l_on + gain * x[i].clamp(low, high)).clamp(u_low, u_high);
+                            y[i] = if h[i] >= 1.0 {
+                                1.0
+                            } else if *signed && h[i] <= -1.0 {
+                                -1.0
+                            } else {
+                                0.0
+                            };
+                            let after = match m.reset {
+                                Reset::Hard if y[i] != 0.0 => 0.0,
+                                Reset::Hard => h[i],
+                                Reset::Soft => h[i] - y[i],
+                            };
+                            u[i] = (d_off * after - l_off).max(u_low);
+                            if y[i] != 0.0 {
+                                wait[i] = m.refractory_steps;
+                            }
+                        }
+                    }
+                    Answer::Thermal { decay, slope } => {
+                        for i in 0..h.len() {
+                            h[i] = decay * u[i] + x[i].max(0.0).powi(2);
+                            let p = 1.0 - (-((slope * (h[i] - 1.0)).min(20.0)).exp()).exp();
+                            y[i] = f32::from(u8::from(chance(i) <= p));
+                            u[i] = if y[i] > 0.0 { 0.0 } else { h[i] };
+                        }
+                    }
+                    Answer::Firing { slope } => {
+                        for i in 0..h.len() {
+                            h[i] = x[i];
+                            y[i] = f32::from(u8::from(chance(i) <= 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp())));
+                        }
+                    }
+                    Answer::PBit => {
+                        for i in 0..h.len() {
+                            h[i] = x[i];
+                            y[i] = if chance(i) <= 0.5 * (1.0 + x[i].tanh()) { 1.0 } else { -1.0 };
+                        }
+                    }
+                    other => {
+                        for i in 0..h.len() {
+                            h[i] = x[i];
+                            y[i] = graded(other, x[i]);
+                        }
+                    }
+                }
+            });
+    }
+    saved[2].copy_from_slice(&out);
+    out
+}
+
+/// Gradient with respect to the drives, and of the recurrent weights.
+fn back_over_time(
+    answer: &Answer,
+    mut recurrent: Option<(&[f32], &mut Vec<f32>)>,
+    x: &[f32],
+    steps_in: usize,
+    steps: usize,
+    width: usize,
+    n: usize,
+    saved: &[Vec<f32>; 3],
+    g: &[f32],
+) -> Vec<f32> {
+    let mut dx = vec![0.0f32; steps_in * width];
+    let mut du = vec![0.0f32; width];
+    let mut later = vec![0.0f32; width];
+    let mut ds = vec![0.0f32; width];
+    let mut now = vec![0.0f32; width];
+    let features = width / n;
+    let _ = x;
+    if let Some((_, gradient)) = &mut recurrent {
+        gradient.fill(0.0);
+    }
+    for t in (0..steps).rev() {
+        ds.copy_from_slice(&g[t * width..][..width]);
+        if let (Some((w, gradient)), true) = (&mut recurrent, t + 1 < steps) {
+            // `later` is the gradient of the drive one step on, to which this step's outputs added.
+            product(&mut ds, &later, w, [n, features, features], [false, true], true, gemm::Parallelism::Rayon(0));
+            product(
+                gradient,
+                &saved[2][t * width..][..width],
+                &later,
+                [features, n, features],
+                [true, false],
+                true,
+                gemm::Parallelism::Rayon(0),
+            );
+        }
+        let (drive, h, s) = (&saved[0][t * width..][..width], &saved[1][t * width..][..width], &saved[2][t * width..][..width]);
+        let block = 1024;
+        now.par_chunks_mut(block)
+            .zip(du.par_chunks_mut(block).zip(ds.par_chunks(block)))
+            .zip(drive.par_chunks(block).zip(h.par_chunks(block).zip(s.par_chunks(block))))
+            .for_each(|((now, (du, ds)), (x, (h, s)))| match answer {
+                Answer::Membrane { mapping: m, signed, k } => {
+                    let (low, high) = (m.x_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.x_max.map_or(f32::INFINITY, |v| v as f32));
+                    let u_low = m.u_min.map_or(f32::NEG_INFINITY, |v| v as f32);
+                    let u_high = m.u_max.map_or(f32::INFINITY, |v| v as f32);
+                    let (d_on, gain, d_off) = (m.decay_on as f32, m.gain as f32, m.decay_off as f32);
+                    let soft = m.reset == Reset::Soft;
+                    for i in 0..now.len() {
+                        if h[i].is_nan() {
+                            (now[i], du[i]) = (0.0, 0.0);
+                            continue;
+                        }
+                        let mut d = surrogate(*k, h[i] - 1.0);
+                        if *signed {
+                            d += surrogate(*k, h[i] + 1.0);
+                        }
+                        let kept = if soft || s[i] == 0.0 { d_off } else { 0.0 };
+                        let mut dh = ds[i] * d + du[i] * kept;
+                        // The end of a track: gradients that lead back from it pass.
+                        if (h[i] <= u_low && dh > 0.0) || (h[i] >= u_high && dh < 0.0) {
+                            dh = 0.0;
+                        }
+                        let mut dx = gain * dh;
+                        if (x[i] < low && dx > 0.0) || (x[i] > high && dx < 0.0) {
+                            dx = 0.0;
+                        }
+                        now[i] = dx;
+                        du[i] = d_on * dh;
+                    }
+                }
+                Answer::Thermal { decay, slope } => {
+                    for i in 0..now.len() {
+                        // P = 1 − e^(−e^a): dP/dh = slope e^(a − e^a).
+                        let a = (slope * (h[i] - 1.0)).min(20.0);
+                        let d = slope * (a - a.exp()).exp();
+                        let dh = ds[i] * d + if s[i] > 0.0 { 0.0 } else { du[i] };
+                        now[i] = dh * 2.0 * x[i].max(0.0);
+                        du[i] = decay * dh;
+                    }
+                }
+                Answer::Firing { slope } => {
+                    for i in 0..now.len() {
+                        let p = 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp());
+                        now[i] = ds[i] * slope * p * (1.0 - p);
+                    }
+                }
+                Answer::PBit => {
+                    for i in 0..now.len() {
+                        now[i] = ds[i] * (1.0 - x[i].tanh().powi(2));
+                    }
+                }
+                other => {
+                    for i in 0..now.len() {
+                        now[i] = ds[i] * self::slope(other, x[i]);
+                    }
+                }
+            });
+        let at = if steps_in == steps { t * width } else { 0 };
+        dx[at..at + width].iter_mut().zip(&now).for_each(|(d, v)| *d += v);
+        std::mem::swap(&mut later, &mut now);
+    }
+    dx
+}
+
+/// Cross-entropy of softmax(scale × mean over steps of the outputs): mean loss, answers, gradient of the outputs.
+pub(crate) fn cross_entropy(y: &[f32], steps: usize, n: usize, classes: usize, labels: &[u8], scale: f32) -> (f64, Vec<usize>, Vec<f32>) {
+    let mut gradient = vec![0.0f32; y.len()];
+    let mut answers = Vec::with_capacity(n);
+    let mut loss = 0.0;
+    for i in 0..n {
+        let logits: Vec<f32> =
+            (0..classes).map(|c| scale / steps as f32 * (0..steps).map(|t| y[(t * n + i) * classes + c]).sum::<f32>()).collect();
+        let top = logits.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+        let sum: f32 = logits.iter().map(|l| (l - top).exp()).sum();
+        answers.push((0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0));
+        let label = usize::from(labels[i]);
+        loss -= f64::from(logits[label] - top - sum.ln());
+        for c in 0..classes {
+            let p = (logits[c] - top).exp() / sum;
+            let d = (p - f32::from(u8::from(c == label))) * scale / (steps * n) as f32;
+            (0..steps).for_each(|t| gradient[(t * n + i) * classes + c] = d);
+        }
+    }
+    (loss / n as f64, answers, gradient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(net: &mut Net, x: &[f32], steps_in: usize, labels: &[u8]) -> f64 {
+        net.realise(None, None);
+        let (y, steps) = net.forward(x.to_vec(), steps_in, labels.len(), Pass::Train, None, [1, 2, 3]);
+        cross_entropy(&y, steps, labels.len(), 3, labels, 2.0).0
+    }
+
+    /// Smooth layers have exact gradients: finite differences of every kind of weight.
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        let kinds = vec![
+            (Kind::Conv { kernel: 3 }, 4),
+            (Kind::Norm, 0),
+            (Kind::Neurons { answer: Answer::Tanh, recurrent: false }, 0),
+            (Kind::Pool { size: 2 }, 0),
+            (Kind::Dense, 5),
+            (Kind::Neurons { answer: Answer::Sigmoid, recurrent: true }, 0),
+            (Kind::Dense, 3),
+        ];
+        let mut net = Net::new([4, 4, 2], kinds, 3, 1);
+        let mut stream = Stream::new(5, 5);
+        let x: Vec<f32> = (0..3 * 2 * 32).map(|_| stream.normal() as f32).collect();
+        let labels = [0u8, 2];
+        net.realise(None, None);
+        let (y, steps) = net.forward(x.clone(), 3, 2, Pass::Train, None, [1, 2, 3]);
+        assert_eq!(steps, 3);
+        let (_, _, g) = cross_entropy(&y, steps, 2, 3, &labels, 2.0);
+        net.backward(g, 2);
+        for l in [0, 1, 4, 5, 6] {
+            for at in [0, 3] {
+                let exact = f64::from(net.layers[l].weights.gradient[at]);
+                let h = 1e-2f32;
+                let w = net.layers[l].weights.latent[at];
+                net.layers[l].weights.latent[at] = w + h;
+                let up = loss(&mut net, &x, 3, &labels);
+                net.layers[l].weights.latent[at] = w - h;
+                let down = loss(&mut net, &x, 3, &labels);
+                net.layers[l].weights.latent[at] = w;
+                let found = (up - down) / f64::from(2.0 * h);
+                // Third order of h and the rounding of f32.
+                assert!((found - exact).abs() < 2e-3 * exact.abs().max(0.05), "layer {l}, weight {at}: {found} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_membrane_is_the_mapping_it_was_given() {
+        let mapping = crate::neuron::NeuronModel::ideal_lif(0.9, Reset::Soft).mapping;
+        let answer = Answer::Membrane { mapping: Box::new(mapping.clone()), signed: true, k: 2.0 };
+        let x: Vec<f32> = vec![0.7, -0.8];
+        let mut saved = Default::default();
+        let y = over_time(&answer, None, &x, 1, 20, 2, 1, &mut saved, [0; 3]);
+        // Up as the mapping says, down its mirror image.
+        let (mut u, mut spikes) = (0.0, 0.0);
+        for _ in 0..20 {
+            let (_, fires, next) = mapping.step(u, 0.7);
+            u = next;
+            spikes += f64::from(u8::from(fires));
+        }
+        let up: f32 = y.iter().step_by(2).sum();
+        let down: f32 = y.iter().skip(1).step_by(2).sum();
+        assert_eq!(f64::from(up), spikes);
+        assert!(down < -1.0 && y.iter().skip(1).step_by(2).all(|y| *y <= 0.0), "{down}");
+    }
+
+    #[test]
+    fn a_saved_network_goes_on_with_the_same_bits() {
+        let build = || {
+            Net::new(
+                [1, 1, 6],
+                vec![(Kind::Dense, 8), (Kind::Norm, 0), (Kind::Neurons { answer: Answer::PBit, recurrent: false }, 0), (Kind::Dense, 3)],
+                4,
+                2,
+            )
+        };
+        let x: Vec<f32> = (0..24).map(|i| (i as f32 * 0.37).sin()).collect();
+        let step = |net: &mut Net| {
+            net.realise(None, None);
+            let (y, steps) = net.forward(x.clone(), 1, 4, Pass::Train, None, [9, 9, 9]);
+            let (_, _, g) = cross_entropy(&y, steps, 4, 3, &[0, 1, 2, 0], 1.0);
+            net.backward(g, 4);
+            net.update(1e-2, 1e-3, None);
+        };
+        let mut one = build();
+        (0..3).for_each(|_| step(&mut one));
+        let saved = one.save();
+        (0..3).for_each(|_| step(&mut one));
+        let mut two = build();
+        assert!(two.load(&saved) && !two.load(&saved[4..]));
+        (0..3).for_each(|_| step(&mut two));
+        assert_eq!(one.save(), two.save());
+    }
+}

@@ -1,0 +1,155 @@
+//! Events bound in time by the synchronisation of three oscillators (review table 3, Romera et al., Nat. Commun. 13, 883 (2022)).
+//!
+//! Each event raises the current of the first or of the second oscillator for a while, and with it its frequency. The three free-running frequencies are a step
+//! apart, wider than the range of locking, so that a raised oscillator meets the next one and locks to it: A alone locks (1, 2), B alone locks (2, 3), and both
+//! together lock none of (1, 2). Which pairs were locked in the first and in the second half of a trial tells the order of the events. The rule is read from
+//! a map made of one noiseless trial per class, nothing else is trained.
+
+use super::oscillators::{Array, Device};
+use super::{CardNote, Context, Outcome, Task, card, percent};
+use crate::settings::settings;
+use num_complex::Complex64;
+use spinloom_base::Problems;
+use spinloom_base::random::Stream;
+use std::path::PathBuf;
+
+settings!(
+    /// Three oscillators and their events.
+    Binding: "the binding network" {
+        /// Card of the oscillator.
+        card: Option<PathBuf> = None;
+        /// Current over its threshold.
+        zeta: f64 = 2.0, 1.05..=20.0;
+        /// Coupling between every two (1/s).
+        coupling: f64 = 2e7, 0.0..=1e12;
+        /// Distance of neighbouring frequencies over κ/π, the range of locking of two oscillators without nonlinear shift.
+        distance: f64 = 4.0, 0.1..=100.0;
+        /// Noise (power gathered in a second; 1/s).
+        noise: f64 = 2e5, 0.0..=1e12;
+        /// Trials per class.
+        trials: usize = 50, 1.0..=100000.0;
+        /// Duration of an event in units of 1/κ.
+        event: f64 = 40.0, 5.0..=1e4;
+        /// Couplings (in units of `coupling`) of the map of locking.
+        map: Vec<f64> = vec![0.25, 0.5, 0.75, 1.0, 1.25, 1.5], 0.0..=10.0;
+    }
+);
+
+/// First half, second half of a trial: is the event of A and of B on.
+const CLASSES: [(&str, [[bool; 2]; 2]); 4] = [
+    ("A then B", [[true, false], [false, true]]),
+    ("B then A", [[false, true], [true, false]]),
+    ("together, then none", [[true, true], [false, false]]),
+    ("none, then together", [[false, false], [true, true]]),
+];
+
+/// Share of a window in which the phase of two oscillators stays within a quarter turn of its mean.
+fn locking(phases: &[f64]) -> f64 {
+    let mean: Complex64 = phases.iter().map(|p| Complex64::from_polar(1.0, *p)).sum();
+    mean.norm() / phases.len().max(1) as f64
+}
+
+impl Binding {
+    /// Locking of the pairs (1, 2) and (2, 3) in both halves.
+    fn trial(&self, device: &Device, events: &[[bool; 2]; 2], noise: f64, stream: &mut Stream) -> [f64; 4] {
+        let base = device.frequency(self.zeta);
+        let apart = self.distance * self.coupling / std::f64::consts::PI;
+        let array = Array { device, zeta: vec![self.zeta; 3], coupling: self.coupling, angle: 0.0, noise: noise.sqrt() };
+        let step = 0.1 / self.coupling.max(device.gamma);
+        let half = (self.event / self.coupling / step) as usize;
+        let frequency = |k: usize, t: f64| {
+            let now = events[usize::from(t >= half as f64 * step)];
+            base + apart * (k as f64 + if k < 2 && now[k] { 1.0 } else { 0.0 })
+        };
+        let start = device.power(self.zeta).sqrt();
+        let mut c: Vec<Complex64> = (0..3).map(|_| Complex64::from_polar(start, std::f64::consts::TAU * stream.uniform())).collect();
+        let mut phases = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+        array.run(&mut c, base + apart, (step, 2 * half), &[], frequency, stream, |i, c| {
+            // The second part of each half, when the first has settled.
+            let (h, within) = (i / half, i % half);
+            if h < 2 && within > half / 3 {
+                for pair in 0..2 {
+                    phases[h][pair].push((c[pair] * c[pair + 1].conj()).arg());
+                }
+            }
+        });
+        [locking(&phases[0][0]), locking(&phases[0][1]), locking(&phases[1][0]), locking(&phases[1][1])]
+    }
+}
+
+impl Task for Binding {
+    fn cards(&self) -> Vec<PathBuf> {
+        self.card.iter().cloned().collect()
+    }
+
+    fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
+        let mut out = Outcome::default();
+        let device = match &self.card {
+            Some(path) => {
+                let (card, note) = card(context, path, &["spin-torque-oscillator"])?;
+                out.cards.push(note);
+                Device::of(&card)?
+            }
+            None => {
+                out.cards.push(CardNote { name: "oscillator typed: typical values".into(), records: Vec::new() });
+                Device::typical()
+            }
+        };
+        let mut stream = Stream::new(seed, 0x42 << 40);
+        let templates: Vec<[f64; 4]> = CLASSES.iter().map(|(_, e)| self.trial(&device, e, 0.0, &mut stream)).collect();
+        let mut right = 0;
+        for (class, (name, events)) in CLASSES.iter().enumerate() {
+            for t in 0..self.trials {
+                (context.progress)((class * self.trials + t) as f64 / (CLASSES.len() * self.trials) as f64, name);
+                let found = self.trial(&device, events, self.noise, &mut stream);
+                let distance = |a: &[f64; 4]| a.iter().zip(&found).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+                let best = (0..4).min_by(|&a, &b| distance(&templates[a]).total_cmp(&distance(&templates[b]))).expect("four classes");
+                right += usize::from(best == class);
+            }
+        }
+        out.score("event order told", percent(right, CLASSES.len() * self.trials), "%");
+        out.curve(
+            "locking in each half, no noise (A then B; B then A; together first; together last)",
+            &["(1,2) first", "(2,3) first", "(1,2) second", "(2,3) second"],
+            templates.iter().map(|t| t.to_vec()).collect(),
+        );
+        // Arnold tongues: the widest distance at which all three run at one frequency, against coupling.
+        let rows = self
+            .map
+            .iter()
+            .map(|&m| {
+                let coupling = m * self.coupling;
+                let array = Array { device: &device, zeta: vec![self.zeta; 3], coupling, angle: 0.0, noise: 0.0 };
+                let f = device.frequency(self.zeta);
+                let step = 0.1 / self.coupling.max(device.gamma);
+                let (mut low, mut high) = (0.0, 20.0 * self.coupling / std::f64::consts::PI);
+                for _ in 0..9 {
+                    let mid = 0.5 * (low + high);
+                    let steps = ((200.0 / self.coupling / step) as usize).min(40_000);
+                    let found = array.frequencies(f, (step, steps), 0.5, &[], |k| f + mid * (k as f64 - 1.0), &mut stream);
+                    let locked = found.iter().all(|x| (x - found[1]).abs() < 0.02 * self.coupling);
+                    (low, high) = if locked { (mid, high) } else { (low, mid) };
+                }
+                vec![m, low]
+            })
+            .collect();
+        out.curve("tongue of three", &["coupling (over its setting)", "largest distance of neighbours locked (Hz)"], rows);
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_events_shows_in_what_locks() {
+        let b = Binding::default();
+        let mut stream = Stream::new(1, 1);
+        let d = Device::typical();
+        let ab = b.trial(&d, &CLASSES[0].1, 0.0, &mut stream);
+        let ba = b.trial(&d, &CLASSES[1].1, 0.0, &mut stream);
+        assert!(ab[0] > 0.9 && ab[1] < 0.6 && ab[3] > 0.9 && ab[2] < 0.6, "{ab:?}");
+        assert!(ba[1] > 0.9 && ba[0] < 0.6 && ba[2] > 0.9 && ba[3] < 0.6, "{ba:?}");
+    }
+}

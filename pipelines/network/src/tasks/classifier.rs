@@ -1,0 +1,730 @@
+//! A network of any layers, neurons and synapses on images or events: review table 3 rows 13, 14, 16 and 47, the convolutional networks of Zheng et al. (arXiv 2606.03796), and the
+//! hybrid of back-propagation and STDP of Chen et al., Nat. Commun. 17, 4362 (2026).
+//!
+//! Two networks are trained from one start: an ideal one (real weights) and, if there is a synapse, one whose forward pass sees its levels (and, with `when: training` or `both`, chips with all
+//! their errors, a new one for every batch). Test images are seen once, at the end; where samples are set aside for validation, they choose the epoch and when to stop. Then chips are drawn and tested.
+//!
+//! `hybrid`: the last layer is forgotten and learned again by STDP with a teacher. While the neuron of the right class is made to fire, each of its synapses is potentiated by the trace of
+//! its input, and those of a neuron that fires wrongly are depressed (supervised STDP; Ponulak and Kasiński, Neural Comput. 22, 467 (2010), in its simplest, delta form), by pulses of
+//! the synapse. Its updates are counted beside those of full back-propagation.
+
+use super::{CardNote, Context, DataNote, Outcome, Task, percent};
+use crate::data::events::Slice;
+use crate::data::samples::{Part, Samples, Set};
+use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
+use crate::neuron::{NeuronModel, Reset};
+use crate::settings::{choice, settings};
+use crate::synapse::{self, Synapse};
+use spinloom_base::random::{Stream, open_unit, philox4x32};
+use spinloom_base::{Diagnostic, Problems, hash};
+use spinloom_card::Card;
+use std::path::PathBuf;
+
+choice!(
+    /// A neuron.
+    Neuron {
+        Relu = "relu", Ramp = "ramp", Sigmoid = "sigmoid", Tanh = "tanh", Sign = "sign", PBit = "p-bit", Firing = "firing", Lif = "lif", Signed = "signed",
+        TwoTimes = "two-times", Thermal = "thermal", Card = "card",
+    }
+);
+choice!(
+    /// How pixels come in.
+    Encoding { Constant = "constant", Poisson = "poisson" }
+);
+choice!(
+    /// How events become frames.
+    Frames { Count = "count", Time = "time" }
+);
+choice!(
+    /// What a synapse's number is swept over.
+    Swept {
+        CycleToCycle = "cycle_to_cycle", DeviceToDevice = "device_to_device", ReadNoise = "read_noise", StuckOn = "stuck_on", StuckOff = "stuck_off",
+        Age = "age", Levels = "levels", Wire = "wire", AdcBits = "adc_bits", Temperature = "temperature",
+    }
+);
+settings!(
+    /// A layer: one of its keys.
+    LayerSetting: "a layer" {
+        /// Neurons of a fully connected layer.
+        dense: Option<usize> = None, 1.0..=100000.0;
+        /// Channels of a convolution.
+        conv: Option<usize> = None, 1.0..=4096.0;
+        /// Its kernel's side.
+        kernel: usize = 3, 1.0..=15.0;
+        /// Side of a mean over squares.
+        pool: Option<usize> = None, 2.0..=32.0;
+        /// Neurons of a layer that are connected among themselves.
+        recurrent: Option<usize> = None, 1.0..=10000.0;
+        /// Batch normalisation before the neurons.
+        norm: bool = false;
+    }
+);
+settings!(
+    /// A robustness curve.
+    Sweep: "the sweep" {
+        /// Over what.
+        over: Swept = Swept::CycleToCycle;
+        /// Values; of `temperature` in kelvin, which scales the retention by e^(Δ (300 K/T − 1)).
+        values: Vec<f64> = vec![0.0, 0.05, 0.1, 0.2], 0.0..=1e15;
+    }
+);
+settings!(
+    /// STDP of the last layer.
+    Hybrid: "the hybrid" {
+        /// Passes over the training samples.
+        epochs: usize = 3, 1.0..=1000.0;
+        /// Weight change of a full trace, over the largest weight.
+        rate: f64 = 0.02, 1e-6..=1.0;
+    }
+);
+settings!(
+    /// The network and its training.
+    Classifier: "the classifier" {
+        /// Data.
+        data: Set = Set::Mnist;
+        /// Training and test samples at most.
+        samples: Vec<usize> = vec![60000, 10000], 1.0..=1e7;
+        /// Layers; the last, of one neuron a class, is added.
+        layers: Vec<LayerSetting> = vec![LayerSetting { dense: Some(128), ..LayerSetting::default() }];
+        /// Neurons between layers.
+        neuron: Neuron = Neuron::Relu;
+        /// Whether the output neurons are like them; else the sums themselves answer.
+        output: bool = false;
+        /// Card of the neuron (`neuron: card`): membrane models, `sigmoid`, `relu`, `piecewise-linear`, `firing-logistic`, `p-bit`.
+        card: Option<PathBuf> = None;
+        /// Decay of a membrane per step (lif, signed, thermal).
+        beta: f64 = 0.5, 0.0..=1.0;
+        /// Slope of a surrogate, or of a firing probability.
+        slope: f64 = 4.0, 0.1..=1000.0;
+        /// Time steps of spiking neurons.
+        steps: usize = 6, 1.0..=4096.0;
+        /// How pixels come in.
+        encoding: Encoding = Encoding::Constant;
+        /// How events become `steps` frames.
+        frames: Frames = Frames::Count;
+        /// Standard deviation of noise added to pixels at inference: a curve.
+        pixel_noise: Vec<f64> = vec![], 0.0..=100.0;
+        /// Mirror images at random while training.
+        flip: bool = false;
+        /// Shift images by up to so many pixels while training.
+        shift: usize = 0, 0.0..=8.0;
+        /// The synapse; without it weights are real numbers.
+        synapse: Option<Synapse> = None;
+        /// Passes over the training samples.
+        epochs: usize = 5, 1.0..=10000.0;
+        /// Samples per update.
+        batch: usize = 64, 1.0..=4096.0;
+        /// Learning rate of Adam; half a cosine.
+        learning_rate: f64 = 1e-3, 1e-7..=1.0;
+        /// Decoupled weight decay.
+        weight_decay: f64 = 1e-4, 0.0..=10.0;
+        /// What outputs are multiplied with to make logits.
+        logits: f64 = 1.0, 1e-3..=1000.0;
+        /// Share of the training samples set aside; training stops when their accuracy has not risen for `patience` epochs, and their best epoch is tested.
+        validation: f64 = 0.0, 0.0..=0.9;
+        /// See `validation`.
+        patience: usize = 5, 1.0..=10000.0;
+        /// Also trains the same network with real weights and gives the gap.
+        ideal: bool = true;
+        /// Robustness curves.
+        sweeps: Vec<Sweep> = vec![];
+        /// STDP of the last layer after back-propagation.
+        hybrid: Option<Hybrid> = None;
+        /// Voltage and time of a read, for the energy of an inference.
+        read_voltage: f64 = 0.1, 0.0..=10.0;
+        /// Time of a read (s).
+        read_time: f64 = 1e-9, 0.0..=1.0;
+        /// Thermal stability Δ at 300 K, for a sweep over temperature.
+        delta: f64 = 40.0, 0.0..=1000.0;
+    }
+);
+
+/// Digital reference: energy of a multiply-accumulate and of an accumulate in 32 bits at 45 nm (Horowitz, ISSCC 2014, 10).
+const MAC: f64 = 4.6e-12;
+const AC: f64 = 0.9e-12;
+
+impl Classifier {
+    fn answer(&self, context: &Context<'_>, cards: &mut Vec<CardNote>) -> Result<Answer, Problems> {
+        let k = self.slope as f32;
+        let membrane = |reset, signed| {
+            // Drives in units of what a full step adds: gain 1 keeps the sums of the layer before in the range of the threshold.
+            let mut mapping = NeuronModel::ideal_lif(self.beta, reset).mapping;
+            mapping.gain = 1.0;
+            Answer::Membrane { mapping: Box::new(mapping), signed, k }
+        };
+        Ok(match self.neuron {
+            Neuron::Relu => Answer::Linear { top: f32::INFINITY },
+            Neuron::Ramp => Answer::Linear { top: 1.0 },
+            Neuron::Sigmoid => Answer::Sigmoid,
+            Neuron::Tanh => Answer::Tanh,
+            Neuron::Sign => Answer::Sign,
+            Neuron::PBit => Answer::PBit,
+            Neuron::Firing => Answer::Firing { slope: k },
+            Neuron::Lif => membrane(Reset::Hard, false),
+            Neuron::Signed => membrane(Reset::Hard, true),
+            Neuron::TwoTimes => Answer::Membrane { mapping: Box::new(NeuronModel::paper_constants().mapping), signed: false, k },
+            Neuron::Thermal => Answer::Thermal { decay: self.beta as f32, slope: k },
+            Neuron::Card => {
+                let Some(path) = &self.card else {
+                    return Err(Diagnostic::error("neuron: card needs a `card`").into());
+                };
+                let card = Card::read(&context.base.join(path))?;
+                cards.push(CardNote {
+                    name: format!("{} ({})", card.name, card.model.name),
+                    records: card.records.iter().map(|r| r.sha256.clone()).collect(),
+                });
+                match card.model.name.as_str() {
+                    // Graded ones in their own units of input; weights take the scale up.
+                    "sigmoid" => Answer::Sigmoid,
+                    "relu" => Answer::Linear { top: f32::INFINITY },
+                    "piecewise-linear" => Answer::Linear { top: 1.0 },
+                    "p-bit" => Answer::PBit,
+                    "firing-logistic" => Answer::Firing { slope: k },
+                    _ => Answer::Membrane { mapping: Box::new(NeuronModel::from_card(&card, None)?.mapping), signed: false, k },
+                }
+            }
+        })
+    }
+
+    fn net(&self, data: &Samples, answer: &Answer, seed: u64) -> Result<Net, Problems> {
+        let mut kinds = Vec::new();
+        for l in &self.layers {
+            let neurons = |recurrent| (Kind::Neurons { answer: answer.clone(), recurrent }, 0);
+            match (l.dense, l.conv, l.pool, l.recurrent) {
+                (Some(n), None, None, None) => kinds.push((Kind::Dense, n)),
+                (None, Some(n), None, None) => kinds.push((Kind::Conv { kernel: l.kernel }, n)),
+                (None, None, Some(s), None) => {
+                    kinds.push((Kind::Pool { size: s }, 0));
+                    continue;
+                }
+                (None, None, None, Some(n)) => kinds.push((Kind::Dense, n)),
+                _ => return Err(Diagnostic::error("a layer is one of `dense`, `conv`, `pool` and `recurrent`").into()),
+            }
+            if l.norm {
+                kinds.push((Kind::Norm, 0));
+            }
+            kinds.push(neurons(l.recurrent.is_some()));
+        }
+        kinds.push((Kind::Dense, data.classes));
+        if self.output {
+            kinds.push((Kind::Neurons { answer: answer.clone(), recurrent: false }, 0));
+        }
+        Ok(Net::new(data.shape, kinds, self.steps, seed))
+    }
+
+    /// `[step][sample][features]` of some samples, and the number of steps.
+    fn input(
+        &self,
+        data: &Samples,
+        part: &Part,
+        indices: &[usize],
+        key: [u32; 2],
+        phase: u32,
+        train: bool,
+        noise: f64,
+    ) -> (Vec<f32>, usize) {
+        let [h, w, c] = data.shape;
+        let size = h * w * c;
+        let n = indices.len();
+        let spiking = self.encoding == Encoding::Poisson && data.frames == 1;
+        let steps = if spiking { self.steps } else { data.frames };
+        let mut x = vec![0.0f32; steps * n * size];
+        for (i, &s) in indices.iter().enumerate() {
+            let mut stream = Stream::new(u64::from(key[0]) | u64::from(key[1]) << 32, u64::from(phase) << 32 | s as u64);
+            let flip = train && self.flip && stream.next_u32() & 1 == 1;
+            let (dy, dx) = if train && self.shift > 0 {
+                let d = 2 * self.shift + 1;
+                (stream.below(d) as i64 - self.shift as i64, stream.below(d) as i64 - self.shift as i64)
+            } else {
+                (0, 0)
+            };
+            let pixels = &part.pixels[s * data.frames * size..][..data.frames * size];
+            for t in 0..data.frames {
+                let frame = &pixels[t * size..][..size];
+                let to = &mut x[(t * n + i) * size..][..size];
+                for y in 0..h {
+                    for xx in 0..w {
+                        let (sy, mut sx) = (y as i64 + dy, xx as i64 + dx);
+                        if flip {
+                            sx = w as i64 - 1 - sx;
+                        }
+                        if (0..h as i64).contains(&sy) && (0..w as i64).contains(&sx) {
+                            let from = ((sy as usize) * w + sx as usize) * c;
+                            for k in 0..c {
+                                to[(y * w + xx) * c + k] = f32::from(frame[from + k]) / data.unit;
+                            }
+                        }
+                    }
+                }
+                if noise > 0.0 {
+                    to.iter_mut().for_each(|v| *v += noise as f32 * stream.normal() as f32);
+                }
+            }
+            if spiking {
+                let rates: Vec<f32> = x[i * size..][..size].to_vec();
+                for t in 0..steps {
+                    let to = &mut x[(t * n + i) * size..][..size];
+                    for (j, v) in to.chunks_mut(4).enumerate() {
+                        let bits = philox4x32([j as u32, s as u32, phase, 80 + t as u32], key);
+                        v.iter_mut()
+                            .zip(&rates[4 * j..])
+                            .zip(bits)
+                            .for_each(|((v, r), b)| *v = f32::from(u8::from(open_unit(b) as f32 <= *r)));
+                    }
+                }
+            }
+        }
+        (x, steps)
+    }
+
+    /// Accuracy in percent; `analog` for chips.
+    fn test(
+        &self,
+        net: &mut Net,
+        data: &Samples,
+        part: &Part,
+        key: [u32; 2],
+        analog: Option<&Analog<'_>>,
+        noise: f64,
+    ) -> (f64, Vec<(f64, usize)>) {
+        let all: Vec<usize> = (0..part.labels.len()).collect();
+        let mut right = 0;
+        let mut activity: Vec<(f64, usize)> = Vec::new();
+        for (b, some) in all.chunks(self.batch.max(64)).enumerate() {
+            let (x, steps) = self.input(data, part, some, key, u32::MAX, false, noise);
+            let (y, steps) = net.forward(x, steps, some.len(), Pass::Test, analog, [key[0], key[1], b as u32]);
+            let labels: Vec<u8> = some.iter().map(|&i| part.labels[i]).collect();
+            let (_, answers, _) = cross_entropy(&y, steps, some.len(), data.classes, &labels, self.logits as f32);
+            right += answers.iter().zip(&labels).filter(|(a, l)| **a == usize::from(**l)).count();
+            activity.resize(net.activity.len(), (0.0, 0));
+            for (a, n) in activity.iter_mut().zip(&net.activity) {
+                *a = (a.0 + n.0 * some.len() as f64 / all.len() as f64, n.1);
+            }
+        }
+        (percent(right, all.len()), activity)
+    }
+
+    /// Trains; returns the network of the last (or best validated) epoch, losses, and writes of pulses.
+    fn train(
+        &self,
+        data: &Samples,
+        answer: &Answer,
+        synapse: Option<&Synapse>,
+        seed: u64,
+        context: &Context<'_>,
+        words: &str,
+    ) -> Result<(Net, Vec<Vec<f64>>, u64), Problems> {
+        let mut net = self.net(data, answer, seed)?;
+        let key = crate::encode::key(seed);
+        let n = data.train.labels.len();
+        let aside = (self.validation * n as f64) as usize;
+        let mut order: Vec<usize> = (0..n).collect();
+        Stream::new(seed, 0x434C << 40).shuffle(&mut order);
+        let validation = order.split_off(n - aside);
+        let held = Part {
+            labels: validation.iter().map(|&i| data.train.labels[i]).collect(),
+            pixels: validation.iter().flat_map(|&i| data.train.pixels[i * data.size()..(i + 1) * data.size()].to_vec()).collect(),
+        };
+        let mut curve: Vec<Vec<f64>> = Vec::new();
+        let mut writes = 0;
+        let mut best: (f64, usize, Vec<u8>) = (-1.0, 0, Vec::new());
+        let pulsed = synapse.filter(|s| s.pulses > 0);
+        // Where a run that was cut off stands: the network, and the curve before it.
+        let identity =
+            hash::of_bytes(format!("{} {} {seed} {words}", serde_json::to_string(self).unwrap_or_default(), data.sha256).as_bytes());
+        let place = context.folder.map(|f| f.join(format!("{words}.checkpoint")));
+        if let Some(path) = &place
+            && let Ok(bytes) = std::fs::read(path)
+            && bytes.len() > 80
+            && bytes[..64] == identity.as_bytes()[..64]
+        {
+            let epochs = u64::from_le_bytes(bytes[64..72].try_into().expect("eight bytes")) as usize;
+            writes = u64::from_le_bytes(bytes[72..80].try_into().expect("eight bytes"));
+            let (numbers, rest) = bytes[80..].split_at(epochs * 24);
+            let (state, kept) = rest.split_at(net.save().len().min(rest.len()));
+            if net.load(state) {
+                if let Some((head, state)) = kept.split_at_checked(16) {
+                    let word = |i: usize| <[u8; 8]>::try_from(&head[i..i + 8]).expect("eight bytes");
+                    best = (f64::from_le_bytes(word(0)), u64::from_le_bytes(word(8)) as usize, state.to_vec());
+                }
+                let f = |i: usize| f64::from_le_bytes(numbers[8 * i..8 * i + 8].try_into().expect("eight bytes"));
+                curve = (0..epochs).map(|e| vec![f(3 * e), f(3 * e + 1), f(3 * e + 2)]).collect();
+            }
+        }
+        let batches = order.len().div_ceil(self.batch);
+        let first = curve.len();
+        for epoch in first..self.epochs {
+            let mut order = order.clone();
+            Stream::new(seed, 0x4350 << 40 | epoch as u64).shuffle(&mut order);
+            let (mut loss, mut right) = (0.0, 0);
+            for (b, some) in order.chunks(self.batch).enumerate() {
+                (context.progress)((epoch as f64 + b as f64 / batches as f64) / self.epochs as f64, words);
+                let noisy = synapse.filter(|s| s.acts(true)).map(|_| (seed, (epoch * batches + b) as u32 & 0xFFFF));
+                net.realise(synapse, noisy);
+                let (x, steps) = self.input(data, &data.train, some, key, epoch as u32, true, 0.0);
+                let (y, steps) = net.forward(x, steps, some.len(), Pass::Train, None, [key[0], key[1], (epoch * batches + b) as u32]);
+                let labels: Vec<u8> = some.iter().map(|&i| data.train.labels[i]).collect();
+                let (l, answers, gradient) = cross_entropy(&y, steps, some.len(), data.classes, &labels, self.logits as f32);
+                loss += l * some.len() as f64;
+                right += answers.iter().zip(&labels).filter(|(a, l)| **a == usize::from(**l)).count();
+                net.backward(gradient, some.len());
+                let at = (epoch * batches + b) as f64 / (self.epochs * batches) as f64;
+                let rate = self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * at).cos());
+                writes += net.update(rate, self.weight_decay, pulsed.map(|s| (s, seed)));
+                if !l.is_finite() {
+                    return Err(Diagnostic::error(format!("the loss is {l} in epoch {}", epoch + 1))
+                        .hint("take a smaller learning rate")
+                        .into());
+                }
+            }
+            net.realise(synapse, None);
+            let checked = if aside > 0 { self.test(&mut net, data, &held, key, None, 0.0).0 } else { -1.0 };
+            curve.push(vec![loss / order.len() as f64, percent(right, order.len()), checked]);
+            if aside > 0 && checked > best.0 {
+                best = (checked, epoch, net.save());
+            }
+            if let Some(path) = &place {
+                let mut bytes = identity.as_bytes()[..64].to_vec();
+                bytes.extend((curve.len() as u64).to_le_bytes());
+                bytes.extend(writes.to_le_bytes());
+                curve.iter().flatten().for_each(|v| bytes.extend(v.to_le_bytes()));
+                bytes.extend(net.save());
+                bytes.extend(best.0.to_le_bytes());
+                bytes.extend((best.1 as u64).to_le_bytes());
+                bytes.extend(&best.2);
+                let cannot =
+                    |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")));
+                std::fs::create_dir_all(path.parent().unwrap_or(std::path::Path::new("."))).map_err(cannot)?;
+                let part = path.with_extension("part");
+                std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(cannot)?;
+            }
+            if aside > 0 && epoch - best.1 >= self.patience {
+                break;
+            }
+        }
+        if aside > 0 && !best.2.is_empty() {
+            net.load(&best.2);
+        }
+        net.realise(synapse, None);
+        Ok((net, curve, writes))
+    }
+
+    /// Mean and lowest accuracy over chips.
+    fn chips(&self, net: &mut Net, synapse: &Synapse, data: &Samples, seed: u64, noise: f64) -> (f64, f64) {
+        let key = crate::encode::key(seed);
+        let mut all = Vec::new();
+        for chip in 0..synapse.chips {
+            let squares = net.realise(Some(synapse), Some((seed ^ 0xC41F, chip as u32)));
+            let analog = Analog { synapse, squares };
+            all.push(self.test(net, data, &data.test, key, Some(&analog), noise).0);
+        }
+        net.realise(Some(synapse), None);
+        (all.iter().sum::<f64>() / all.len() as f64, all.iter().copied().fold(f64::INFINITY, f64::min))
+    }
+
+    /// The last layer anew by STDP; updates made, and updates a full back-propagation of as many epochs would make.
+    fn stdp(
+        &self,
+        net: &mut Net,
+        hybrid: &Hybrid,
+        synapse: Option<&Synapse>,
+        data: &Samples,
+        seed: u64,
+        context: &Context<'_>,
+    ) -> (u64, u64) {
+        let last = net.layers.iter().rposition(|l| matches!(l.kind, Kind::Dense)).expect("a network ends in a dense layer");
+        let key = crate::encode::key(seed);
+        let classes = data.classes;
+        let tail: Vec<_> = net.layers.drain(last..).collect();
+        let mut tail = tail;
+        let inputs = tail[0].from.iter().product::<usize>();
+        let mut stream = Stream::new(seed, 0x5354 << 40);
+        tail[0].weights.latent.iter_mut().for_each(|w| *w = 0.1 * stream.normal() as f32 / (inputs as f32).sqrt());
+        tail[0].bias.latent.fill(0.0);
+        let w_max = 3.0 / (inputs as f64).sqrt();
+        let step = Synapse { pulses: 50, ..synapse.cloned().unwrap_or_default() };
+        let mut updates = 0u64;
+        let n = data.train.labels.len();
+        for epoch in 0..hybrid.epochs {
+            let mut order: Vec<usize> = (0..n).collect();
+            stream.shuffle(&mut order);
+            for (b, some) in order.chunks(64).enumerate() {
+                (context.progress)((epoch * n + b * 64) as f64 / (hybrid.epochs * n) as f64, "STDP of the last layer");
+                let (x, steps) = self.input(data, &data.train, some, key, 0x5000 + epoch as u32, false, 0.0);
+                let (h, steps) = net.forward(x, steps, some.len(), Pass::Test, None, [key[0], key[1], b as u32]);
+                for (i, &s) in some.iter().enumerate() {
+                    // Trace of each input: its mean activity, what an exponential trace longer than a sample holds.
+                    let trace: Vec<f32> =
+                        (0..inputs).map(|j| (0..steps).map(|t| h[(t * some.len() + i) * inputs + j]).sum::<f32>() / steps as f32).collect();
+                    let w = &mut tail[0].weights.latent;
+                    let y: Vec<f32> = (0..classes).map(|c| trace.iter().enumerate().map(|(j, t)| t * w[j * classes + c]).sum()).collect();
+                    let label = usize::from(data.train.labels[s]);
+                    let best = (0..classes).filter(|c| *c != label).max_by(|&a, &b| y[a].total_cmp(&y[b])).expect("two classes");
+                    // The teacher acts only where the right neuron does not lead clearly: correct answers write nothing.
+                    if y[label] > y[best] + 0.5 * w_max as f32 * inputs as f32 / 20.0 {
+                        continue;
+                    }
+                    for (j, t) in trace.iter().enumerate().filter(|(_, t)| t.abs() > 0.05) {
+                        let size = hybrid.rate * w_max * f64::from(*t);
+                        updates += u64::from(step.pulse(&mut w[j * classes + label], -size, w_max, &mut stream) > 0);
+                        updates += u64::from(step.pulse(&mut w[j * classes + best], size, w_max, &mut stream) > 0);
+                    }
+                }
+            }
+        }
+        net.layers.extend(tail);
+        let weights: usize = net.arrays().iter().map(|(_, d)| d[0] * d[1]).sum();
+        (updates, (weights * n.div_ceil(self.batch) * hybrid.epochs) as u64)
+    }
+
+    /// Reads, accumulates and their energies of one inference, from what the neurons did.
+    fn accounting(&self, net: &Net, data: &Samples, synapse: Option<&Synapse>, activity: &[(f64, usize)], out: &mut Outcome) {
+        let mut events = 0.0;
+        let mut macs = 0.0;
+        let mut before: Option<f64> = None;
+        let mut seen = 0;
+        for layer in &net.layers {
+            let fan = match layer.kind {
+                Kind::Dense => layer.to[2] as f64,
+                Kind::Conv { kernel } => (kernel * kernel * layer.to[2]) as f64,
+                Kind::Neurons { .. } => {
+                    before = activity.get(seen).map(|a| a.0);
+                    seen += 1;
+                    continue;
+                }
+                _ => continue,
+            };
+            let inputs = layer.from.iter().product::<usize>() as f64;
+            macs += inputs * fan * if before.is_none() { data.frames as f64 } else { self.steps as f64 };
+            // Of the input itself every value counts once a step.
+            events += fan * before.unwrap_or(inputs * data.frames as f64);
+        }
+        out.score("synaptic events per inference", events, "reads");
+        if let Some(s) = synapse {
+            let g = s.g_min.0 + s.g_max.0;
+            out.score("energy of these reads", events * self.read_voltage.powi(2) * g * self.read_time, "J");
+        }
+        out.score("the same as digital accumulates", events * AC, "J");
+        out.score("all multiply-accumulates, digital", macs * MAC, "J");
+        let (spikes, neurons) = activity.iter().fold((0.0, 0), |a, l| (a.0 + l.0, a.1 + l.1));
+        if neurons > 0 {
+            out.score("activity per neuron and inference", spikes / neurons as f64, "spikes");
+        }
+    }
+}
+
+impl Task for Classifier {
+    fn cards(&self) -> Vec<PathBuf> {
+        self.card.iter().chain(self.synapse.iter().filter_map(|s| s.card.as_ref())).cloned().collect()
+    }
+
+    fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
+        let mut out = Outcome::default();
+        let slice = if self.frames == Frames::Count { Slice::Count } else { Slice::Time };
+        let at_most = [self.samples[0], *self.samples.last().expect("never empty")];
+        let data = Samples::read(self.data, context.data, self.steps, slice, at_most)?;
+        let answer = self.answer(context, &mut out.cards)?;
+        let synapse = self.synapse.as_ref().map(|s| synapse::resolve(s, context.base, &mut out.cards)).transpose()?;
+        let key = crate::encode::key(seed);
+        let columns = ["loss", "training accuracy (%)", "validation accuracy (%, -1: none)"];
+        let ideal = if synapse.is_none() || self.ideal {
+            let (mut net, curve, _) = self.train(&data, &answer, None, seed, context, "ideal")?;
+            let found = self.test(&mut net, &data, &data.test, key, None, 0.0);
+            out.curve("training, real weights", &columns, curve);
+            Some((net, found))
+        } else {
+            None
+        };
+        let (mut net, activity, accuracy) = match &synapse {
+            None => {
+                let (net, (accuracy, activity)) = ideal.expect("trained above");
+                out.score("accuracy", accuracy, "%");
+                (net, activity, accuracy)
+            }
+            Some(s) => {
+                let (mut net, curve, writes) = self.train(&data, &answer, Some(s), seed, context, "device")?;
+                out.curve("training, on devices", &columns, curve);
+                let (nominal, activity) = self.test(&mut net, &data, &data.test, key, None, 0.0);
+                let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0);
+                out.score("accuracy on chips", mean, "%");
+                if let Some((_, (ideal, _))) = &ideal {
+                    out.score("accuracy, real weights", *ideal, "%");
+                    out.score("gap", ideal - mean, "points");
+                }
+                out.score("accuracy, levels without errors", nominal, "%");
+                out.score("worst chip", worst, "%");
+                if writes > 0 {
+                    out.score("write pulses of training", writes as f64, "pulses");
+                }
+                (net, activity, mean)
+            }
+        };
+        if let Some(hybrid) = &self.hybrid {
+            let (updates, full) = self.stdp(&mut net, hybrid, synapse.as_ref(), &data, seed, context);
+            net.realise(synapse.as_ref(), None);
+            let after = match &synapse {
+                Some(s) => self.chips(&mut net, s, &data, seed, 0.0).0,
+                None => self.test(&mut net, &data, &data.test, key, None, 0.0).0,
+            };
+            out.scores.insert(0, super::Score { name: "accuracy, last layer by STDP".into(), value: after, unit: "%".into() });
+            out.score("updates of STDP", updates as f64, "writes");
+            out.score("updates over those of back-propagation", updates as f64 / full as f64, "1");
+            let _ = accuracy;
+        }
+        self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
+        if let (Some(typed), Some(s)) = (&self.synapse, &synapse) {
+            let drawn = typed.ensemble(context.base, typed.posterior, seed)?;
+            let rows: Vec<Vec<f64>> = drawn
+                .iter()
+                .map(|s| {
+                    let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0);
+                    vec![s.g_min.0, s.g_max.0, s.bow, mean, worst]
+                })
+                .collect();
+            if !rows.is_empty() {
+                let n = rows.len() as f64;
+                let mean = rows.iter().map(|r| r[3]).sum::<f64>() / n;
+                let sd = (rows.iter().map(|r| (r[3] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+                out.score("accuracy over cards of the posterior, standard deviation", sd, "points");
+                out.curve(
+                    "cards drawn from the uncertainty of the fit",
+                    &["G_min (S)", "G_max (S)", "bow", "mean of chips (%)", "worst chip (%)"],
+                    rows,
+                );
+            }
+            for sweep in &self.sweeps {
+                let mut rows = Vec::new();
+                for &v in &sweep.values {
+                    (context.progress)(1.0, sweep.over.word());
+                    let mut s = s.clone();
+                    match sweep.over {
+                        Swept::CycleToCycle => s.cycle_to_cycle = v,
+                        Swept::DeviceToDevice => s.device_to_device = v,
+                        Swept::ReadNoise => s.read_noise = v,
+                        Swept::StuckOn => s.stuck_on = v.min(1.0),
+                        Swept::StuckOff => s.stuck_off = v.min(1.0),
+                        Swept::Age => s.age.0 = v,
+                        Swept::Levels => s.levels = v as usize,
+                        Swept::Wire => s.wire = v,
+                        Swept::AdcBits => s.adc_bits = v as usize,
+                        Swept::Temperature => s.retention.0 *= (self.delta * (300.0 / v.max(1.0) - 1.0)).exp(),
+                    }
+                    let (mean, worst) = self.chips(&mut net, &s, &data, seed, 0.0);
+                    rows.push(vec![v, mean, worst]);
+                }
+                out.curve(
+                    format!("accuracy against {}", sweep.over.word()),
+                    &[sweep.over.word(), "mean of chips (%)", "worst chip (%)"],
+                    rows,
+                );
+            }
+        }
+        if !self.pixel_noise.is_empty() {
+            net.realise(synapse.as_ref(), None);
+            let rows = self.pixel_noise.iter().map(|&v| vec![v, self.test(&mut net, &data, &data.test, key, None, v).0]).collect();
+            out.curve("accuracy against noise of the pixels", &["standard deviation", "accuracy (%)"], rows);
+        }
+        let n = data.train.labels.len();
+        let aside = (self.validation * n as f64) as usize;
+        out.data = Some(DataNote {
+            name: data.name.clone(),
+            stand_in: data.stand_in,
+            sha256: data.sha256.clone(),
+            split: [n - aside, aside, data.test.labels.len()],
+        });
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(c: &Classifier, folder: Option<&std::path::Path>) -> Outcome {
+        let context = Context { data: None, base: std::path::Path::new("."), folder, progress: &|_, _| {} };
+        c.run(1, &context).unwrap()
+    }
+
+    #[test]
+    fn every_neuron_learns_something() {
+        for neuron in Neuron::ALL.iter().filter(|n| **n != Neuron::Card) {
+            let c =
+                Classifier { samples: vec![600, 200], neuron: *neuron, epochs: 3, steps: 5, learning_rate: 3e-3, ..Classifier::default() };
+            let right = run(&c, None).value("accuracy").unwrap();
+            assert!(right > 30.0, "{}: {right}", neuron.word());
+        }
+    }
+
+    #[test]
+    fn a_signed_convolution_on_coloured_and_moving_digits() {
+        let layers = vec![
+            LayerSetting { conv: Some(4), norm: true, ..LayerSetting::default() },
+            LayerSetting { pool: Some(4), ..LayerSetting::default() },
+            LayerSetting { recurrent: Some(24), ..LayerSetting::default() },
+        ];
+        for data in [Set::Cifar10, Set::NMnist] {
+            let c = Classifier {
+                data,
+                samples: vec![300, 100],
+                layers: layers.clone(),
+                neuron: Neuron::Signed,
+                epochs: 4,
+                steps: 4,
+                learning_rate: 5e-3,
+                ..Classifier::default()
+            };
+            let right = run(&c, None).value("accuracy").unwrap();
+            assert!(right > 25.0, "{}: {right}", data.word());
+        }
+    }
+
+    #[test]
+    fn a_cut_off_training_ends_with_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let c = Classifier { samples: vec![200, 100], epochs: 4, validation: 0.2, ..Classifier::default() };
+        let whole = run(&c, None);
+        // The one who is told of the progress stops the program in the third epoch.
+        let cut = std::panic::catch_unwind(|| {
+            let stop = |done: f64, _: &str| assert!(done < 0.6, "stopped");
+            let context = Context { data: None, base: std::path::Path::new("."), folder: Some(folder.path()), progress: &stop };
+            let _ = c.run(1, &context);
+        });
+        assert!(cut.is_err());
+        let bytes = std::fs::read(folder.path().join("ideal.checkpoint")).unwrap();
+        assert_eq!(u64::from_le_bytes(bytes[64..72].try_into().unwrap()), 2);
+        let resumed = run(&c, Some(folder.path()));
+        assert_eq!((resumed.scores, resumed.curves), (whole.scores, whole.curves));
+    }
+
+    #[test]
+    fn levels_cost_little_and_two_of_five_stuck_devices_much() {
+        let synapse = Synapse { levels: 16, chips: 2, ..Synapse::default() };
+        let c = Classifier {
+            samples: vec![1000, 300],
+            epochs: 4,
+            learning_rate: 3e-3,
+            synapse: Some(synapse),
+            sweeps: vec![Sweep { over: Swept::StuckOn, values: vec![0.0, 0.4] }],
+            ..Classifier::default()
+        };
+        let out = run(&c, None);
+        let sweep = &out.curves.last().unwrap().rows;
+        assert!(out.value("gap").unwrap().abs() < 12.0, "{:?}", out.scores);
+        assert!(sweep[0][1] > sweep[1][1] + 5.0, "{sweep:?}");
+    }
+
+    #[test]
+    fn cards_of_the_posterior_differ_as_their_intervals_do() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks");
+        let path = PathBuf::from("cards/stepped-wall-synapse.yaml");
+        let s = Synapse { card: Some(path.clone()), ..Synapse::default() };
+        let card = Card::read(&house.join(path)).unwrap();
+        let drawn = s.ensemble(&house, 400, 1).unwrap();
+        let [low, high] = card.parameters["G_last"].interval.unwrap();
+        let mean = drawn.iter().map(|s| s.g_max.0).sum::<f64>() / 400.0;
+        let sd = (drawn.iter().map(|s| (s.g_max.0 - mean).powi(2)).sum::<f64>() / 399.0).sqrt();
+        // Standard error of a standard deviation from 400: 3.5 %.
+        assert!((sd / ((high - low) / 3.92) - 1.0).abs() < 0.18, "{sd} {low} {high}");
+        assert!(drawn.iter().all(|s| s.levels == 6));
+    }
+}

@@ -1,0 +1,331 @@
+//! Digits learned without a teacher: stochastic STDP of two-state junctions, lateral inhibition and homeostasis (review table 3: Zhang et al., NANOARCH 2016, 784 – 300, nine parallel
+//! junctions a synapse, 91.27 %; Yang et al., ACS Nano 20, 240 (2026), 576 – 600, 91 %; Zhou et al., Commun. Eng. 4, 142 (2025), one junction a synapse; the simplified rule is that
+//! of Querlioz, Bichler, Dollfus and Gamrat, IEEE Trans. Nanotechnol. 12, 288 (2013)).
+//!
+//! Pixels spike with a probability proportional to their ink. An output neuron adds up its weights w = k/n of the inputs that spike, leaks, and fires where it passes its threshold; of several the one
+//! furthest above it. A spike inhibits all others: their membranes are reset. Every junction of the neuron that fired is then switched on with P_up if its input spiked within the last
+//! `window` steps, and off with P_down if not. A threshold rises with each spike of its neuron and falls otherwise, so that all win equally often. After learning each neuron is named after the class
+//! it fired for most; a test image is given the class whose neurons fired most, per neuron.
+
+use super::{CardNote, Context, DataNote, Outcome, Task, percent};
+use crate::data::events::Slice;
+use crate::data::samples::{Part, Samples, Set};
+use crate::settings::settings;
+use rayon::prelude::*;
+use spinloom_base::Problems;
+use spinloom_base::random::Stream;
+
+settings!(
+    /// The network.
+    Winner: "the network" {
+        /// Data.
+        data: Set = Set::Mnist;
+        /// Training and test samples at most.
+        samples: Vec<usize> = vec![60000, 10000], 1.0..=1e7;
+        /// Pixels cut off on every side (2 makes 24 × 24 of 28 × 28).
+        crop: usize = 0, 0.0..=12.0;
+        /// Output neurons.
+        neurons: usize = 300, 2.0..=100000.0;
+        /// Junctions in parallel behind a weight.
+        devices: usize = 9, 1.0..=255.0;
+        /// Probability of a junction to be switched on by a pair of pulses, at the start.
+        up: f64 = 0.05, 1e-6..=1.0;
+        /// To be switched off.
+        down: f64 = 0.02, 1e-6..=1.0;
+        /// What both have come down to at the end (a share): pulses are made weaker.
+        anneal: f64 = 0.2, 0.0..=1.0;
+        /// Steps per image.
+        steps: usize = 20, 1.0..=1000.0;
+        /// Spikes per step of a full pixel.
+        rate: f64 = 0.3, 0.001..=1.0;
+        /// Decay of a membrane per step.
+        beta: f64 = 0.95, 0.0..=1.0;
+        /// Steps that an input counts as recent.
+        window: usize = 5, 1.0..=1000.0;
+        /// Rise of a threshold with a spike, over the mean drive of a step.
+        homeostasis: f64 = 0.05, 0.0..=10.0;
+        /// Passes over the training samples.
+        epochs: usize = 1, 1.0..=100.0;
+        /// Relative spread of P between junctions.
+        spread: f64 = 0.0, 0.0..=1.0;
+        /// Junctions that never switch (a share).
+        stuck: f64 = 0.0, 0.0..=1.0;
+        /// Energy of a write pulse (J).
+        write_energy: f64 = 1e-13, 0.0..=1.0;
+        /// Numbers of junctions to compare on a tenth of the samples.
+        compare_devices: Vec<usize> = vec![], 1.0..=255.0;
+        /// Numbers of neurons to compare on a tenth of the samples.
+        compare_neurons: Vec<usize> = vec![], 2.0..=100000.0;
+    }
+);
+
+struct Network<'a> {
+    s: &'a Winner,
+    inputs: usize,
+    neurons: usize,
+    devices: u8,
+    /// Junctions that are on, `[input][neuron]`, and as weights.
+    on: Vec<u8>,
+    weights: Vec<f32>,
+    /// A weight's factor on P.
+    factor: Vec<f32>,
+    threshold: Vec<f32>,
+    writes: u64,
+    pulses: u64,
+}
+
+/// Spikes of the inputs, step by step.
+fn spikes(s: &Winner, pixels: &[u8], stream: &mut Stream) -> Vec<Vec<u16>> {
+    let active: Vec<(u16, f64)> =
+        pixels.iter().enumerate().filter(|(_, p)| **p > 0).map(|(i, p)| (i as u16, f64::from(*p) / 255.0 * s.rate)).collect();
+    (0..s.steps).map(|_| active.iter().filter(|(_, r)| stream.uniform() <= *r).map(|(i, _)| *i).collect()).collect()
+}
+
+impl<'a> Network<'a> {
+    fn new(s: &'a Winner, inputs: usize, neurons: usize, devices: usize, seed: u64) -> Self {
+        let mut stream = Stream::new(seed, 0x5754 << 40);
+        let n = inputs * neurons;
+        let devices = devices as u8;
+        let on: Vec<u8> = (0..n).map(|_| (0..devices).map(|_| u8::from(stream.uniform() <= 0.5)).sum()).collect();
+        let factor = (0..n)
+            .map(|_| {
+                if s.stuck > 0.0 && stream.uniform() <= s.stuck {
+                    0.0
+                } else if s.spread > 0.0 {
+                    (1.0 + s.spread * stream.normal()).max(0.0) as f32
+                } else {
+                    1.0
+                }
+            })
+            .collect();
+        let weights = on.iter().map(|k| f32::from(*k) / f32::from(devices)).collect();
+        Self { s, inputs, neurons, devices, on, weights, factor, threshold: vec![0.0; neurons], writes: 0, pulses: 0 }
+    }
+
+    /// Runs an image; returns spikes of every neuron, and learns if told to.
+    fn show(&self, trains: &[Vec<u16>], mut fired: impl FnMut(usize, usize) -> f32, threshold: &[f32]) -> Vec<u16> {
+        let n = self.neurons;
+        let mut u = vec![0.0f32; n];
+        let mut raise = vec![0.0f32; n];
+        let mut counts = vec![0u16; n];
+        let beta = self.s.beta as f32;
+        for (t, active) in trains.iter().enumerate() {
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    u.iter_mut().for_each(|u| *u *= beta);
+                    for &i in active {
+                        let row = &self.weights[usize::from(i) * n..][..n];
+                        u.iter_mut().zip(row).for_each(|(u, w)| *u += w);
+                    }
+                },
+            );
+            let mut best = (0.0f32, usize::MAX);
+            for k in 0..n {
+                let above = u[k] - threshold[k] - raise[k];
+                if above > best.0 {
+                    best = (above, k);
+                }
+            }
+            if best.1 != usize::MAX {
+                counts[best.1] += 1;
+                u.fill(0.0);
+                raise[best.1] += fired(best.1, t);
+            }
+        }
+        counts
+    }
+
+    fn learn(&mut self, part: &Part, order: &[usize], epoch: usize, seed: u64, context: &Context<'_>) {
+        let s = self.s;
+        let total = (order.len() * s.epochs) as f64;
+        // A step's mean drive sets the scale of thresholds.
+        let ink: f64 = order
+            .iter()
+            .take(500)
+            .map(|&i| part.pixels[i * self.inputs..][..self.inputs].iter().map(|p| f64::from(*p) / 255.0).sum::<f64>())
+            .sum::<f64>()
+            / order.len().min(500) as f64;
+        let drive = (ink * s.rate * 0.5) as f32;
+        if epoch == 0 {
+            self.threshold.fill(drive * 3.0);
+        }
+        let rise = s.homeostasis as f32 * drive;
+        for (count, &i) in order.iter().enumerate() {
+            if count % 256 == 0 {
+                (context.progress)((epoch * order.len() + count) as f64 / total, "STDP");
+            }
+            let mut stream = Stream::new(seed, 0x5755 << 40 | (epoch as u64) << 32 | i as u64);
+            let trains = spikes(s, &part.pixels[i * self.inputs..][..self.inputs], &mut stream);
+            let done = (epoch * order.len() + count) as f64 / total;
+            let fade = 1.0 - (1.0 - s.anneal) * done;
+            let mut winners: Vec<(usize, usize)> = Vec::new();
+            let threshold = self.threshold.clone();
+            self.show(
+                &trains,
+                |k, t| {
+                    winners.push((k, t));
+                    rise
+                },
+                &threshold,
+            );
+            // Thresholds relax so that on average nothing changes when every neuron fires its share.
+            let share = winners.len() as f32 / self.neurons as f32 * rise;
+            self.threshold.iter_mut().for_each(|t| *t = (*t - share).max(drive * 0.5));
+            for (k, t) in winners {
+                self.threshold[k] += rise;
+                let mut recent = vec![false; self.inputs];
+                trains[(t + 1).saturating_sub(s.window)..=t].iter().flatten().for_each(|i| recent[usize::from(*i)] = true);
+                for (j, recent) in recent.iter().enumerate() {
+                    let at = j * self.neurons + k;
+                    let p = (if *recent { s.up } else { s.down }) * fade * f64::from(self.factor[at]);
+                    let of = if *recent { self.devices - self.on[at] } else { self.on[at] };
+                    self.pulses += u64::from(self.devices);
+                    let mut flips = 0;
+                    for _ in 0..of {
+                        flips += u8::from(stream.uniform() <= p);
+                    }
+                    if flips > 0 {
+                        self.on[at] = if *recent { self.on[at] + flips } else { self.on[at] - flips };
+                        self.weights[at] = f32::from(self.on[at]) / f32::from(self.devices);
+                        self.writes += u64::from(flips);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Spike counts for all images.
+    fn responses(&self, part: &Part, seed: u64, salt: u64) -> Vec<Vec<u16>> {
+        (0..part.labels.len())
+            .into_par_iter()
+            .map(|i| {
+                let mut stream = Stream::new(seed, salt << 40 | i as u64);
+                let trains = spikes(self.s, &part.pixels[i * self.inputs..][..self.inputs], &mut stream);
+                self.show(&trains, |_, _| 0.0, &self.threshold)
+            })
+            .collect()
+    }
+}
+
+/// `part` with the border cut off.
+fn cropped(part: &Part, [h, w]: [usize; 2], crop: usize) -> Part {
+    let mut out = Part { labels: part.labels.clone(), pixels: Vec::new() };
+    for i in 0..part.labels.len() {
+        for y in crop..h - crop {
+            out.pixels.extend_from_slice(&part.pixels[(i * h + y) * w + crop..(i * h + y) * w + w - crop]);
+        }
+    }
+    out
+}
+
+impl Winner {
+    /// Accuracy, writes, pulses, share of neurons named after some class.
+    fn accuracy(
+        &self,
+        train: &Part,
+        test: &Part,
+        inputs: usize,
+        neurons: usize,
+        devices: usize,
+        seed: u64,
+        context: &Context<'_>,
+    ) -> (f64, u64, u64) {
+        let mut net = Network::new(self, inputs, neurons, devices, seed);
+        let mut order: Vec<usize> = (0..train.labels.len()).collect();
+        for epoch in 0..self.epochs {
+            Stream::new(seed, 0x5756 << 40 | epoch as u64).shuffle(&mut order);
+            net.learn(train, &order, epoch, seed, context);
+        }
+        (context.progress)(1.0, "naming");
+        let mut votes = vec![[0.0f64; 10]; neurons];
+        for (counts, l) in net.responses(train, seed, 0x5757).iter().zip(&train.labels) {
+            counts.iter().zip(&mut votes).for_each(|(c, v)| v[usize::from(*l)] += f64::from(*c));
+        }
+        let of_class = train.labels.iter().fold([0.0f64; 10], |mut a, l| {
+            a[usize::from(*l)] += 1.0;
+            a
+        });
+        let name: Vec<usize> = votes
+            .iter()
+            .map(|v| (0..10).max_by(|&a, &b| (v[a] / of_class[a].max(1.0)).total_cmp(&(v[b] / of_class[b].max(1.0)))).unwrap_or(0))
+            .collect();
+        let right = net
+            .responses(test, seed, 0x5758)
+            .iter()
+            .zip(&test.labels)
+            .filter(|(counts, l)| {
+                let mut sum = [0.0f64; 10];
+                counts.iter().zip(&name).for_each(|(c, n)| sum[*n] += f64::from(*c));
+                (0..10).max_by(|&a, &b| sum[a].total_cmp(&sum[b])) == Some(usize::from(**l)) && sum.iter().any(|s| *s > 0.0)
+            })
+            .count();
+        (percent(right, test.labels.len()), net.writes, net.pulses)
+    }
+}
+
+impl Task for Winner {
+    fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
+        let mut out = Outcome::default();
+        let at_most = [self.samples[0], *self.samples.last().expect("never empty")];
+        let data = Samples::read(self.data, context.data, 1, Slice::Count, at_most)?;
+        let [h, w, c] = data.shape;
+        if c != 1 || 2 * self.crop >= h.min(w) {
+            return Err(
+                spinloom_base::Diagnostic::error("unsupervised STDP takes images of one channel, larger than what is cut off").into()
+            );
+        }
+        let (train, test) = (cropped(&data.train, [h, w], self.crop), cropped(&data.test, [h, w], self.crop));
+        let inputs = (h - 2 * self.crop) * (w - 2 * self.crop);
+        out.cards.push(CardNote { name: "junction typed: P of the settings".into(), records: Vec::new() });
+        let (right, writes, pulses) = self.accuracy(&train, &test, inputs, self.neurons, self.devices, seed, context);
+        out.score("accuracy", right, "%");
+        out.score("plastic junctions", (inputs * self.neurons * self.devices) as f64, "junctions");
+        out.score("switchings while learning", writes as f64, "switchings");
+        out.score("energy of write pulses", pulses as f64 * self.write_energy, "J");
+        let part = |p: &Part, n: usize| Part { labels: p.labels[..n].to_vec(), pixels: p.pixels[..n * inputs].to_vec() };
+        if !self.compare_devices.is_empty() || !self.compare_neurons.is_empty() {
+            let (few, some) = (part(&train, (train.labels.len() / 10).max(1)), part(&test, (test.labels.len() / 5).max(1)));
+            let rows = self
+                .compare_devices
+                .iter()
+                .map(|&d| vec![d as f64, self.accuracy(&few, &some, inputs, self.neurons, d, seed, context).0])
+                .collect();
+            out.curve("a tenth of the samples: accuracy against junctions per synapse", &["junctions", "accuracy (%)"], rows);
+            let rows = self
+                .compare_neurons
+                .iter()
+                .map(|&n| vec![n as f64, self.accuracy(&few, &some, inputs, n, self.devices, seed, context).0])
+                .collect();
+            out.curve("a tenth of the samples: accuracy against neurons", &["neurons", "accuracy (%)"], rows);
+        }
+        out.data = Some(DataNote {
+            name: data.name,
+            stand_in: data.stand_in,
+            sha256: data.sha256,
+            split: [train.labels.len(), 0, test.labels.len()],
+        });
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_found_without_labels() {
+        let s = Winner { samples: vec![1500, 300], neurons: 50, epochs: 1, ..Winner::default() };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let right = s.run(1, &context).unwrap().value("accuracy").unwrap();
+        assert!(right > 45.0, "{right}");
+        // Junctions that cannot switch learn nothing: what is left is how random weights answer.
+        let dead = Winner { stuck: 1.0, ..s };
+        let still = dead.run(1, &context).unwrap();
+        assert!(
+            still.value("switchings while learning") == Some(0.0) && still.value("accuracy").unwrap() < right - 10.0,
+            "{:?}",
+            still.scores
+        );
+    }
+}
