@@ -1,7 +1,7 @@
 //! What someone who watches a run sees, and asks for.
 //!
 //! The run and the watcher share one [`Live`]. The run looks in between attempts of its step ([`Live::look`]): it waits there while it is paused, and copies the cells
-//! that a watcher wants to see, if there is one, and never so often that copying takes more than [`SHARE`] of its time. Watching changes no bit.
+//! that a watcher wants to see, if there is one, and never so often that copying takes more than `SHARE` of its time. Watching changes no bit.
 
 use crate::run::Progress;
 use crate::simulation::Simulation;
