@@ -5,6 +5,7 @@ mod cards;
 mod convert;
 #[cfg(test)]
 mod fuzz;
+mod http;
 mod inspect;
 mod out;
 mod pipeline;
