@@ -393,9 +393,12 @@ fn ensemble(document: &Document, sweep: Sweep, copies: usize, problems: &mut Pro
     if problems.any_error() {
         return None;
     }
-    let mut all = list.into_iter().collect::<Option<Vec<_>>>()?;
-    let mut first = all.remove(0);
-    for (other, tree) in all.into_iter().zip(&substituted[1..]) {
+    let mut all = list.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+    let Some(mut first) = all.next() else {
+        problems.push(root.error("no points: nothing would run"));
+        return None;
+    };
+    for (other, tree) in all.zip(&substituted[1..]) {
         if let Some((key, words)) = first.unlike(&other) {
             let at = tree.get(key).unwrap_or(root);
             problems.push(

@@ -943,11 +943,10 @@ impl Interpreter {
     fn watch(&mut self, began: Instant, done: f64) -> Result<()> {
         let Some(live) = self.live.clone() else { return Ok(()) };
         let mesh = self.engine.mesh()?;
-        if live.about().n != mesh.n {
+        let (about, columns) = (live.about(), self.output.heads());
+        if (about.n, about.cell) != (mesh.n, mesh.cell) || about.columns != columns {
             let name = self.script.files[0].name.clone();
-            let about =
-                About { name, n: mesh.n, cell: mesh.cell, replicas: vec![String::new()], columns: self.output.heads(), editable: false };
-            live.begin(about);
+            live.begin(About { name, n: mesh.n, cell: mesh.cell, replicas: vec![String::new()], columns, editable: false });
         }
         let (t, elapsed) = (self.engine.time(), began.elapsed());
         let longest = if done > 0.0 { t / done } else { 0.0 };
