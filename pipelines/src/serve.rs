@@ -121,7 +121,11 @@ pub fn serve(folders: &[PathBuf], address: &str) -> Result<u8, Problems> {
     let watch = signals::watch();
     let served = start(address, runs)?;
     crate::out::own();
-    println!("{}", served.url);
+    if crate::out::is_json() {
+        println!("{}", json!({"url": served.url}));
+    } else {
+        println!("{}", served.url);
+    }
     while !watch.stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
     }
