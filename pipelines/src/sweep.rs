@@ -290,7 +290,14 @@ impl Sweep {
     /// # Errors
     /// All that is wrong, in both files.
     pub fn read(file: &Path) -> Result<Sweep, Problems> {
-        let document = Document::read(file)?;
+        Self::of(Document::read(file)?)
+    }
+
+    /// The same of a document.
+    ///
+    /// # Errors
+    /// As [`Sweep::read`].
+    pub fn of(document: Document) -> Result<Sweep, Problems> {
         let mut problems = Problems::new();
         let sweep = read(document, &mut problems);
         problems.into_result(sweep)

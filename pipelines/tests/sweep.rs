@@ -390,8 +390,14 @@ fn slurm_runs_a_sweep_through_two_node_failures() {
         let list = std::fs::read_dir(dir.path().join("o/chunks")).into_iter().flatten().flatten();
         list.filter(|e| e.path().join("done.json").exists()).count()
     };
+    // Whether an ensemble was begun that has not ended: its node is to fail.
+    let running = || {
+        let list = std::fs::read_dir(dir.path().join("o/chunks")).into_iter().flatten().flatten();
+        let begun = |log: String| log.lines().last().is_some_and(|l| l.starts_with("begins"));
+        list.filter_map(|e| std::fs::read_to_string(e.path().join("log")).ok()).any(begun)
+    };
     for failure in 1..=2 {
-        while done() < chunks * failure / 3 {
+        while done() < chunks * failure / 3 || !running() {
             assert!(waiting.try_wait().unwrap().is_none() && clock.elapsed() < Duration::from_secs(900), "it ends too early, or never");
             std::thread::sleep(Duration::from_millis(50));
         }
