@@ -27,7 +27,12 @@ enum Run {
     /// In this process.
     Live(Arc<Live>),
     /// A record, finished or written by another process.
-    Stored { path: PathBuf, opened: Mutex<Option<(SystemTime, Arc<Mutex<Record>>)>> },
+    Stored {
+        path: PathBuf,
+        opened: Mutex<Option<(SystemTime, Arc<Mutex<Record>>)>>,
+        /// Whether it was finished, and when it was looked at: lists of runs leave no file open.
+        standing: Mutex<Option<(SystemTime, String)>>,
+    },
 }
 
 /// A server on its way.
@@ -117,7 +122,7 @@ pub fn serve(folders: &[PathBuf], address: &str) -> Result<u8, Problems> {
             .hint("spinloom run FILE makes one; run FILE --serve shows it while it runs")
             .into());
     }
-    let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::new(None) }).collect();
+    let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::default(), standing: Mutex::default() }).collect();
     let watch = signals::watch();
     let served = start(address, runs)?;
     crate::out::own();
@@ -236,11 +241,16 @@ fn time_left(done: f64, elapsed: Duration) -> String {
     }
 }
 
+/// When a file was last written.
+fn written(path: &Path) -> SystemTime {
+    std::fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 impl Run {
     /// The record as it is now; a running one is opened anew when it has grown.
     fn record(&self) -> Result<Arc<Mutex<Record>>, Problems> {
-        let Run::Stored { path, opened } = self else { return Err(Diagnostic::error("not a record").into()) };
-        let when = std::fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let Run::Stored { path, opened, .. } = self else { return Err(Diagnostic::error("not a record").into()) };
+        let when = written(path);
         let mut opened = opened.lock().unwrap_or_else(|e| e.into_inner());
         if let Some((time, record)) = &*opened
             && *time == when
@@ -271,10 +281,20 @@ impl Run {
                 (Some(p), ..) => p.stage.into(),
                 _ => "starting".into(),
             },
-            Run::Stored { .. } => match self.record() {
-                Ok(r) => (if r.lock().unwrap_or_else(|e| e.into_inner()).is_finished() { "finished" } else { "unfinished" }).into(),
-                Err(_) => "unreadable".into(),
-            },
+            Run::Stored { path, standing, .. } => {
+                let when = written(path);
+                let mut standing = standing.lock().unwrap_or_else(|e| e.into_inner());
+                match &*standing {
+                    Some((time, words)) if *time == when => words.clone(),
+                    _ => {
+                        // What cannot be read now may be read soon: another process has it.
+                        let Ok(record) = Record::open(path) else { return "unreadable".into() };
+                        let words = if record.is_finished() { "finished" } else { "unfinished" };
+                        *standing = Some((when, words.into()));
+                        words.into()
+                    }
+                }
+            }
         }
     }
 

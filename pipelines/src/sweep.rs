@@ -525,16 +525,26 @@ fn columns_of(experiment: &Document, names: &[(String, String)], b: &Border, pro
     Some(experiment.columns.iter().map(|c| (c.name.clone(), c.unit.clone())).collect())
 }
 
-/// Parts a round's points into ensembles: neighbours that fit together, at most `pack` of them. Which points share an ensemble changes no bit of any of them.
-pub fn packed<P>(points: Vec<P>, pack: usize, together: impl Fn(&P, &P) -> bool) -> Vec<Vec<P>> {
+/// Parts a round's points into ensembles: neighbours that fit together by their kind, at most `pack` of them. Which points share an ensemble changes no bit of any
+/// of them. Only one kind is held at a time.
+pub fn packed<P, K, E>(
+    points: impl IntoIterator<Item = Result<(P, K), E>>,
+    pack: usize,
+    together: impl Fn(&K, &K) -> bool,
+) -> Result<Vec<Vec<P>>, E> {
     let mut chunks: Vec<Vec<P>> = Vec::new();
+    let mut first: Option<K> = None;
     for point in points {
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < pack && together(&chunk[0], &point) => chunk.push(point),
-            _ => chunks.push(vec![point]),
+        let (point, kind) = point?;
+        match (chunks.last_mut(), &first) {
+            (Some(chunk), Some(first)) if chunk.len() < pack && together(first, &kind) => chunk.push(point),
+            _ => {
+                chunks.push(vec![point]);
+                first = Some(kind);
+            }
         }
     }
-    chunks
+    Ok(chunks)
 }
 
 /// How many points of so many cells make one ensemble: enough to keep every thread busy, and small steps of many; not so many that a kill or a slow member costs much.
@@ -558,20 +568,13 @@ impl Work<'_> {
 
     /// Chunks of a round. Every point is read before any is run.
     fn chunks(&self, points: Vec<Point>) -> Result<Vec<Chunk>, Problems> {
-        let mut problems = Problems::new();
-        let mut read: Vec<(Point, Experiment)> = Vec::new();
-        for p in points {
-            match self.experiment(std::slice::from_ref(&p)) {
-                Ok(e) => read.push((p, e)),
-                Err(e) => problems.extend(e),
-            }
-            // One point's mistakes are every point's.
-            if problems.any_error() {
-                return Err(problems);
-            }
-        }
-        let packed = packed(read, self.plan.pack, |a, b| a.1.packs_with(&b.1));
-        Ok(packed.into_iter().map(|c| Chunk { points: c.into_iter().map(|(p, _)| p).collect() }).collect())
+        // One point's mistakes are every point's: the first that has some ends it.
+        let read = points.into_iter().map(|p| {
+            let experiment = self.experiment(std::slice::from_ref(&p))?;
+            Ok::<_, Problems>((p, experiment))
+        });
+        let packed = packed(read, self.plan.pack, |a, b| a.packs_with(b))?;
+        Ok(packed.into_iter().map(|points| Chunk { points }).collect())
     }
 
     /// Its results, if they are of these very points.
@@ -1285,7 +1288,7 @@ mod tests {
             let pack = 1 + (9.0 * stream.uniform()) as usize;
             let kinds = 1 + (3.0 * stream.uniform()) as usize;
             let points: Vec<(usize, usize)> = (0..n).map(|i| (i, (kinds as f64 * stream.uniform()) as usize)).collect();
-            let chunks = packed(points.clone(), pack, |a, b| a.1 == b.1);
+            let Ok(chunks) = packed(points.iter().map(|p| Ok::<_, ()>((*p, p.1))), pack, |a, b| a == b) else { panic!() };
             assert_eq!(chunks.concat(), points);
             assert!(chunks.iter().all(|c| !c.is_empty() && c.len() <= pack && c.iter().all(|p| p.1 == c[0].1)));
             assert!(chunks.windows(2).all(|w| w[0].len() == pack || w[0][0].1 != w[1][0].1));
