@@ -208,12 +208,12 @@ fn watching_and_pausing_change_no_bit() {
     assert!(o.status.success(), "{}", said(&o));
 }
 
-/// A script makes its mesh smaller and its table wider while somebody looks at what was there before.
+/// A script makes its mesh smaller while somebody looks at cells that were there before.
 #[test]
 fn a_script_that_changes_its_mesh_is_watched() {
     let head = "setGridSize(N, N, 1)\nsetCellSize(4e-9, 4e-9, 4e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.1\nm = uniform(1, 0.1, 0)\nB_ext = vector(0, 0.1, 0)\ntableAutoSave(1e-12)\n";
     let part = |n: &str| head.replace('N', n) + "run(100e-12)\n";
-    let text = part("64") + &part("8") + "tableAdd(E_total)\nrun(50e-12)\n" + &part("4") + &part("32");
+    let text = part("64") + &part("8") + &part("4") + &part("32");
     let dir = folder(&[("s.mx3", &text)]);
     let mut shown = show(dir.path(), &["run", "s.mx3", "--serve", "127.0.0.1:0"]);
     let mut sizes = std::collections::BTreeSet::new();
