@@ -3,8 +3,9 @@
 //! 100 000 inputs each in CI; `SPINLOOM_FUZZ=10000000 cargo test --release -p spinloom fuzz -- --nocapture` before a release. Seeds are the project's own files
 //! and what lies in `tests/corpus`, one folder a parser; an input that failed once goes there, and stays.
 
-use spinloom_base::Document;
+use crate::sweep::Sweep;
 use spinloom_base::random::Stream;
+use spinloom_base::{Document, Value};
 use spinloom_record::{Format, Mesh, Ovf, OvfFormat};
 use spinloom_solver::experiment::{Experiment, Point, Points};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -181,8 +182,37 @@ fn yaml() {
     feed("yaml", house("examples", &["yaml"]), 1.0, |b| drop(Document::parse("a.yaml", &text(b))));
 }
 
+/// Sweeps of one experiment, of every kind.
 #[test]
-fn experiments_pipelines_and_sweeps() {
+fn sweeps() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let experiment = "name: a\nmesh: {size: [8 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}\nmaterial: {Msat: 1e6 A/m, Aex: 15 pJ/m, alpha: $a}\n\
+        initial: {uniform: [1, 0, 1]}\nprotocol: [{phase: wait, for: $T}]\ntable: {every: 10 ps, columns: [mx]}\n";
+    std::fs::write(dir.path().join("a.yaml"), experiment).expect("it can be written");
+    let seeds = [
+        "grid: {a: [0.1, 0.2], T: {from: 10 ps, to: 30 ps, count: 3}}",
+        "grid: {a: {from: 0.1, to: 0.5, step: 0.1}, T: 20 ps}",
+        "list: [{a: 0.1, T: 10 ps}, {T: 20 ps, a: 0.2}]",
+        "hypercube: {points: 5, seed: 4, over: {a: {from: 0.1, to: 0.2}, T: {from: 10 ps, to: 20 ps}}}",
+        "border: {of: T, from: 10 ps, to: 20 ps, within: 1 ps, met: {mx: {above: 0.5}}, over: {a: [0.1, 0.2]}}",
+    ];
+    let seeds = seeds.iter().map(|s| format!("sweep: s\nexperiment: a.yaml\n{s}\n").into_bytes()).collect();
+    let name = dir.path().join("s.yaml").display().to_string();
+    feed("sweep", seeds, 0.02, |b| {
+        // The experiment stays: nothing else of this machine is to be read.
+        let kept: Vec<String> =
+            text(b).lines().map(|l| if l.contains("experiment") { "experiment: a.yaml".into() } else { l.to_string() }).collect();
+        if let Ok(document) = Document::parse(&name, &kept.join("\n")) {
+            let own = document.root.get("experiment").is_some_and(|n| matches!(&n.value, Value::Text(t) if t == "a.yaml"));
+            drop(own.then(|| Sweep::of(document)));
+        }
+        // A million points are allowed: only panics count.
+        LARGEST.with(|l| l.set(0));
+    });
+}
+
+#[test]
+fn experiments() {
     // The mesh stays: a large one is no mistake of the parser's.
     let mesh = "mesh: {size: [80 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}";
     feed("experiment", house("examples", &["yaml"]), 0.05, |b| {

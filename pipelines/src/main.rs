@@ -5,6 +5,7 @@ mod cards;
 mod convert;
 #[cfg(test)]
 mod fuzz;
+mod http;
 mod inspect;
 mod networks;
 mod out;
@@ -253,6 +254,12 @@ fn threads_of(asked: Option<usize>) {
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(scripts::arguments(std::env::args_os()));
+    #[cfg(unix)]
+    if matches!(cli.verb, Verb::Vet { .. } | Verb::Plan { .. } | Verb::Record { .. } | Verb::Devices | Verb::Completions { .. }) {
+        // What only prints ends when nobody reads on, as other commands do; what computes must not.
+        // SAFETY: no other thread runs yet, and no handler is installed.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     if cli.json {
         out::collect();
     }

@@ -57,10 +57,10 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// The object, unless the command has printed its own and nothing is wrong.
+/// The object, unless the command has printed its own and said all in it.
 pub fn end(code: u8, problems: &Problems) {
     let Some(mut t) = told() else { return };
-    if t.own && code != 2 {
+    if t.own && (code != 2 || problems.iter().next().is_none()) {
         return;
     }
     let mut object = std::mem::take(&mut t.entries);

@@ -4,41 +4,40 @@
 //! On a loopback address it asks for nothing (but answers only requests that name such an address, so that no other site's page can reach it by a name of its own);
 //! anywhere else every request needs the token that is printed. Changes need a header that pages of other sites cannot send unasked.
 
+use crate::http::{Answer, PATIENCE, Request, Server};
 use crate::inspect::is_record;
 use crate::signals;
 use serde_json::{Value, json};
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_record::Record;
 use spinloom_solver::live::{Live, View, Wish, bytes};
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use tiny_http::{Header, Method, Request, Response, Server};
 
 const PAGE: &str = include_str!("page.html");
-/// Largest body of a request.
-const BODY: u64 = 64 * 1024;
 /// Rows of a record sent at once.
 const ROWS: usize = 4096;
-/// Threads that answer: a watcher who waits for a frame holds one.
-const THREADS: usize = 8;
 
 /// A run that can be looked at.
 enum Run {
     /// In this process.
     Live(Arc<Live>),
     /// A record, finished or written by another process.
-    Stored { path: PathBuf, opened: Mutex<Option<(SystemTime, Arc<Mutex<Record>>)>> },
+    Stored {
+        path: PathBuf,
+        opened: Mutex<Option<(SystemTime, Arc<Mutex<Record>>)>>,
+        /// Whether it was finished, and when it was looked at: lists of runs leave no file open.
+        standing: Mutex<Option<(SystemTime, String)>>,
+    },
 }
 
 /// A server on its way.
 pub struct Served {
-    server: Arc<Server>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    _server: Server,
     /// Where a browser finds it.
     pub url: String,
 }
@@ -48,36 +47,12 @@ struct House {
     token: Option<String>,
 }
 
-type Answer = Response<Cursor<Vec<u8>>>;
-
-fn answer(code: u16, kind: &str, body: Vec<u8>) -> Answer {
-    // Inside, all is ours: nothing else is loaded, framed or guessed.
-    let heads = [
-        ("Content-Type", kind),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
-        ("Content-Security-Policy", "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    ];
-    let mut r = Response::from_data(body).with_status_code(code);
-    for (k, v) in heads {
-        if let Ok(h) = Header::from_bytes(k, v) {
-            r.add_header(h);
-        }
-    }
-    r
-}
-
 fn told(code: u16, words: &str) -> Answer {
-    answer(code, "text/plain; charset=utf-8", words.as_bytes().to_vec())
+    Answer::told(code, words)
 }
 
 fn object(v: &Value) -> Answer {
-    answer(200, "application/json", v.to_string().into_bytes())
-}
-
-fn head<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request.headers().iter().find(|h| h.field.as_str().as_str().eq_ignore_ascii_case(name)).map(|h| h.value.as_str())
+    Answer::new(200, "application/json", v.to_string().into_bytes())
 }
 
 /// Begins to serve.
@@ -94,27 +69,14 @@ fn start(address: &str, runs: Vec<Run>) -> Result<Served, Problems> {
     };
     let socket: SocketAddr =
         full.to_socket_addrs().map_err(|e| wrong(e.to_string()))?.next().ok_or_else(|| wrong("no such address".into()))?;
-    let server = Arc::new(Server::http(socket).map_err(|e| wrong(e.to_string()))?);
-    let at = server.server_addr().to_ip().unwrap_or(socket);
     let token = (!socket.ip().is_loopback()).then(secret).transpose()?;
     let query = token.as_ref().map_or(String::new(), |t| format!("?token={t}"));
-    let url = format!("http://{at}/{query}");
-    let house = Arc::new(House { runs, token });
-    let stop: Arc<AtomicBool> = Arc::default();
-    let threads = (0..THREADS)
-        .map(|_| {
-            let (server, house, stop) = (server.clone(), house.clone(), stop.clone());
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    if let Ok(Some(mut request)) = server.recv_timeout(Duration::from_millis(200)) {
-                        let reply = house.reply(&mut request);
-                        let _ = request.respond(reply);
-                    }
-                }
-            })
-        })
-        .collect();
-    Ok(Served { server, stop, threads, url })
+    let house = House { runs, token };
+    let server = Server::start(socket, PATIENCE, move |request| house.reply(request)).map_err(|e| wrong(e.to_string()))?;
+    // Of "every address of this machine" a browser elsewhere can make nothing.
+    let name = if socket.ip().is_unspecified() { spinloom_record::Volatile::here().host } else { String::new() };
+    let at = if name.is_empty() { server.at().to_string() } else { format!("{name}:{}", server.at().port()) };
+    Ok(Served { _server: server, url: format!("http://{at}/{query}") })
 }
 
 /// 128 random bits, as text.
@@ -129,14 +91,6 @@ fn secret() -> Result<String, Problems> {
 /// Whether two texts are equal, in a time that does not depend on where they differ.
 fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |d, (x, y)| d | (x ^ y)) == 0
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.server.unblock();
-        self.threads.drain(..).for_each(|t| drop(t.join()));
-    }
 }
 
 /// Serves a run of this process.
@@ -168,11 +122,15 @@ pub fn serve(folders: &[PathBuf], address: &str) -> Result<u8, Problems> {
             .hint("spinloom run FILE makes one; run FILE --serve shows it while it runs")
             .into());
     }
-    let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::new(None) }).collect();
+    let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::default(), standing: Mutex::default() }).collect();
     let watch = signals::watch();
     let served = start(address, runs)?;
     crate::out::own();
-    println!("{}", served.url);
+    if crate::out::is_json() {
+        println!("{}", json!({"url": served.url}));
+    } else {
+        println!("{}", served.url);
+    }
     while !watch.stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -193,20 +151,19 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 }
 
 impl House {
-    fn reply(&self, request: &mut Request) -> Answer {
-        let url = request.url().to_string();
-        let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+    fn reply(&self, request: &Request) -> Answer {
+        let (path, query) = request.url.split_once('?').unwrap_or((&request.url, ""));
         let value = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         match &self.token {
             Some(token) => {
-                let given = head(request, "Authorization").and_then(|h| h.strip_prefix("Bearer ")).or_else(|| value("token"));
+                let given = request.head("Authorization").and_then(|h| h.strip_prefix("Bearer ")).or_else(|| value("token"));
                 if !given.is_some_and(|g| same(g, token)) {
                     return told(401, "the token is missing: use the whole address that was printed");
                 }
             }
             None => {
                 // A name that another site has pointed here is not ours.
-                let host = head(request, "Host").unwrap_or_default();
+                let host = request.head("Host").unwrap_or_default();
                 let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
                 let bare = name.trim_start_matches('[').trim_end_matches(']');
                 if name != "localhost" && !bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
@@ -216,9 +173,9 @@ impl House {
         }
         let number = |name: &str, other: usize| value(name).and_then(|v| v.parse().ok()).unwrap_or(other);
         let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        match (request.method(), words.as_slice()) {
-            (Method::Get, [""]) => answer(200, "text/html; charset=utf-8", PAGE.as_bytes().to_vec()),
-            (Method::Get, ["api", "runs"]) => {
+        match (request.method.as_str(), words.as_slice()) {
+            ("GET", [""]) => Answer::new(200, "text/html; charset=utf-8", PAGE.as_bytes().to_vec()),
+            ("GET", ["api", "runs"]) => {
                 let list = self.runs.iter().enumerate().map(|(id, r)| r.brief(id)).collect::<Vec<_>>();
                 object(&json!(list))
             }
@@ -227,11 +184,11 @@ impl House {
                     return told(404, "there is no such run");
                 };
                 match (method, rest) {
-                    (Method::Get, []) => run.about(id, number("said", 0)).map_or_else(|e| told(500, &e.to_string()), |v| object(&v)),
-                    (Method::Get, ["table"]) => run
+                    ("GET", []) => run.about(id, number("said", 0)).map_or_else(|e| told(500, &e.to_string()), |v| object(&v)),
+                    ("GET", ["table"]) => run
                         .table(id, number("replica", 0), number("from", 0), number("every", 0))
                         .map_or_else(|e| told(500, &e.to_string()), |v| object(&v)),
-                    (Method::Get, ["field"]) => {
+                    ("GET", ["field"]) => {
                         let view = View {
                             replica: number("replica", 0),
                             layer: number("layer", 0),
@@ -241,15 +198,12 @@ impl House {
                         };
                         run.field(view, number("after", 0) as u64, number("frame", 0))
                     }
-                    (Method::Post, [what]) => {
-                        if head(request, "X-Spinloom").is_none() {
+                    ("POST", [what]) => {
+                        if request.head("X-Spinloom").is_none() {
                             return told(403, "only this page's own requests change anything");
                         }
                         let Run::Live(live) = run else { return told(409, "this run is not in this process: it can only be looked at") };
-                        let mut body = String::new();
-                        if request.as_reader().take(BODY).read_to_string(&mut body).is_err() {
-                            return told(400, "this is no text");
-                        }
+                        let Ok(body) = String::from_utf8(request.body.clone()) else { return told(400, "this is no text") };
                         match *what {
                             "pause" => live.pause(true),
                             "resume" => live.pause(false),
@@ -287,11 +241,16 @@ fn time_left(done: f64, elapsed: Duration) -> String {
     }
 }
 
+/// When a file was last written.
+fn written(path: &Path) -> SystemTime {
+    std::fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 impl Run {
     /// The record as it is now; a running one is opened anew when it has grown.
     fn record(&self) -> Result<Arc<Mutex<Record>>, Problems> {
-        let Run::Stored { path, opened } = self else { return Err(Diagnostic::error("not a record").into()) };
-        let when = std::fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let Run::Stored { path, opened, .. } = self else { return Err(Diagnostic::error("not a record").into()) };
+        let when = written(path);
         let mut opened = opened.lock().unwrap_or_else(|e| e.into_inner());
         if let Some((time, record)) = &*opened
             && *time == when
@@ -322,10 +281,20 @@ impl Run {
                 (Some(p), ..) => p.stage.into(),
                 _ => "starting".into(),
             },
-            Run::Stored { .. } => match self.record() {
-                Ok(r) => (if r.lock().unwrap_or_else(|e| e.into_inner()).is_finished() { "finished" } else { "unfinished" }).into(),
-                Err(_) => "unreadable".into(),
-            },
+            Run::Stored { path, standing, .. } => {
+                let when = written(path);
+                let mut standing = standing.lock().unwrap_or_else(|e| e.into_inner());
+                match &*standing {
+                    Some((time, words)) if *time == when => words.clone(),
+                    _ => {
+                        // What cannot be read now may be read soon: another process has it.
+                        let Ok(record) = Record::open(path) else { return "unreadable".into() };
+                        let words = if record.is_finished() { "finished" } else { "unfinished" };
+                        *standing = Some((when, words.into()));
+                        words.into()
+                    }
+                }
+            }
         }
     }
 
@@ -413,18 +382,10 @@ impl Run {
                 }
             }
         };
-        let mut r = answer(200, "application/octet-stream", m.into_iter().map(|b| b as u8).collect());
-        let heads = [
-            ("X-Width", points[0].to_string()),
-            ("X-Height", points[1].to_string()),
-            ("X-Time", format!("{t:e}")),
-            ("X-Number", number.to_string()),
-        ];
-        for (k, v) in heads {
-            if let Ok(h) = Header::from_bytes(k, v) {
-                r.add_header(h);
-            }
-        }
-        r
+        Answer::new(200, "application/octet-stream", m.into_iter().map(|b| b as u8).collect())
+            .with("X-Width", points[0].to_string())
+            .with("X-Height", points[1].to_string())
+            .with("X-Time", format!("{t:e}"))
+            .with("X-Number", number.to_string())
     }
 }

@@ -40,6 +40,13 @@ pub fn watch() -> Watch {
     Watch { stop: flags.stop.clone() }
 }
 
+/// As if a signal had come: for work that somebody else has taken over.
+pub fn stop() {
+    if let Some(flags) = FLAGS.get() {
+        flags.stop.store(true, Ordering::SeqCst);
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(flags) = FLAGS.get() {

@@ -5,6 +5,7 @@ use crate::pipeline::write_whole;
 use clap::Args;
 use spinloom_base::{Diagnostic, Problems};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -66,30 +67,38 @@ fn call(program: &str, arguments: &[String]) -> Result<String, Problems> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Ids of the jobs that a sweep has submitted.
+/// Names of the jobs that a sweep has submitted, or was about to submit. Each is a job's alone, and the name of its list of chunks.
 fn jobs(out: &Path) -> Vec<String> {
     std::fs::read_to_string(out.join("slurm/jobs")).unwrap_or_default().lines().map(str::to_string).collect()
 }
 
-/// Tasks of a sweep in the queue: job, task, state.
-fn tasks(out: &Path) -> Result<Vec<(String, String, String)>, Problems> {
+/// A task in the queue.
+struct Task {
+    job: String,
+    index: String,
+    state: String,
+    name: String,
+}
+
+/// Tasks of a sweep in the queue.
+fn tasks(out: &Path) -> Result<Vec<Task>, Problems> {
     let jobs = jobs(out);
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    // A job that is long over is an error to squeue if it is the only one asked for: then all of the user's are listed.
-    let lines = call("squeue", &["-h".into(), "-r".into(), "-o".into(), "%F %K %T".into()])?;
+    // Of all the user's jobs: one that is long over is an error to squeue if it is asked for.
+    let lines = call("squeue", &["--me".into(), "-h".into(), "-r".into(), "-o".into(), "%F %K %T %j".into()])?;
     let parse = |l: &str| {
         let mut words = l.split_whitespace().map(str::to_string);
-        Some((words.next()?, words.next()?, words.next()?))
+        Some(Task { job: words.next()?, index: words.next()?, state: words.next()?, name: words.next()? })
     };
-    Ok(lines.lines().filter_map(parse).filter(|(job, ..)| jobs.contains(job)).collect())
+    Ok(lines.lines().filter_map(parse).filter(|t| jobs.contains(&t.name)).collect())
 }
 
 /// How many tasks of a sweep are in which state.
 pub fn queued(out: &Path) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    tasks(out).unwrap_or_default().into_iter().for_each(|(.., state)| *counts.entry(state).or_default() += 1);
+    tasks(out).unwrap_or_default().into_iter().for_each(|t| *counts.entry(t.state).or_default() += 1);
     counts
 }
 
@@ -98,7 +107,8 @@ pub fn queued(out: &Path) -> BTreeMap<String, usize> {
 /// # Errors
 /// What Slurm says.
 pub fn cancel(out: &Path) -> Result<usize, Problems> {
-    let mut left: Vec<String> = tasks(out)?.into_iter().map(|(job, ..)| job).collect();
+    let mut left: Vec<String> = tasks(out)?.into_iter().map(|t| t.job).collect();
+    left.sort();
     left.dedup();
     if !left.is_empty() {
         // A task that is told to stop would queue itself again, were it not for this.
@@ -118,39 +128,50 @@ fn largest_array() -> usize {
     text.lines().find_map(value).unwrap_or(1001).saturating_sub(1).max(1)
 }
 
-/// The batch script of tasks that run these chunks.
-fn script(o: &Options, out: &Path, file: &Path, count: usize, commit_every: f64) -> Result<String, Problems> {
-    let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
-    let program = std::env::current_exe().map_err(|e| Diagnostic::error(format!("where this program is cannot be found: {e}")))?;
-    let quoted = |p: PathBuf| format!("'{}'", p.display().to_string().replace('\'', "'\\''"));
-    let mut head = vec![
+/// What sbatch is told about a job of so many tasks.
+fn asked(o: &Options, out: &Path, name: &str, count: usize) -> Vec<String> {
+    // In sbatch's patterns a percent sign begins a number.
+    let logs = absolute(&out.join("slurm")).display().to_string().replace('%', "%%");
+    let mut list = vec![
         format!("--array=0-{}{}", count - 1, o.throttle.map_or(String::new(), |n| format!("%{n}"))),
-        "--job-name=spinloom".into(),
-        format!("--output={}/%A_%a.log", absolute(&out.join("slurm")).display()),
+        format!("--output={logs}/%A_%a.log"),
         "--open-mode=append".into(),
         "--requeue".into(),
         // To the script, a minute before the time is over.
         "--signal=B:TERM@60".into(),
     ];
-    let mut add = |key: &str, value: &Option<String>| head.extend(value.as_ref().map(|v| format!("--{key}={v}")));
+    let mut add = |key: &str, value: &Option<String>| list.extend(value.as_ref().map(|v| format!("--{key}={v}")));
     add("partition", &o.partition);
     add("time", &o.time);
     add("account", &o.account);
     add("mem", &o.mem);
     add("gres", &o.gpus.as_ref().map(|g| format!("gpu:{g}")));
     add("cpus-per-task", &o.cpus.map(|n| n.to_string()));
-    let head: String = head.iter().chain(&o.sbatch).map(|l| format!("#SBATCH {l}\n")).collect();
+    list.extend(o.sbatch.iter().cloned());
+    // Last, since it is how the job is found again.
+    list.push(format!("--job-name={name}"));
+    list
+}
+
+fn absolute(p: &Path) -> PathBuf {
+    std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf())
+}
+
+/// The batch script of tasks that run the chunks of a list.
+fn script(out: &Path, file: &Path, list: &Path, commit_every: f64) -> Result<String, Problems> {
+    let program = std::env::current_exe().map_err(|e| Diagnostic::error(format!("where this program is cannot be found: {e}")))?;
+    let quoted = |p: PathBuf| format!("'{}'", p.display().to_string().replace('\'', "'\\''"));
     Ok(format!(
-        "#!/bin/bash\n{head}\
-         chunk=$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" {folder}/\"$SLURM_ARRAY_JOB_ID\".list)\n\
+        "#!/bin/bash\n\
+         chunk=$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" {list})\n\
          {program} sweep {file} --out {out} --chunk \"$chunk\" --commit-every {commit_every} &\n\
          worker=$!\n\
-         # Slurm's signal reaches this shell; the program commits and ends with 75, \"resume me\".\n\
-         trap 'kill -TERM $worker 2>/dev/null' TERM\n\
-         wait $worker; code=$?\n\
-         while kill -0 $worker 2>/dev/null; do wait $worker; code=$?; done\n\
+         # Slurm's signal reaches this shell, and ends its waiting; the program commits and ends with 75, \"resume me\".\n\
+         trap 'told=1; kill -TERM $worker 2>/dev/null' TERM\n\
+         while told=; wait $worker; code=$?; [ \"$told\" ]; do :; done\n\
          if [ $code = 75 ] && [ ! -e {folder}/\"$SLURM_ARRAY_JOB_ID\".cancelled ]; then scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}\"; sleep 60; fi\n\
          exit $code\n",
+        list = quoted(absolute(list)),
         folder = quoted(absolute(&out.join("slurm"))),
         program = quoted(program),
         file = quoted(absolute(file)),
@@ -174,39 +195,99 @@ pub fn submit(
     std::fs::create_dir_all(&folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
     // What is in the queue already is not submitted again.
     let queued = tasks(out)?;
-    let list_of = |job: &str| -> Vec<u64> {
-        let text = std::fs::read_to_string(folder.join(format!("{job}.list"))).unwrap_or_default();
+    let list_of = |name: &str| -> Vec<u64> {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.list"))).unwrap_or_default();
         text.lines().filter_map(|l| l.parse().ok()).collect()
     };
-    let waiting: Vec<u64> = queued.iter().filter_map(|(job, task, _)| list_of(job).get(task.parse::<usize>().ok()?).copied()).collect();
+    let waiting: Vec<u64> = queued.iter().filter_map(|t| list_of(&t.name).get(t.index.parse::<usize>().ok()?).copied()).collect();
     let new: Vec<u64> = chunks.iter().copied().filter(|c| !waiting.contains(c)).collect();
     for part in new.chunks(largest_array()) {
-        let list = folder.join("next.list");
+        // Everything that finds the job again is written before there is one: a submission that is cut off leaves no job that nobody knows of.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let name = format!("spinloom-{}-{}", now.as_nanos(), std::process::id());
+        let (list, batch) = (folder.join(format!("{name}.list")), folder.join(format!("{name}.sh")));
         let text: String = part.iter().map(|c| format!("{c}\n")).collect();
         write_whole(&list, text.as_bytes())?;
-        // The job's own list has its number, which is known only once it is submitted: it is held until then.
-        let batch = folder.join("next.sh");
-        let body = script(o, out, file, part.len(), commit_every)?;
-        write_whole(&batch, body.as_bytes())?;
-        let said = call("sbatch", &["--parsable".into(), "--hold".into(), batch.display().to_string()])?;
+        write_whole(&batch, script(out, file, &list, commit_every)?.as_bytes())?;
+        let path = folder.join("jobs");
+        let mut jobs = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        jobs.as_mut()
+            .map_err(|e| std::io::Error::new(e.kind(), e.to_string()))
+            .and_then(|f| f.write_all(format!("{name}\n").as_bytes()).and_then(|()| f.sync_all()))
+            .map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be written: {e}")))?;
+        let said =
+            call("sbatch", &[vec!["--parsable".into()], asked(o, out, &name, part.len()), vec![batch.display().to_string()]].concat())?;
         let job = said.trim().split(';').next().unwrap_or_default().to_string();
-        std::fs::rename(&list, folder.join(format!("{job}.list")))
-            .map_err(|e| Diagnostic::file(list.display().to_string(), e.to_string()))?;
-        let all: String = jobs(out).into_iter().chain([job.clone()]).map(|j| j + "\n").collect();
-        write_whole(&folder.join("jobs"), all.as_bytes())?;
-        call("scontrol", &["release".into(), job.clone()])?;
         eprintln!("job {job}: {} tasks", part.len());
     }
     if !o.wait {
         return Ok(Came::Submitted);
     }
     let mut pause = Duration::from_millis(500);
-    while !tasks(out)?.is_empty() {
+    // Busy controllers do not always answer.
+    let mut failures = 0;
+    loop {
+        match tasks(out) {
+            Ok(left) if left.is_empty() => return Ok(Came::Ended),
+            Ok(_) => failures = 0,
+            Err(e) => {
+                failures += 1;
+                if failures > 10 {
+                    return Err(e);
+                }
+            }
+        }
         if stopped() {
             return Ok(Came::Interrupted);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_secs(10));
     }
-    Ok(Came::Ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_with_spaces_and_percents_reach_sbatch_whole() {
+        let o = Options {
+            partition: Some("main".into()),
+            time: None,
+            account: None,
+            cpus: Some(4),
+            gpus: None,
+            mem: None,
+            throttle: Some(3),
+            wait: false,
+            sbatch: vec!["--qos=long".into(), "--job-name=other".into()],
+        };
+        let list = asked(&o, Path::new("/a folder/50%"), "spinloom-1", 7);
+        assert!(list.contains(&"--output=/a folder/50%%/slurm/%A_%a.log".to_string()) && list.contains(&"--array=0-6%3".to_string()));
+        assert!(list.contains(&"--qos=long".to_string()) && list.last().unwrap() == "--job-name=spinloom-1");
+    }
+
+    /// The shell that waits for a worker ends with the worker's own code, whenever its signal comes.
+    #[test]
+    fn the_batch_script_ends_with_its_workers_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = dir.path().join("it's a.list");
+        std::fs::write(&list, "0\n").unwrap();
+        let text = script(dir.path(), Path::new("s.yaml"), &list, 5.0).unwrap();
+        let program = text.lines().find(|l| l.contains("--chunk")).unwrap();
+        let stand_in = "(trap 'exit 75' TERM; while :; do sleep 0.01; done) &";
+        let text = text.replace(program, stand_in).replace("scontrol requeue", "echo requeue").replace("sleep 60", ":");
+        let batch = dir.path().join("a.sh");
+        std::fs::write(&batch, text).unwrap();
+        for k in 0..10 {
+            let mut shell = Command::new("bash");
+            shell.arg(&batch).env("SLURM_ARRAY_TASK_ID", "0").env("SLURM_ARRAY_JOB_ID", "1");
+            let mut child = shell.stdout(std::process::Stdio::piped()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(150 + k));
+            assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+            assert_eq!(child.wait().unwrap().code(), Some(75));
+            let said = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+            assert_eq!(said, "requeue 1_0\n");
+        }
+    }
 }

@@ -16,11 +16,15 @@ use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Dimension, Document, Fields, Node, Problems, Value, hash, units};
 use spinloom_record::{Header, Record, Writer};
 use spinloom_solver::experiment::{Point, Points};
+use spinloom_solver::run::is_not_a_number;
 use spinloom_solver::{Experiment, RunOptions};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Most points of a sweep, or of a round towards borders: every one is read before any is run.
+const POINTS: usize = 1_000_000;
 
 /// What `spinloom sweep` takes.
 #[derive(Args)]
@@ -157,6 +161,20 @@ impl Chunk {
     }
 }
 
+/// Why an ensemble gave no results.
+enum Fault {
+    /// It cannot be: its points' doing.
+    Points(Problems),
+    /// Anything else, from a full disk to a lost device: no point is to blame, and the same again may do.
+    Other(Problems),
+}
+
+impl From<Problems> for Fault {
+    fn from(p: Problems) -> Self {
+        Self::Other(p)
+    }
+}
+
 /// What became of a chunk.
 #[derive(PartialEq)]
 enum Came {
@@ -189,12 +207,23 @@ fn span(node: &Node, problems: &mut Problems) -> Option<([f64; 2], String)> {
     Some(([from.quantity(dimension, problems)?, to?.quantity(dimension, problems)?], unit_of(dimension)))
 }
 
+/// Whether so many points can be.
+fn few(count: usize, node: &Node, problems: &mut Problems) -> Option<()> {
+    if count == 0 {
+        problems.push(node.error("no points: nothing would run"));
+    } else if count > POINTS {
+        problems.push(node.error(format!("{count} points: a sweep has at most {POINTS}")).hint("part it into several"));
+    }
+    (1..=POINTS).contains(&count).then_some(())
+}
+
 /// The product of series, the last fastest.
 fn grid(node: &Node, names: &mut Vec<(String, String)>, problems: &mut Problems) -> Option<Vec<Vec<(Node, f64)>>> {
     let mut points: Vec<Vec<(Node, f64)>> = vec![Vec::new()];
     for (name, _, values) in node.entries(problems)? {
         let (nodes, si, dimension) = values.series(problems)?;
         names.push((name.clone(), unit_of(dimension)));
+        few(points.len().saturating_mul(si.len()), node, problems)?;
         points = points
             .iter()
             .flat_map(|p| nodes.iter().cloned().zip(si.iter().copied()).map(move |v| p.iter().cloned().chain([v]).collect()))
@@ -261,7 +290,14 @@ impl Sweep {
     /// # Errors
     /// All that is wrong, in both files.
     pub fn read(file: &Path) -> Result<Sweep, Problems> {
-        let document = Document::read(file)?;
+        Self::of(Document::read(file)?)
+    }
+
+    /// The same of a document.
+    ///
+    /// # Errors
+    /// As [`Sweep::read`].
+    pub fn of(document: Document) -> Result<Sweep, Problems> {
         let mut problems = Problems::new();
         let sweep = read(document, &mut problems);
         problems.into_result(sweep)
@@ -291,13 +327,7 @@ impl Sweep {
             Choice::Border(b) => {
                 let mut points = Vec::new();
                 for line in &b.lines {
-                    let others: Vec<f64> = line.iter().map(|v| v.1).collect();
-                    let mut along: Vec<(f64, Option<bool>)> = known
-                        .iter()
-                        .filter(|p| p.values[1..] == others[..])
-                        .map(|p| (p.values[0], results.get(&p.id).and_then(|r| b.met.of(&r.last))))
-                        .collect();
-                    along.sort_by(|x, y| x.0.total_cmp(&y.0));
+                    let (_, along) = b.along(line, known, results);
                     let values = if along.is_empty() { vec![b.from, b.to] } else { b.between(&along) };
                     points
                         .extend(values.into_iter().map(|v| [(number(&b.place, v, &b.unit), v)].into_iter().chain(line.clone()).collect()));
@@ -311,13 +341,7 @@ impl Sweep {
     fn borders(&self, known: &[Point], results: &BTreeMap<u64, PointResult>) -> Vec<(Vec<f64>, Option<[f64; 2]>)> {
         let Choice::Border(b) = &self.choice else { return Vec::new() };
         let of = |line: &Vec<(Node, f64)>| {
-            let others: Vec<f64> = line.iter().map(|v| v.1).collect();
-            let mut along: Vec<(f64, Option<bool>)> = known
-                .iter()
-                .filter(|p| p.values[1..] == others[..])
-                .map(|p| (p.values[0], results.get(&p.id).and_then(|r| b.met.of(&r.last))))
-                .collect();
-            along.sort_by(|x, y| x.0.total_cmp(&y.0));
+            let (others, along) = b.along(line, known, results);
             (others, change(&along))
         };
         b.lines.iter().map(of).collect()
@@ -330,6 +354,18 @@ fn change(along: &[(f64, Option<bool>)]) -> Option<[f64; 2]> {
 }
 
 impl Border {
+    /// The others' values on a line, and what is known along it.
+    fn along(&self, line: &[(Node, f64)], known: &[Point], results: &BTreeMap<u64, PointResult>) -> (Vec<f64>, Vec<(f64, Option<bool>)>) {
+        let others: Vec<f64> = line.iter().map(|v| v.1).collect();
+        let mut along: Vec<(f64, Option<bool>)> = known
+            .iter()
+            .filter(|p| p.values[1..] == others[..])
+            .map(|p| (p.values[0], results.get(&p.id).and_then(|r| self.met.of(&r.last))))
+            .collect();
+        along.sort_by(|x, y| x.0.total_cmp(&y.0));
+        (others, along)
+    }
+
     /// New values between the neighbours where the condition changes.
     fn between(&self, along: &[(f64, Option<bool>)]) -> Vec<f64> {
         match change(along) {
@@ -385,7 +421,9 @@ fn read(document: Document, problems: &mut Problems) -> Option<Sweep> {
                 let v = from + (to - from) * u;
                 (number(n, v, unit), v)
             };
-            let points = latin_hypercube(count?, spans.len(), seed? as u64);
+            let count = count?;
+            few(count.saturating_mul(spans.len().max(1)), node, problems)?;
+            let points = latin_hypercube(count, spans.len(), seed? as u64);
             Choice::Listed(points.into_iter().map(|p| p.into_iter().zip(&spans).map(|(u, s)| value(u, s)).collect()).collect())
         }
         _ => {
@@ -437,6 +475,19 @@ fn read(document: Document, problems: &mut Problems) -> Option<Sweep> {
                 met,
             };
             let [low, high] = [border.from.min(border.to), border.from.max(border.to)];
+            few(border.lines.len().saturating_mul(border.ways.max(2)), node, problems)?;
+            // Closer than neighbouring floats no two points come: sections would never end.
+            let least = 16.0 * f64::EPSILON * low.abs().max(high.abs());
+            if !(high - low).is_finite() || border.within < least {
+                let (unit, within) = (&border.unit, border.within);
+                problems.push(
+                    node.error(format!(
+                        "a border within {within:e} {unit} between {low:e} and {high:e} {unit} cannot be told by numbers of 64 bits"
+                    ))
+                    .hint(format!("`within` is at least {least:.1e} here")),
+                );
+                return None;
+            }
             let border = Border { from: low, to: high, ..border };
             // The column is looked for in the table below, with the condition's unit.
             let columns = columns_of(&experiment, &names, &border, problems)?;
@@ -454,6 +505,9 @@ fn read(document: Document, problems: &mut Problems) -> Option<Sweep> {
             Choice::Border(border)
         }
     };
+    if names.is_empty() && !problems.any_error() {
+        problems.push(node.error("nothing is swept").hint("name at least one parameter, e.g. `grid: {J: [1e11 A/m^2, 2e11 A/m^2]}`"));
+    }
     for (i, (name, _)) in names.iter().enumerate() {
         if names[..i].iter().any(|(n, _)| n == name) {
             problems.push(root.error(format!("`{name}` is swept twice")));
@@ -471,16 +525,26 @@ fn columns_of(experiment: &Document, names: &[(String, String)], b: &Border, pro
     Some(experiment.columns.iter().map(|c| (c.name.clone(), c.unit.clone())).collect())
 }
 
-/// Parts a round's points into ensembles: neighbours that fit together, at most `pack` of them. Which points share an ensemble changes no bit of any of them.
-pub fn packed<P>(points: Vec<P>, pack: usize, together: impl Fn(&P, &P) -> bool) -> Vec<Vec<P>> {
+/// Parts a round's points into ensembles: neighbours that fit together by their kind, at most `pack` of them. Which points share an ensemble changes no bit of any
+/// of them. Only one kind is held at a time.
+pub fn packed<P, K, E>(
+    points: impl IntoIterator<Item = Result<(P, K), E>>,
+    pack: usize,
+    together: impl Fn(&K, &K) -> bool,
+) -> Result<Vec<Vec<P>>, E> {
     let mut chunks: Vec<Vec<P>> = Vec::new();
+    let mut first: Option<K> = None;
     for point in points {
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < pack && together(&chunk[0], &point) => chunk.push(point),
-            _ => chunks.push(vec![point]),
+        let (point, kind) = point?;
+        match (chunks.last_mut(), &first) {
+            (Some(chunk), Some(first)) if chunk.len() < pack && together(first, &kind) => chunk.push(point),
+            _ => {
+                chunks.push(vec![point]);
+                first = Some(kind);
+            }
         }
     }
-    chunks
+    Ok(chunks)
 }
 
 /// How many points of so many cells make one ensemble: enough to keep every thread busy, and small steps of many; not so many that a kill or a slow member costs much.
@@ -504,24 +568,19 @@ impl Work<'_> {
 
     /// Chunks of a round. Every point is read before any is run.
     fn chunks(&self, points: Vec<Point>) -> Result<Vec<Chunk>, Problems> {
-        let mut problems = Problems::new();
-        let mut read: Vec<(Point, Experiment)> = Vec::new();
-        for p in points {
-            match self.experiment(std::slice::from_ref(&p)) {
-                Ok(e) => read.push((p, e)),
-                Err(e) => problems.extend(e),
-            }
-            // One point's mistakes are every point's.
-            if problems.any_error() {
-                return Err(problems);
-            }
-        }
-        let packed = packed(read, self.plan.pack, |a, b| a.1.packs_with(&b.1));
-        Ok(packed.into_iter().map(|c| Chunk { points: c.into_iter().map(|(p, _)| p).collect() }).collect())
+        // One point's mistakes are every point's: the first that has some ends it.
+        let read = points.into_iter().map(|p| {
+            let experiment = self.experiment(std::slice::from_ref(&p))?;
+            Ok::<_, Problems>((p, experiment))
+        });
+        let packed = packed(read, self.plan.pack, |a, b| a.packs_with(b))?;
+        Ok(packed.into_iter().map(|points| Chunk { points }).collect())
     }
 
+    /// Its results, if they are of these very points.
     fn done(&self, chunk: &Chunk) -> Option<Done> {
-        serde_json::from_slice(&std::fs::read(chunk.folder(self.out).join("done.json")).ok()?).ok()
+        let done: Done = serde_json::from_slice(&std::fs::read(chunk.folder(self.out).join("done.json")).ok()?).ok()?;
+        Some(done).filter(|d| d.points.iter().map(|p| p.id).eq(chunk.points.iter().map(|p| p.id)))
     }
 
     /// Of a chunk that failed, the points that did not.
@@ -549,7 +608,11 @@ impl Work<'_> {
                 claim.note("stopped");
                 return Ok(Came::Stopped);
             }
-            Err(e) => {
+            Err(Fault::Other(e)) => {
+                claim.note("broken");
+                return Err(e);
+            }
+            Err(Fault::Points(e)) => {
                 claim.note("failed");
                 write_whole(&folder.join("failed.txt"), e.to_string().as_bytes())?;
                 eprintln!("{e}");
@@ -561,19 +624,20 @@ impl Work<'_> {
             return Ok(Came::Busy);
         }
         let done = Done { points, seconds: clock.elapsed().as_secs_f64() };
-        write_whole(&folder.join("done.json"), &serde_json::to_vec_pretty(&done).map_err(|e| Diagnostic::error(e.to_string()))?)?;
+        write_json(&folder.join("done.json"), &done)?;
         claim.note("done");
         Ok(Came::Done)
     }
 
     /// The chunk's points as one ensemble; where that fails, each alone, so that one that cannot be does not spoil the others. None if stopped.
-    fn points(&self, chunk: &Chunk, folder: &Path) -> Result<Option<Vec<PointResult>>, Problems> {
+    fn points(&self, chunk: &Chunk, folder: &Path) -> Result<Option<Vec<PointResult>>, Fault> {
         let apart = folder.join("apart");
         if !apart.exists() {
             match self.ensemble(&chunk.points, folder, "") {
-                Err(_) if chunk.points.len() > 1 => {
+                Err(Fault::Points(e)) if chunk.points.len() > 1 => {
+                    eprintln!("{e}\nnow each of its {} points alone", chunk.points.len());
                     std::fs::create_dir_all(&apart)
-                        .map_err(|e| Diagnostic::file(apart.display().to_string(), format!("cannot be made: {e}")))?;
+                        .map_err(|e| Problems::from(Diagnostic::file(apart.display().to_string(), format!("cannot be made: {e}"))))?;
                 }
                 result => return result,
             }
@@ -585,16 +649,16 @@ impl Work<'_> {
             match self.ensemble(std::slice::from_ref(point), &folder.join(&below), &below) {
                 Ok(Some(r)) => results.extend(r),
                 Ok(None) => return Ok(None),
-                Err(e) => {
+                Err(Fault::Other(e)) => return Err(Fault::Other(e)),
+                Err(Fault::Points(e)) => {
                     problems.push(Diagnostic::error(format!("point {} ({})", point.id, self.label(point))));
                     problems.extend(e);
                 }
             }
         }
         if problems.any_error() {
-            let partial = Done { points: results, seconds: 0.0 };
-            write_whole(&folder.join("partial.json"), &serde_json::to_vec_pretty(&partial).map_err(|e| Diagnostic::error(e.to_string()))?)?;
-            return Err(problems);
+            write_json(&folder.join("partial.json"), &Done { points: results, seconds: 0.0 })?;
+            return Err(Fault::Points(problems));
         }
         Ok(Some(results))
     }
@@ -604,11 +668,12 @@ impl Work<'_> {
         self.sweep.names.iter().zip(&point.values).map(one).collect::<Vec<_>>().join(", ")
     }
 
-    fn ensemble(&self, points: &[Point], folder: &Path, below: &str) -> Result<Option<Vec<PointResult>>, Problems> {
-        let experiment = self.experiment(points)?;
+    fn ensemble(&self, points: &[Point], folder: &Path, below: &str) -> Result<Option<Vec<PointResult>>, Fault> {
+        let experiment = self.experiment(points).map_err(Fault::Points)?;
         let resume = folder.join("run.h5").exists();
         let options = RunOptions { resume, overwrite: !resume, commit_every: self.commit_every, ..RunOptions::default() };
-        let outcome = simulate::run(&experiment, folder, &options)?;
+        let blame = |e: Problems| if is_not_a_number(&e) { Fault::Points(e) } else { Fault::Other(e) };
+        let outcome = simulate::run(&experiment, folder, &options).map_err(blame)?;
         if !outcome.finished {
             return Ok(None);
         }
@@ -727,7 +792,8 @@ impl Work<'_> {
 
 /// A worker's hold on a chunk: the file `claim.N` with the highest N says who has it. Made by exclusive creation, which is atomic on network file systems too
 /// (Lustre, NFS from version 3) where locks may not be. A claim is over when its worker says so, when it is of this machine and its process is gone, when it is of
-/// an earlier life of this very job, or when it was not refreshed for [`Claim::LEASE`], by the file system's own clock.
+/// an earlier life of this very job, or when it was not refreshed for [`Claim::LEASE`], by the file system's own clock; but never while its process is seen to live.
+/// A worker that finds its chunk taken all the same, having slept too long, ends.
 struct Claim {
     path: PathBuf,
     folder: PathBuf,
@@ -737,6 +803,9 @@ struct Claim {
 #[derive(Serialize, Deserialize)]
 struct Worker {
     host: String,
+    /// The machine since it was started, and the space of its process numbers: containers may share the host's name.
+    #[serde(default)]
+    machine: String,
     pid: u32,
     /// When the process began, in the kernel's ticks: its number alone may come again.
     began: String,
@@ -750,6 +819,7 @@ impl Worker {
         let variable = |name: &str| std::env::var(name).ok();
         Self {
             host: spinloom_record::Volatile::here().host,
+            machine: machine(),
             pid: std::process::id(),
             began: began(std::process::id()).unwrap_or_default(),
             job: variable("SLURM_ARRAY_JOB_ID").zip(variable("SLURM_ARRAY_TASK_ID")).map(|(j, t)| format!("{j}_{t}")),
@@ -758,12 +828,29 @@ impl Worker {
         }
     }
 
+    /// Whether its process could be seen from here.
+    fn is_near(&self, me: &Worker) -> bool {
+        self.host == me.host && self.machine == me.machine && !me.machine.is_empty()
+    }
+
+    /// Whether it certainly works.
+    fn is_there(&self, me: &Worker) -> bool {
+        !self.over && self.is_near(me) && began(self.pid).is_some_and(|b| b == self.began)
+    }
+
     /// Whether it certainly works no more.
     fn is_gone(&self, me: &Worker) -> bool {
         self.over
-            || self.host == me.host && began(self.pid).is_none_or(|b| b != self.began)
+            || self.is_near(me) && began(self.pid).is_none_or(|b| b != self.began)
             || self.job.is_some() && self.job == me.job && self.restart < me.restart
     }
+}
+
+/// What tells this machine, since its start, and the space of process numbers from others.
+fn machine() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let space = std::fs::read_link("/proc/self/ns/pid").map_or(String::new(), |p| p.display().to_string());
+    format!("{} {space}", boot.trim()).trim().to_string()
 }
 
 /// When a process of this machine began; none if there is none.
@@ -780,34 +867,44 @@ impl Claim {
     const LEASE: Duration = Duration::from_secs(120);
     const REFRESH: Duration = Duration::from_secs(20);
 
+    fn number(path: &Path) -> Option<u64> {
+        path.file_name()?.to_str()?.strip_prefix("claim.")?.parse().ok()
+    }
+
     /// The present claim: its number and its file.
     fn highest(folder: &Path) -> Option<(u64, PathBuf)> {
-        let number = |p: PathBuf| Some((p.file_name()?.to_str()?.strip_prefix("claim.")?.parse().ok()?, p));
-        std::fs::read_dir(folder).ok()?.flatten().filter_map(|e| number(e.path())).max_by_key(|(n, _)| *n)
+        let paths = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.path());
+        paths.filter_map(|p| Some((Self::number(&p)?, p))).max_by_key(|(n, _)| *n)
+    }
+
+    /// The file of the present claim, if it holds.
+    fn held(folder: &Path, me: &Worker) -> std::io::Result<Option<PathBuf>> {
+        let Some((_, path)) = Self::highest(folder) else { return Ok(None) };
+        let worker: Option<Worker> = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let holds = match worker {
+            Some(w) if w.is_there(me) => true,
+            Some(w) if w.is_gone(me) => false,
+            // Half-written claims have their lease too.
+            _ => age(folder, &path)? < Self::LEASE,
+        };
+        Ok(holds.then_some(path))
     }
 
     /// Takes the chunk; none if another worker has it.
     fn take(folder: &Path) -> Result<Option<Self>, Problems> {
         let me = Worker::me();
         let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(folder.display().to_string(), format!("cannot be claimed: {e}")));
-        let next = match Self::highest(folder) {
-            None => 0,
-            Some((n, path)) => {
-                let worker: Option<Worker> = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
-                // Half-written claims have their lease too.
-                if !worker.is_some_and(|w| w.is_gone(&me)) && age(folder, &path).map_err(cannot)? < Self::LEASE {
-                    return Ok(None);
-                }
-                n + 1
-            }
-        };
+        let next = Self::highest(folder).map_or(0, |(n, _)| n + 1);
+        if Self::held(folder, &me).map_err(cannot)?.is_some() {
+            return Ok(None);
+        }
         let path = folder.join(format!("claim.{next}"));
         match std::fs::File::options().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 let text = serde_json::to_vec(&me).map_err(|e| Diagnostic::error(e.to_string()))?;
                 file.write_all(&text).and_then(|()| file.sync_all()).map_err(cannot)?;
                 let over: std::sync::Arc<std::sync::atomic::AtomicBool> = std::sync::Arc::default();
-                let (seen, mine) = (over.clone(), path.clone());
+                let (seen, mine, within) = (over.clone(), path.clone(), folder.to_path_buf());
                 std::thread::spawn(move || {
                     let mut waited = Duration::ZERO;
                     while !seen.load(std::sync::atomic::Ordering::Relaxed) {
@@ -815,6 +912,12 @@ impl Claim {
                         waited += Duration::from_millis(200);
                         if waited >= Self::REFRESH {
                             waited = Duration::ZERO;
+                            // Slept through the lease, as a machine that was suspended does: what it would write is another's now.
+                            if Self::highest(&within).is_some_and(|(n, _)| n > next) {
+                                eprintln!("{}: another worker has taken this over", within.display());
+                                signals::stop();
+                                break;
+                            }
                             let _ = std::fs::write(&mine, &text);
                         }
                     }
@@ -848,7 +951,9 @@ impl Drop for Claim {
 
 /// How long ago a file was written, by the clock of its file system.
 fn age(folder: &Path, path: &Path) -> std::io::Result<Duration> {
-    let probe = folder.join(format!("clock.{}", std::process::id()));
+    // Workers of two machines may have one number.
+    let me = Worker::me();
+    let probe = folder.join(format!("clock.{}.{}.{}", me.host.replace('/', "_"), me.pid, me.began));
     std::fs::write(&probe, "")?;
     let now = std::fs::metadata(&probe)?.modified()?;
     let _ = std::fs::remove_file(&probe);
@@ -874,7 +979,7 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
     let key = hash::of_bytes(format!("{}\n{}", sweep.document.text, sweep.experiment.text).as_bytes());
     let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(out.display().to_string(), format!("cannot be used: {e}")));
     if options.force && out.exists() {
-        std::fs::remove_dir_all(&out).map_err(cannot)?;
+        clear(&out)?;
     }
     std::fs::create_dir_all(&out).map_err(cannot)?;
     let first = sweep.more(&[], &BTreeMap::new());
@@ -890,21 +995,26 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
             pack: 1,
         },
     };
-    match read_plan(&out) {
-        Some(before) if before.key == work.plan.key && before.program == work.plan.program => work.plan.pack = before.pack,
-        Some(before) => {
-            let what = if before.key == work.plan.key { "program" } else { "sweep" };
-            return Err(Diagnostic::file(out.display().to_string(), format!("another {what} lies here"))
-                .hint("choose another --out, or replace it with --force")
-                .into());
-        }
-        None => {
-            let cells = work.experiment(&first[..1.min(first.len())])?.system.mesh.cells();
-            let threads = options.jobs.cpus.filter(|_| options.slurm).unwrap_or_else(spinloom_solver::threads);
-            work.plan.pack = options.pack.or(sweep.pack).unwrap_or_else(|| usual_pack(cells, threads)).max(1);
-            write_whole(&out.join("plan.json"), &serde_json::to_vec_pretty(&work.plan).map_err(|e| Diagnostic::error(e.to_string()))?)?;
-        }
+    if read_plan(&out).is_none() {
+        let cells = work.experiment(&first[..1.min(first.len())])?.system.mesh.cells();
+        let threads = options.jobs.cpus.filter(|_| options.slurm).unwrap_or_else(spinloom_solver::threads);
+        work.plan.pack = options.pack.or(sweep.pack).unwrap_or_else(|| usual_pack(cells, threads)).max(1);
+        make_plan(&out, &work.plan)?;
     }
+    // Another worker may have been first: its plan holds, so that both pack alike.
+    let before = plan_of(&out)?;
+    if before.key != work.plan.key || before.program != work.plan.program {
+        let what = if before.key == work.plan.key { "program" } else { "sweep" };
+        return Err(Diagnostic::file(out.display().to_string(), format!("another {what} lies here"))
+            .hint("choose another --out, or replace it with --force")
+            .into());
+    }
+    if let Some(pack) = options.pack.filter(|p| *p != before.pack) {
+        return Err(Diagnostic::file(out.display().to_string(), format!("this sweep is packed by {}, not by {pack}", before.pack))
+            .hint("leave --pack out to go on with it, or replace it with --force")
+            .into());
+    }
+    work.plan.pack = before.pack;
     let (mut known, mut chunks, mut new) = (Vec::new(), Vec::new(), first);
     let watch = signals::watch();
     let stopped = || watch.stop.load(std::sync::atomic::Ordering::SeqCst);
@@ -994,12 +1104,69 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
                 println!("{} and {}", record.display(), out.join("sweep.csv").display());
             }
         }
-        return Ok(if failed.is_empty() { 0 } else { 2 });
+        return Ok(if failed.is_empty() && results.len() == known.len() { 0 } else { 2 });
     }
+}
+
+/// Removes a file or a folder; a link, not what it leads to.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+        Ok(m) if m.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+    }
+}
+
+fn write_json(path: &Path, what: &impl Serialize) -> Result<(), Problems> {
+    write_whole(path, &serde_json::to_vec_pretty(what).map_err(|e| Diagnostic::error(e.to_string()))?)
+}
+
+/// Removes what an earlier sweep has made in a folder, and nothing else.
+fn clear(out: &Path) -> Result<(), Problems> {
+    let place = || out.display().to_string();
+    let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(place(), format!("cannot be replaced: {e}")));
+    if !out.join("plan.json").is_file() {
+        if std::fs::read_dir(out).map_err(cannot)?.next().is_some() {
+            return Err(Diagnostic::file(place(), "no sweep lies here: --force replaces nothing else").hint("choose another --out").into());
+        }
+        return Ok(());
+    }
+    let me = Worker::me();
+    for folder in folders(out).iter().map(PathBuf::as_path).chain([out]) {
+        if Claim::held(folder, &me).map_err(cannot)?.is_some() {
+            return Err(Diagnostic::file(place(), "a worker is at it")
+                .hint("end it with spinloom sweep cancel, then replace its sweep")
+                .into());
+        }
+    }
+    let claims = std::fs::read_dir(out).map_err(cannot)?.flatten().map(|e| e.path()).filter(|p| Claim::number(p).is_some());
+    // The plan last: what is left of a sweep half removed is still a sweep's.
+    let own = ["chunks", "record", "sweep.csv", "slurm", "log", "plan.json"].map(|n| out.join(n));
+    claims.chain(own).try_for_each(|p| remove(&p)).map_err(cannot)
 }
 
 fn read_plan(out: &Path) -> Option<Plan> {
     serde_json::from_slice(&std::fs::read(out.join("plan.json")).ok()?).ok()
+}
+
+/// Makes a plan, unless there is one.
+fn make_plan(out: &Path, plan: &Plan) -> Result<(), Problems> {
+    let path = out.join("plan.json");
+    let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be made: {e}")));
+    let text = serde_json::to_vec_pretty(plan).map_err(|e| Diagnostic::error(e.to_string()))?;
+    let mut whole = tempfile::NamedTempFile::new_in(out).map_err(cannot)?;
+    whole.write_all(&text).and_then(|()| whole.as_file().sync_all()).map_err(cannot)?;
+    // Whole from the start, and only once: a link of its own to the file, or where there are no links an exclusive creation.
+    match std::fs::hard_link(whole.path(), &path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => match std::fs::File::options().write(true).create_new(true).open(&path) {
+            Ok(mut file) => file.write_all(&text).and_then(|()| file.sync_all()).map_err(cannot),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(cannot(e)),
+        },
+    }
 }
 
 fn plan_of(folder: &Path) -> Result<Plan, Problems> {
@@ -1062,7 +1229,7 @@ fn cancel(folder: &Path) -> Result<u8, Problems> {
     let mut workers = std::collections::BTreeSet::new();
     for chunk in folders(folder) {
         let worker = |p: PathBuf| serde_json::from_slice::<Worker>(&std::fs::read(p).ok()?).ok();
-        if let Some(w) = Claim::highest(&chunk).and_then(|(_, p)| worker(p)).filter(|w| w.host == me.host && !w.is_gone(&me)) {
+        if let Some(w) = Claim::highest(&chunk).and_then(|(_, p)| worker(p)).filter(|w| w.is_there(&me)) {
             workers.insert(w.pid);
         }
     }
@@ -1078,7 +1245,17 @@ fn retry(folder: &Path) -> Result<u8, Problems> {
     let failed: Vec<PathBuf> =
         folders(folder).into_iter().filter(|f| f.join("failed.txt").exists() && !f.join("done.json").exists()).collect();
     for chunk in &failed {
-        std::fs::remove_file(chunk.join("failed.txt")).map_err(|e| Diagnostic::file(chunk.display().to_string(), e.to_string()))?;
+        let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(chunk.display().to_string(), e.to_string()));
+        let Some(_claim) = Claim::take(chunk)? else { continue };
+        // What a failed ensemble has left would fail in the same way, `failed.txt` last: until then it has failed.
+        for entry in std::fs::read_dir(chunk).map_err(cannot)?.flatten() {
+            let name = entry.file_name();
+            let kept = name == "log" || name == "failed.txt" || name.to_string_lossy().starts_with("claim.");
+            if !kept {
+                remove(&entry.path()).map_err(cannot)?;
+            }
+        }
+        remove(&chunk.join("failed.txt")).map_err(cannot)?;
     }
     crate::out::say!("{} ensembles will be tried again by spinloom sweep {} --out {}", failed.len(), plan.file, folder.display());
     Ok(0)
@@ -1111,11 +1288,55 @@ mod tests {
             let pack = 1 + (9.0 * stream.uniform()) as usize;
             let kinds = 1 + (3.0 * stream.uniform()) as usize;
             let points: Vec<(usize, usize)> = (0..n).map(|i| (i, (kinds as f64 * stream.uniform()) as usize)).collect();
-            let chunks = packed(points.clone(), pack, |a, b| a.1 == b.1);
+            let Ok(chunks) = packed(points.iter().map(|p| Ok::<_, ()>((*p, p.1))), pack, |a, b| a == b) else { panic!() };
             assert_eq!(chunks.concat(), points);
             assert!(chunks.iter().all(|c| !c.is_empty() && c.len() <= pack && c.iter().all(|p| p.1 == c[0].1)));
             assert!(chunks.windows(2).all(|w| w[0].len() == pack || w[0][0].1 != w[1][0].1));
         }
+    }
+
+    /// However old its sign of life is, a worker that is seen to live keeps its chunk; one elsewhere does so for its lease.
+    #[test]
+    fn a_living_worker_keeps_its_claim() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = || {
+            let (_, path) = Claim::highest(dir.path()).unwrap();
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        };
+        let claim = Claim::take(dir.path()).unwrap().unwrap();
+        old();
+        assert!(Claim::take(dir.path()).unwrap().is_none());
+        drop(claim);
+        let second = Claim::take(dir.path()).unwrap().unwrap();
+        // Of a container with this host's name: its process cannot be seen.
+        let elsewhere = Worker { machine: "another".into(), pid: 1, ..Worker::me() };
+        std::fs::write(&second.path, serde_json::to_vec(&elsewhere).unwrap()).unwrap();
+        assert!(Claim::take(dir.path()).unwrap().is_none());
+        old();
+        let third = Claim::take(dir.path()).unwrap().unwrap();
+        assert!(third.is_mine() && !second.is_mine());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "only claims are left");
+    }
+
+    #[test]
+    fn the_first_plan_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = |pack| Plan { sweep: "s".into(), program: "0".into(), key: "k".into(), file: "f".into(), pack };
+        let all: Vec<_> = std::thread::scope(|s| {
+            let workers: Vec<_> = (1..9)
+                .map(|k| (k, &dir))
+                .map(|(k, d)| {
+                    s.spawn(move || {
+                        make_plan(d.path(), &plan(k)).unwrap();
+                        read_plan(d.path()).unwrap().pack
+                    })
+                })
+                .collect();
+            workers.into_iter().map(|w| w.join().unwrap()).collect()
+        });
+        assert!(all.iter().all(|p| *p == all[0]), "{all:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

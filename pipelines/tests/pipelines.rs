@@ -456,6 +456,35 @@ fn sigterm_leaves_a_script_that_can_go_on() {
 }
 
 #[test]
+fn a_signal_ends_a_loop_in_which_nothing_runs() {
+    let script = "setGridSize(4, 4, 1)\nsetCellSize(4e-9, 4e-9, 4e-9)\nMsat = 8e5\nAex = 13e-12\nm = uniform(1, 0, 0)\nsave(m)\n\
+        for i := 0; i < 1000000000; i++ { x := sin(i) }\n";
+    let dir = folder(&[("s.mx3", script)]);
+    let mut child = begin(dir.path(), &["run", "s.mx3"]);
+    wait_for(&dir.path().join("s.out/m000000.ovf"));
+    wait_until_it_listens(&child);
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+}
+
+/// What only prints ends quietly when nobody reads on.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    for arguments in [&["completions", "bash"][..], &["devices"]] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_spinloom"))
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let o = child.wait_with_output().unwrap();
+        assert!(!String::from_utf8_lossy(&o.stderr).contains("panicked"), "{}", said(&o));
+    }
+}
+
+#[test]
 fn scripts_end_with_the_code_of_what_is_wrong() {
     let huge = "setGridSize(100000, 100000, 100)\nsetCellSize(1e-9, 1e-9, 1e-9)\n";
     let dir = folder(&[("huge.mx3", huge), ("no.mx3", "expect(\"one\", 1, 2, 0)\n"), ("bad.mx3", "Msat = 1 +\n")]);

@@ -70,8 +70,13 @@ x = record.column("wall_x")
 assert x.shape == (7,) and x[-1] > x[0] and x.dtype == np.float64
 m = record.frame("m", -1)
 assert m.shape == (1, 2, 20, 3) and np.allclose(np.linalg.norm(m, axis=-1), 1, atol=1e-6)
-# The memory that the reader has filled: the array at the bottom owns it.
-assert m.base is not None and m.base.base is not None or m.base.flags.owndata or m.flags.owndata
+# The memory that the reader has filled, not a copy that numpy would own.
+def below(a):
+    while isinstance(a.base, np.ndarray):
+        a = a.base
+    return a
+for a in [x, m, record.frames("m", [0, 2])]:
+    assert not below(a).flags.owndata and type(below(a).base).__name__ == "PySliceContainer", type(below(a).base)
 assert record.frames("m", [0, 2]).shape == (2, 1, 2, 20, 3)
 assert record.source.startswith("name: a wall") and record.events[0][2] == "start" and not record.diff(record)
 try:
@@ -83,7 +88,7 @@ try:
     import xarray
     d = record.to_xarray()
     assert d["wall_x"].attrs["units"] == "m" and d["m"].dims == ("frame", "z", "y", "x", "component") and d["m"].shape == (3, 1, 2, 20, 3)
-    assert np.shares_memory(d["wall_x"].values, d["wall_x"].values) and abs(float(d["x"][0]) + 38e-9) < 1e-20
+    assert abs(float(d["x"][0]) + 38e-9) < 1e-20
 except ImportError:
     print("no xarray")
 # h5py, if it is there, sees the same numbers.
@@ -96,8 +101,12 @@ except ImportError:
 
 # Live, from a notebook.
 run = spinloom.start("long.yaml", out="b")
-while run.field() is None or len(run.rows()) < 3:
-    time.sleep(0.02)
+def until(what):
+    end = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < end and not run.done, run.said
+        time.sleep(0.02)
+until(lambda: run.field() is not None and len(run.rows()) >= 3)
 run.pause()
 time.sleep(0.3)
 t, _ = run.field()
@@ -109,8 +118,7 @@ time.sleep(0.3)
 assert run.field()[0] > t
 run.resume()
 run.set("J: [1e11 A/m^2, 0, 0]")
-while not any("set J" in s for s in run.said):
-    time.sleep(0.02)
+until(lambda: any("set J" in s for s in run.said))
 f = run.field(every=2)[1]
 assert f.dtype == np.int8 and f.shape == (1, 10, 3)
 assert run.rows().shape[1] == len(run.columns())

@@ -120,6 +120,64 @@ fn a_point_that_fails_spoils_no_other_and_can_be_tried_again() {
     assert!(!run(dir.path(), "sweep status o").contains("failed"));
 }
 
+#[test]
+fn what_would_never_end_or_run_nothing_is_refused() {
+    let plain = EXPERIMENT.replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]");
+    let copies = EXPERIMENT.to_string() + "copies: 1e15\n";
+    let dir = folder(&[("wall.yaml", &plain), ("copies.yaml", &copies)]);
+    let border =
+        |within: &str| format!("border: {{of: J, from: 0 A/m^2, to: 1e11 A/m^2, within: {within}, met: {{wall_x: {{above: 1 nm}}}}}}");
+    for (what, words) in [
+        ("grid: {}", "nothing is swept"),
+        ("list: [{}]", "nothing is swept"),
+        ("hypercube: {points: 0, over: {J: {from: 0 A/m^2, to: 1 A/m^2}}}", "no points"),
+        ("hypercube: {points: 3, over: {}}", "nothing is swept"),
+        ("hypercube: {points: 1e15, over: {J: {from: 0 A/m^2, to: 1 A/m^2}}}", "at most 1000000"),
+        ("grid: {J: {from: 0 A/m^2, to: 1 A/m^2, count: 1e15}}", "at most 1000000"),
+        ("grid: {J: {from: 0 A/m^2, to: 1 A/m^2, count: 100000}, a: {from: 0, to: 1, count: 100000}}", "at most 1000000"),
+        (&border("1e-30 A/m^2"), "cannot be told"),
+    ] {
+        std::fs::write(dir.path().join("s.yaml"), format!("sweep: s\nexperiment: wall.yaml\n{what}\n")).unwrap();
+        let o = spinloom(dir.path(), &["vet", "s.yaml"]);
+        assert!(o.status.code() == Some(2) && said(&o).contains(words), "{what}: {:?} {}", o.status, said(&o));
+    }
+    let o = spinloom(dir.path(), &["vet", "copies.yaml"]);
+    assert!(o.status.code() == Some(2) && said(&o).contains("at most 65536"), "{}", said(&o));
+}
+
+#[test]
+fn what_is_not_the_points_fault_is_not_held_against_them() {
+    let sweep = "sweep: f\nexperiment: wall.yaml\nlist: [{J: -7e11 A/m^2}, {J: -6e11 A/m^2}]\n";
+    let dir = folder(&[("wall.yaml", &EXPERIMENT.replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]")), ("s.yaml", sweep)]);
+    let chunk = dir.path().join("o/chunks/000000");
+    std::fs::create_dir_all(&chunk).unwrap();
+    std::fs::write(chunk.join("run.h5"), "what another program left").unwrap();
+    let o = spinloom(dir.path(), &["sweep", "s.yaml", "--out", "o", "--pack", "2"]);
+    assert_eq!(o.status.code(), Some(2), "{}", said(&o));
+    assert!(!chunk.join("failed.txt").exists() && !chunk.join("apart").exists(), "{}", said(&o));
+    std::fs::remove_file(chunk.join("run.h5")).unwrap();
+    let o = spinloom(dir.path(), &["sweep", "s.yaml", "--out", "o", "--pack", "1"]);
+    assert!(o.status.code() == Some(2) && said(&o).contains("packed by 2"), "{}", said(&o));
+    assert!(run(dir.path(), "sweep s.yaml --out o").contains("2 done, 0 failed"));
+}
+
+#[test]
+fn only_a_sweep_is_replaced() {
+    let sweep = "sweep: f\nexperiment: wall.yaml\nlist: [{J: -7e11 A/m^2}]\n";
+    let dir = folder(&[
+        ("wall.yaml", &EXPERIMENT.replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]")),
+        ("s.yaml", sweep),
+        ("home/letter", "dear"),
+    ]);
+    let o = spinloom(dir.path(), &["sweep", "s.yaml", "--out", "home", "-f"]);
+    assert!(o.status.code() == Some(2) && said(&o).contains("no sweep lies here"), "{}", said(&o));
+    run(dir.path(), "sweep s.yaml --out o");
+    std::fs::write(dir.path().join("o/letter"), "dear").unwrap();
+    std::fs::write(dir.path().join("s.yaml"), sweep.replace("-7e11", "-6e11")).unwrap();
+    assert!(run(dir.path(), "sweep s.yaml --out o -f").contains("1 done, 0 failed"));
+    assert!(dir.path().join("home/letter").exists() && dir.path().join("o/letter").exists());
+}
+
 fn begin(dir: &Path, line: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spinloom"));
     command.current_dir(dir).args(line.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -332,8 +390,14 @@ fn slurm_runs_a_sweep_through_two_node_failures() {
         let list = std::fs::read_dir(dir.path().join("o/chunks")).into_iter().flatten().flatten();
         list.filter(|e| e.path().join("done.json").exists()).count()
     };
+    // Whether an ensemble was begun that has not ended: its node is to fail.
+    let running = || {
+        let list = std::fs::read_dir(dir.path().join("o/chunks")).into_iter().flatten().flatten();
+        let begun = |log: String| log.lines().last().is_some_and(|l| l.starts_with("begins"));
+        list.filter_map(|e| std::fs::read_to_string(e.path().join("log")).ok()).any(begun)
+    };
     for failure in 1..=2 {
-        while done() < chunks * failure / 3 {
+        while done() < chunks * failure / 3 || !running() {
             assert!(waiting.try_wait().unwrap().is_none() && clock.elapsed() < Duration::from_secs(900), "it ends too early, or never");
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -19,6 +19,10 @@ const BETWEEN: Duration = Duration::from_millis(50);
 const GONE: Duration = Duration::from_secs(3);
 /// Time between looks.
 const LOOK_EVERY: f64 = 0.03;
+/// Views kept: of more watchers, those who asked last see something.
+const VIEWS: usize = 8;
+/// Wishes kept until the run comes to them.
+const WISHES: usize = 64;
 /// Rows kept of each replica for plots; beyond, every other one is dropped.
 const ROWS: usize = 8192;
 
@@ -108,6 +112,13 @@ pub enum Wish {
     Set(String),
 }
 
+/// A view that somebody watches.
+struct Wanted {
+    view: View,
+    asked: Instant,
+    seen: Option<Seen>,
+}
+
 #[derive(Default)]
 struct State {
     about: About,
@@ -117,8 +128,7 @@ struct State {
     steps: usize,
     /// The first rows of all, and every how many rows.
     rows: Vec<(Vec<Vec<f64>>, usize, usize)>,
-    wanted: Option<(View, Instant)>,
-    seen: Option<Seen>,
+    wanted: Vec<Wanted>,
     count: u64,
     wishes: VecDeque<Wish>,
     /// What became of wishes and what else there is to tell.
@@ -149,9 +159,11 @@ impl Live {
 
     // --- for the run
 
-    /// Says what the run is.
+    /// Says what the run is. What was seen of it so far is forgotten: another mesh has other cells, another table other columns.
     pub fn begin(&self, about: About) {
         let mut s = self.state();
+        s.rows.clear();
+        s.wanted.clear();
         s.rows.resize_with(about.replicas.len().max(1), || (Vec::new(), 1, 0));
         s.about = about;
     }
@@ -214,21 +226,9 @@ impl Live {
             None => 1,
         };
         loop {
-            let copying = s.copied.is_none_or(|(when, cost)| when.elapsed() >= BETWEEN.max(cost.div_f64(SHARE)));
-            if let Some((view, asked)) = s.wanted
-                && asked.elapsed() < GONE
-                && (copying || s.seen.as_ref().is_none_or(|seen| seen.view != view) || s.paused)
-            {
-                let t = sim.control(view.replica).t;
-                // Nothing new is not copied again.
-                if s.seen.as_ref().is_none_or(|seen| seen.view != view || seen.t != t) {
-                    let clock = Instant::now();
-                    let m = Arc::new(bytes(&sim.peek(view.replica, &view.cells(s.about.n))));
-                    s.count += 1;
-                    s.seen = Some(Seen { view, number: s.count, t, m });
-                    s.copied = Some((clock, clock.elapsed()));
-                    self.changed.notify_all();
-                }
+            // However many watch: the share is of all copies together.
+            if s.paused || s.copied.is_none_or(|(when, cost)| when.elapsed() >= BETWEEN.max(cost.div_f64(SHARE))) {
+                self.copy(&mut s, sim);
             }
             // What is set waits for the next row; what is saved need not.
             if let Some(k) = s.wishes.iter().position(|w| *w == Wish::Save) {
@@ -251,6 +251,25 @@ impl Live {
         }
         s.batch = Some((Instant::now(), attempts));
         attempts
+    }
+
+    /// Copies for one watcher, while paused for all.
+    fn copy(&self, s: &mut State, sim: &Simulation) {
+        let n = s.about.n;
+        let old = |w: &Wanted| w.seen.as_ref().map_or(0, |seen| seen.number);
+        // Nothing new is not copied again.
+        let new = |w: &Wanted| w.seen.as_ref().is_none_or(|seen| seen.t != sim.control(w.view.replica).t);
+        let mut due: Vec<usize> = (0..s.wanted.len()).filter(|k| s.wanted[*k].asked.elapsed() < GONE && new(&s.wanted[*k])).collect();
+        due.sort_by_key(|k| old(&s.wanted[*k]));
+        due.truncate(if s.paused { VIEWS } else { 1 });
+        for k in due {
+            let (view, clock) = (s.wanted[k].view, Instant::now());
+            let m = Arc::new(bytes(&sim.peek(view.replica, &view.cells(n))));
+            s.count += 1;
+            s.wanted[k].seen = Some(Seen { view, number: s.count, t: sim.control(view.replica).t, m });
+            s.copied = Some((clock, clock.elapsed()));
+            self.changed.notify_all();
+        }
     }
 
     // --- for the watcher
@@ -293,28 +312,40 @@ impl Live {
 
     /// Asks for something.
     pub fn ask(&self, wish: Wish) {
-        self.state().wishes.push_back(wish);
+        let mut s = self.state();
+        if s.wishes.len() < WISHES {
+            s.wishes.push_back(wish);
+        } else {
+            s.said.push("too many wishes wait already".into());
+        }
         self.changed.notify_all();
     }
 
     /// What is to be seen; waits for something newer than number `after`, but not for ever.
     pub fn see(&self, view: View, after: u64) -> Option<Seen> {
         let mut s = self.state();
-        if s.about.n.contains(&0) {
-            return None;
-        }
-        let view = view.within(s.about.n, s.about.replicas.len().max(1));
-        s.wanted = Some((view, Instant::now()));
-        self.changed.notify_all();
         let until = Instant::now() + Duration::from_millis(1000);
+        let mut asked = None;
         loop {
-            match &s.seen {
-                Some(seen) if seen.view == view && (seen.number > after || s.finished) => return Some(seen.clone()),
-                _ => {}
+            if s.about.n.contains(&0) {
+                return None;
             }
+            // The mesh may change while somebody waits.
+            let view = view.within(s.about.n, s.about.replicas.len().max(1));
+            let k = s.wanted.iter().position(|w| w.view == view);
+            if asked != Some(view) || k.is_none() {
+                asked = Some(view);
+                let seen = k.and_then(|k| s.wanted.remove(k).seen);
+                if s.wanted.len() >= VIEWS {
+                    s.wanted.remove(0);
+                }
+                s.wanted.push(Wanted { view, asked: Instant::now(), seen });
+                self.changed.notify_all();
+            }
+            let seen = s.wanted.iter().find(|w| w.view == view).and_then(|w| w.seen.as_ref());
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return s.seen.clone().filter(|seen| seen.view == view);
+            if left.is_zero() || seen.is_some_and(|seen| seen.number > after || s.finished) {
+                return seen.cloned();
             }
             s = self.changed.wait_timeout(s, left).unwrap_or_else(|e| e.into_inner()).0;
         }

@@ -621,9 +621,14 @@ fn same_bits(before: &Header, now: &Header) -> Result<(), Problems> {
 }
 
 fn not_a_number(sim: &mut Simulation, r: usize) -> Problems {
-    Diagnostic::error(format!("replica {r}: {}", sim.not_a_number(r)))
-        .hint("what was committed before is in the record; look at the parameters, or take a smaller step and resume")
-        .into()
+    Diagnostic::error(format!("replica {r}: {}", sim.not_a_number(r))).hint(NOT_A_NUMBER).into()
+}
+
+const NOT_A_NUMBER: &str = "what was committed before is in the record; look at the parameters, or take a smaller step and resume";
+
+/// Whether a run ended because a replica's numbers did: that is the experiment's doing, unlike a full disk or a lost device.
+pub fn is_not_a_number(problems: &Problems) -> bool {
+    problems.iter().any(|d| d.hint.as_deref() == Some(NOT_A_NUMBER))
 }
 
 /// A number for people: at most six digits, none of them idle.

@@ -321,6 +321,10 @@ impl Node {
                             None
                         }
                         1 => Some(vec![from]),
+                        c if c > 1_000_000 => {
+                            problems.push(n.error(format!("a range of {c} values: at most 1000000 are sensible")));
+                            None
+                        }
                         c => Some((0..c).map(|i| from + (to - from) * i as f64 / (c - 1) as f64).collect()),
                     },
                     _ => {

@@ -166,7 +166,9 @@ impl Running {
         let ending: Arc<(Mutex<Ending>, Condvar)> = Arc::default();
         let (l, s, e) = (live.clone(), stop.clone(), ending.clone());
         std::thread::spawn(move || {
-            let result = work(l.clone(), s);
+            // Who waits must hear of a panic too.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(l.clone(), s)))
+                .unwrap_or_else(|p| Err(format!("an error of the program ended the run: {}", panicked(&*p))));
             l.end(match &result {
                 Ok(true) => "finished".to_string(),
                 Ok(false) => "stopped".to_string(),
@@ -289,6 +291,11 @@ impl Running {
     fn columns(&self) -> Vec<(String, String)> {
         self.live.about().columns
     }
+}
+
+/// The words of a panic.
+fn panicked(p: &(dyn std::any::Any + Send)) -> &str {
+    p.downcast_ref::<String>().map(String::as_str).or_else(|| p.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 fn beside(file: &Path, out: Option<PathBuf>) -> PathBuf {

@@ -325,12 +325,22 @@ struct Sweep {
 
 fn read_sweep(node: Option<&Node>, copies: usize, problems: &mut Problems) -> Option<Sweep> {
     let mut sweep = Sweep { names: Vec::new(), points: vec![Vec::new()], values: vec![Vec::new()] };
+    // Looked at before they are made: numbers of copies and of values are quickly written.
+    let few = |points: usize, times: usize, problems: &mut Problems| {
+        let count = points.saturating_mul(times);
+        if count > 65536 {
+            let at = node.map(|n| n.error("")).unwrap_or_else(|| Diagnostic::error(""));
+            problems.push(Diagnostic { message: format!("the sweep has {count} points; at most 65536 fit one record"), ..at });
+        }
+        (count <= 65536).then_some(())
+    };
     for (name, place, values) in node.and_then(|n| n.entries(problems)).unwrap_or(&[]) {
         if sweep.names.iter().any(|(n, _)| n == name) {
             problems.push(Diagnostic::error(format!("`{name}` is swept twice")).at(place.clone()));
         }
         let (nodes, si, dimension) = values.series(problems)?;
         sweep.names.push((name.clone(), if dimension == Dimension::NONE { "1".into() } else { units::si_symbol(dimension) }));
+        few(sweep.points.len(), si.len(), problems)?;
         let (points, old) = (std::mem::take(&mut sweep.points), std::mem::take(&mut sweep.values));
         for (point, value) in points.iter().zip(&old) {
             for (node, x) in nodes.iter().zip(&si) {
@@ -339,17 +349,13 @@ fn read_sweep(node: Option<&Node>, copies: usize, problems: &mut Problems) -> Op
             }
         }
     }
+    few(sweep.points.len(), copies, problems)?;
     if copies > 1 {
         sweep.names.push(("copy".into(), "1".into()));
         let repeat = |i: usize| i / copies;
         let n = sweep.points.len() * copies;
         sweep.values = (0..n).map(|i| sweep.values[repeat(i)].iter().copied().chain([(i % copies) as f64]).collect()).collect();
         sweep.points = (0..n).map(|i| sweep.points[repeat(i)].clone()).collect();
-    }
-    if sweep.points.len() > 65536 {
-        let at = node.map(|n| n.error("")).unwrap_or_else(|| Diagnostic::error(""));
-        problems.push(Diagnostic { message: format!("the sweep has {} points; at most 65536 fit one record", sweep.points.len()), ..at });
-        return None;
     }
     Some(sweep)
 }
@@ -393,9 +399,12 @@ fn ensemble(document: &Document, sweep: Sweep, copies: usize, problems: &mut Pro
     if problems.any_error() {
         return None;
     }
-    let mut all = list.into_iter().collect::<Option<Vec<_>>>()?;
-    let mut first = all.remove(0);
-    for (other, tree) in all.into_iter().zip(&substituted[1..]) {
+    let mut all = list.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+    let Some(mut first) = all.next() else {
+        problems.push(root.error("no points: nothing would run"));
+        return None;
+    };
+    for (other, tree) in all.zip(&substituted[1..]) {
         if let Some((key, words)) = first.unlike(&other) {
             let at = tree.get(key).unwrap_or(root);
             problems.push(

@@ -74,6 +74,8 @@ pub struct Interpreter {
     pub prints: bool,
     /// See [`super::Options::stop`].
     pub stop: Arc<AtomicBool>,
+    /// When a loop first saw it set.
+    stopping: Option<Instant>,
     script: Script,
     folder: PathBuf,
     scopes: Vec<HashMap<String, Value>>,
@@ -126,6 +128,7 @@ impl Interpreter {
             live: None,
             prints: true,
             stop: Arc::default(),
+            stopping: None,
             script,
             folder: folder.into(),
             scopes: vec![HashMap::new()],
@@ -158,7 +161,8 @@ impl Interpreter {
         let body = self.script.body.clone();
         let mut result = match self.block(&body, true) {
             Ok(()) | Err(Stop::Exit) => Ok(true),
-            Err(Stop::Signal) => Ok(false),
+            // What was committed stands, also when what came before it was still being done again.
+            Err(Stop::Signal) => return self.output.flush().map_err(told).map(|()| false),
             Err(Stop::Problem(p)) => Err(p),
             Err(Stop::Fault(f)) => Err(told(f)),
         };
@@ -213,6 +217,15 @@ impl Interpreter {
         }
     }
 
+    /// At every turn of a loop: a signal ends also a loop in which nothing runs. One that runs something is given a second to end there, where it commits.
+    fn turn(&mut self) -> Result<()> {
+        if !self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let since = *self.stopping.get_or_insert_with(Instant::now);
+        if since.elapsed().as_secs_f64() > 1.0 { Err(Stop::Signal) } else { Ok(()) }
+    }
+
     fn statement(&mut self, s: &Stmt) -> Result<()> {
         match s {
             Stmt::Expr(e) => self.eval(e).map(drop),
@@ -255,6 +268,7 @@ impl Interpreter {
                         return Ok(());
                     }
                     s.scoped(|s| s.block(body, false))?;
+                    s.turn()?;
                     if let Some(p) = post {
                         s.statement(p)?;
                     }
@@ -943,11 +957,10 @@ impl Interpreter {
     fn watch(&mut self, began: Instant, done: f64) -> Result<()> {
         let Some(live) = self.live.clone() else { return Ok(()) };
         let mesh = self.engine.mesh()?;
-        if live.about().n != mesh.n {
+        let (about, columns) = (live.about(), self.output.heads());
+        if (about.n, about.cell) != (mesh.n, mesh.cell) || about.columns != columns {
             let name = self.script.files[0].name.clone();
-            let about =
-                About { name, n: mesh.n, cell: mesh.cell, replicas: vec![String::new()], columns: self.output.heads(), editable: false };
-            live.begin(about);
+            live.begin(About { name, n: mesh.n, cell: mesh.cell, replicas: vec![String::new()], columns, editable: false });
         }
         let (t, elapsed) = (self.engine.time(), began.elapsed());
         let longest = if done > 0.0 { t / done } else { 0.0 };
