@@ -8,7 +8,7 @@
 //! its input, and those of a neuron that fires wrongly are depressed (supervised STDP; Ponulak and Kasiński, Neural Comput. 22, 467 (2010), in its simplest, delta form), by pulses of
 //! the synapse. Its updates are counted beside those of full back-propagation.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, percent};
+use super::{AC, CardNote, Context, DataNote, MAC, Outcome, Task, percent};
 use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
@@ -139,10 +139,6 @@ settings!(
     }
 );
 
-/// Digital reference: energy of a multiply-accumulate and of an accumulate in 32 bits at 45 nm (Horowitz, ISSCC 2014, 10).
-const MAC: f64 = 4.6e-12;
-const AC: f64 = 0.9e-12;
-
 impl Classifier {
     fn answer(&self, context: &Context<'_>, cards: &mut Vec<CardNote>) -> Result<Answer, Problems> {
         let k = self.slope as f32;
@@ -188,16 +184,29 @@ impl Classifier {
 
     fn net(&self, data: &Samples, answer: &Answer, seed: u64) -> Result<Net, Problems> {
         let mut kinds = Vec::new();
+        let [mut rows, mut columns, _] = data.shape;
         for l in &self.layers {
             let neurons = |recurrent| (Kind::Neurons { answer: answer.clone(), recurrent }, 0);
             match (l.dense, l.conv, l.pool, l.recurrent) {
-                (Some(n), None, None, None) => kinds.push((Kind::Dense, n)),
+                (Some(n), None, None, None) => {
+                    (rows, columns) = (1, 1);
+                    kinds.push((Kind::Dense, n));
+                }
                 (None, Some(n), None, None) => kinds.push((Kind::Conv { kernel: l.kernel }, n)),
                 (None, None, Some(s), None) => {
+                    if s > rows || s > columns {
+                        return Err(Diagnostic::error(format!("pool: {s} leaves nothing of {rows} x {columns} pixels"))
+                            .hint("take smaller squares, or leave the layer out")
+                            .into());
+                    }
+                    (rows, columns) = (rows / s, columns / s);
                     kinds.push((Kind::Pool { size: s }, 0));
                     continue;
                 }
-                (None, None, None, Some(n)) => kinds.push((Kind::Dense, n)),
+                (None, None, None, Some(n)) => {
+                    (rows, columns) = (1, 1);
+                    kinds.push((Kind::Dense, n));
+                }
                 _ => return Err(Diagnostic::error("a layer is one of `dense`, `conv`, `pool` and `recurrent`").into()),
             }
             if l.norm {
@@ -330,8 +339,14 @@ impl Classifier {
         let mut best: (f64, usize, Vec<u8>) = (-1.0, 0, Vec::new());
         let pulsed = synapse.filter(|s| s.pulses > 0);
         // Where a run that was cut off stands: the network, and the curve before it.
-        let identity =
-            hash::of_bytes(format!("{} {} {seed} {words}", serde_json::to_string(self).unwrap_or_default(), data.sha256).as_bytes());
+        let mut cards = String::new();
+        for card in self.cards() {
+            let path = context.base.join(card);
+            let bytes = std::fs::read(&path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?;
+            cards.push_str(&hash::of_bytes(&bytes));
+        }
+        let settings = serde_json::to_string(self).map_err(|e| Diagnostic::error(e.to_string()))?;
+        let identity = hash::of_bytes(format!("{settings} {cards} {} {seed} {words}", data.sha256).as_bytes());
         let place = context.folder.map(|f| f.join(format!("{words}.checkpoint")));
         if let Some(path) = &place
             && let Ok(bytes) = std::fs::read(path)
@@ -339,14 +354,17 @@ impl Classifier {
             && bytes[..64] == identity.as_bytes()[..64]
         {
             let epochs = u64::from_le_bytes(bytes[64..72].try_into().expect("eight bytes")) as usize;
-            writes = u64::from_le_bytes(bytes[72..80].try_into().expect("eight bytes"));
-            let (numbers, rest) = bytes[80..].split_at(epochs * 24);
-            let (state, kept) = rest.split_at(net.save().len().min(rest.len()));
-            if net.load(state) {
+            // A damaged file is as good as none.
+            if let Some((numbers, rest)) = epochs.checked_mul(24).and_then(|n| bytes[80..].split_at_checked(n))
+                && let Some((state, kept)) = rest.split_at_checked(net.save().len())
+                && epochs <= self.epochs
+                && net.load(state)
+            {
                 if let Some((head, state)) = kept.split_at_checked(16) {
                     let word = |i: usize| <[u8; 8]>::try_from(&head[i..i + 8]).expect("eight bytes");
                     best = (f64::from_le_bytes(word(0)), u64::from_le_bytes(word(8)) as usize, state.to_vec());
                 }
+                writes = u64::from_le_bytes(bytes[72..80].try_into().expect("eight bytes"));
                 let f = |i: usize| f64::from_le_bytes(numbers[8 * i..8 * i + 8].try_into().expect("eight bytes"));
                 curve = (0..epochs).map(|e| vec![f(3 * e), f(3 * e + 1), f(3 * e + 2)]).collect();
             }
@@ -516,6 +534,10 @@ impl Classifier {
 impl Task for Classifier {
     fn cards(&self) -> Vec<PathBuf> {
         self.card.iter().chain(self.synapse.iter().filter_map(|s| s.card.as_ref())).cloned().collect()
+    }
+
+    fn data(&self) -> &'static [&'static str] {
+        self.data.folders()
     }
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
@@ -694,6 +716,41 @@ mod tests {
         assert_eq!(u64::from_le_bytes(bytes[64..72].try_into().unwrap()), 2);
         let resumed = run(&c, Some(folder.path()));
         assert_eq!((resumed.scores, resumed.curves), (whole.scores, whole.curves));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_or_that_of_another_card_is_not_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let card = folder.path().join("card.yaml");
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards/saf-domain-wall-neuron.yaml");
+        std::fs::copy(house, &card).unwrap();
+        let c = Classifier {
+            samples: vec![60, 20],
+            epochs: 1,
+            steps: 2,
+            neuron: Neuron::Card,
+            card: Some(card.clone()),
+            ..Classifier::default()
+        };
+        let checkpoint = folder.path().join("ideal.checkpoint");
+        run(&c, Some(folder.path()));
+        let first = std::fs::read(&checkpoint).unwrap();
+        let mut damaged = first.clone();
+        damaged[64..72].copy_from_slice(&u64::MAX.to_le_bytes());
+        std::fs::write(&checkpoint, &damaged).unwrap();
+        run(&c, Some(folder.path()));
+        assert!(std::fs::read(&checkpoint).unwrap() == first);
+        std::fs::write(&card, std::fs::read_to_string(&card).unwrap() + "\n").unwrap();
+        run(&c, Some(folder.path()));
+        assert_ne!(std::fs::read(&checkpoint).unwrap()[..64], first[..64]);
+    }
+
+    #[test]
+    fn a_pool_larger_than_the_picture_is_refused() {
+        let layers = vec![LayerSetting { pool: Some(32), ..LayerSetting::default() }];
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let e = Classifier { samples: vec![20, 10], layers, ..Classifier::default() }.run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("pool: 32") && e.contains("28 x 28"), "{e}");
     }
 
     #[test]

@@ -434,6 +434,10 @@ impl Task for Reservoir {
         self.card.iter().cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        if self.tasks.contains(&Question::Images) { &["mnist"] } else { &[] }
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         if self.lengths.len() != 3 {

@@ -215,6 +215,10 @@ impl Task for Vowels {
         self.card.iter().cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        &["hillenbrand"]
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         let nu = match &self.card {
