@@ -1,4 +1,4 @@
-//! Recordings of event cameras: N-MNIST, AEDAT 2, 3.1 and 4, and CSV; and how they become frames.
+//! Recordings of event cameras: N-MNIST, AEDAT 2, 3.1 and 4, and CSV; and how they become frames. Of these benchmarks read N-MNIST alone; the other readers are for callers of this crate.
 //!
 //! | format | what is read |
 //! |---|---|

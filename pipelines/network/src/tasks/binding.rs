@@ -43,7 +43,7 @@ const CLASSES: [(&str, [[bool; 2]; 2]); 4] = [
     ("none, then together", [[false, false], [true, true]]),
 ];
 
-/// Share of a window in which the phase of two oscillators stays within a quarter turn of its mean.
+/// Length of the mean of e^(iφ), φ the phase between two oscillators: 1 where it stands still, near 0 where it turns.
 fn locking(phases: &[f64]) -> f64 {
     let mean: Complex64 = phases.iter().map(|p| Complex64::from_polar(1.0, *p)).sum();
     mean.norm() / phases.len().max(1) as f64

@@ -185,6 +185,7 @@ impl Task for Bitstreams {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 out.cards.push(note);
                 let keep = (-self.clock.0 / super::random_bit(&card)?.1).exp();
+                out.cards.push(CardNote::typed("clock, levels and energy of a bit typed"));
                 out.note(format!("successive bits are correlated with {keep:.4}"));
                 keep
             }

@@ -6,7 +6,8 @@
 //!
 //! `hybrid`: the last layer is forgotten and learned again by STDP with a teacher. While the neuron of the right class is made to fire, each of its synapses is potentiated by the trace of
 //! its input, and those of a neuron that fires wrongly are depressed (supervised STDP; Ponulak and Kasiński, Neural Comput. 22, 467 (2010), in its simplest, delta form), by pulses of
-//! the synapse. Its updates are counted beside those of full back-propagation.
+//! the synapse. Its updates (writes of the last layer where the answer was not clear) are set against those of back-propagation through all layers for as many epochs: a count of writes, not of
+//! equal learning. It learns from all training samples, those set aside for validation among them.
 
 use super::{AC, CardNote, Context, DataNote, MAC, Outcome, Task, percent};
 use crate::data::events::Slice;
@@ -148,6 +149,14 @@ impl Classifier {
             mapping.gain = 1.0;
             Answer::Membrane { mapping: Box::new(mapping), signed, k }
         };
+        if self.neuron != Neuron::Card {
+            if self.card.is_some() {
+                return Err(Diagnostic::error(format!("neuron: {} reads no card", self.neuron.word()))
+                    .hint("take `neuron: card`, or leave `card` out")
+                    .into());
+            }
+            cards.push(CardNote::typed(format!("neuron typed: {}", self.neuron.word())));
+        }
         Ok(match self.neuron {
             Neuron::Relu => Answer::Linear { top: f32::INFINITY },
             Neuron::Ramp => Answer::Linear { top: 1.0 },
@@ -165,9 +174,15 @@ impl Classifier {
                     return Err(Diagnostic::error("neuron: card needs a `card`").into());
                 };
                 let card = Card::read(&context.base.join(path))?;
-                cards.push(CardNote {
+                let note = CardNote {
                     name: format!("{} ({})", card.name, card.model.name),
                     records: card.records.iter().map(|r| r.sha256.clone()).collect(),
+                };
+                // Weights take up where the curve of a graded or random neuron lies and how wide it is: of its card only the kind of law is left.
+                cards.push(match card.model.name.as_str() {
+                    "sigmoid" | "relu" | "piecewise-linear" | "p-bit" => note.unused("weights are in units of its curve"),
+                    "firing-logistic" => note.unused("slope typed, weights are in units of its curve"),
+                    _ => note,
                 });
                 match card.model.name.as_str() {
                     // Graded ones in their own units of input; weights take the scale up.
@@ -495,12 +510,30 @@ impl Classifier {
         (updates, (weights * n.div_ceil(self.batch) * hybrid.epochs) as u64)
     }
 
-    /// Reads, accumulates and their energies of one inference, from what the neurons did.
+    /// Refuses curves that would be flat because what is swept acts on nothing.
+    fn sweeps_act(&self, synapse: Option<&Synapse>) -> Result<(), Problems> {
+        for sweep in &self.sweeps {
+            let why = match (sweep.over, synapse) {
+                (_, None) => "there is no synapse",
+                (Swept::Temperature, Some(s)) if s.age.0 == 0.0 => "temperature acts on what retention loses, and age is 0",
+                (Swept::Levels, Some(s)) if s.devices > 1 => "devices in parallel make the levels",
+                _ => continue,
+            };
+            return Err(Diagnostic::error(format!("a sweep over {} changes nothing: {why}", sweep.over.word()))
+                .hint("leave the sweep out, or set what it acts on")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Reads, accumulates and their energies of one inference, from what the neurons did: of graded neurons Σ|y| stands for reads, and recurrent arrays are left out.
     fn accounting(&self, net: &Net, data: &Samples, synapse: Option<&Synapse>, activity: &[(f64, usize)], out: &mut Outcome) {
         let mut events = 0.0;
         let mut macs = 0.0;
         let mut before: Option<f64> = None;
         let mut seen = 0;
+        // A network without state works once on every frame of its input, another in every step.
+        let steps = if net.layers.iter().any(crate::layers::Layer::steps) { self.steps } else { data.frames };
         for layer in &net.layers {
             let fan = match layer.kind {
                 Kind::Dense => layer.to[2] as f64,
@@ -513,7 +546,7 @@ impl Classifier {
                 _ => continue,
             };
             let inputs = layer.from.iter().product::<usize>() as f64;
-            macs += inputs * fan * if before.is_none() { data.frames as f64 } else { self.steps as f64 };
+            macs += inputs * fan * if before.is_none() { data.frames as f64 } else { steps as f64 };
             // Of the input itself every value counts once a step.
             events += fan * before.unwrap_or(inputs * data.frames as f64);
         }
@@ -547,6 +580,7 @@ impl Task for Classifier {
         let data = Samples::read(self.data, context.data, self.steps, slice, at_most)?;
         let answer = self.answer(context, &mut out.cards)?;
         let synapse = self.synapse.as_ref().map(|s| synapse::resolve(s, context.base, &mut out.cards)).transpose()?;
+        self.sweeps_act(synapse.as_ref())?;
         let key = crate::encode::key(seed);
         let columns = ["loss", "training accuracy (%)", "validation accuracy (%, -1: none)"];
         let ideal = if synapse.is_none() || self.ideal {
@@ -557,11 +591,11 @@ impl Task for Classifier {
         } else {
             None
         };
-        let (mut net, activity, accuracy) = match &synapse {
+        let (mut net, activity) = match &synapse {
             None => {
                 let (net, (accuracy, activity)) = ideal.expect("trained above");
                 out.score("accuracy", accuracy, "%");
-                (net, activity, accuracy)
+                (net, activity)
             }
             Some(s) => {
                 let (mut net, curve, writes) = self.train(&data, &answer, Some(s), seed, context, "device")?;
@@ -578,7 +612,7 @@ impl Task for Classifier {
                 if writes > 0 {
                     out.score("write pulses of training", writes as f64, "pulses");
                 }
-                (net, activity, mean)
+                (net, activity)
             }
         };
         if let Some(hybrid) = &self.hybrid {
@@ -591,7 +625,6 @@ impl Task for Classifier {
             out.scores.insert(0, super::Score { name: "accuracy, last layer by STDP".into(), value: after, unit: "%".into() });
             out.score("updates of STDP", updates as f64, "writes");
             out.score("updates over those of back-propagation", updates as f64 / full as f64, "1");
-            let _ = accuracy;
         }
         self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
         if let (Some(typed), Some(s)) = (&self.synapse, &synapse) {
@@ -607,7 +640,7 @@ impl Task for Classifier {
                 let n = rows.len() as f64;
                 let mean = rows.iter().map(|r| r[3]).sum::<f64>() / n;
                 let sd = (rows.iter().map(|r| (r[3] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-                out.score("accuracy over cards of the posterior, standard deviation", sd, "points");
+                out.score("accuracy over cards drawn from the intervals, standard deviation", sd, "points");
                 out.curve(
                     "cards drawn from the uncertainty of the fit",
                     &["G_min (S)", "G_max (S)", "bow", "mean of chips (%)", "worst chip (%)"],
@@ -743,6 +776,21 @@ mod tests {
         std::fs::write(&card, std::fs::read_to_string(&card).unwrap() + "\n").unwrap();
         run(&c, Some(folder.path()));
         assert_ne!(std::fs::read(&checkpoint).unwrap()[..64], first[..64]);
+    }
+
+    #[test]
+    fn a_sweep_that_cannot_act_and_a_card_that_is_not_read_are_refused() {
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let base = Classifier { samples: vec![20, 10], epochs: 1, ..Classifier::default() };
+        let sweep = |over, synapse| Classifier { sweeps: vec![Sweep { over, values: vec![1.0] }], synapse, ..base.clone() };
+        let e = sweep(Swept::Temperature, Some(Synapse::default())).run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("age is 0"), "{e}");
+        let e = sweep(Swept::Levels, Some(Synapse { devices: 3, ..Synapse::default() })).run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("devices"), "{e}");
+        assert!(sweep(Swept::Levels, None).run(1, &context).is_err());
+        let e = Classifier { card: Some("card.yaml".into()), ..base.clone() }.run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("reads no card"), "{e}");
+        assert_eq!(base.run(1, &context).unwrap().cards[0].name, "neuron typed: relu");
     }
 
     #[test]

@@ -157,6 +157,18 @@ pub struct CardNote {
     pub records: Vec<String>,
 }
 
+impl CardNote {
+    /// Numbers that stand in the settings.
+    fn typed(what: impl std::fmt::Display) -> CardNote {
+        CardNote { name: what.to_string(), records: Vec::new() }
+    }
+
+    /// A card that changes no score: its records do not stand behind them.
+    fn unused(self, why: &str) -> CardNote {
+        CardNote { name: format!("{}: not used, {why}", self.name), records: Vec::new() }
+    }
+}
+
 /// What one run found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {

@@ -216,7 +216,7 @@ impl Task for Resonators {
                 let w = card.value("half_width")?;
                 let n = (self.side * self.side) as f64;
                 out.note(format!("half-width {w:.3e} Hz: {n} tones take {:.3e} Hz", n * self.spacing * w));
-                out.cards.push(note);
+                out.cards.push(note.unused("frequencies in half-widths; spread, setting error and power typed"));
             }
             None => out.cards.push(CardNote { name: "resonator typed: frequencies in half-widths".into(), records: Vec::new() }),
         }

@@ -46,7 +46,7 @@ settings!(
         batch: usize = 100, 1.0..=4096.0;
         /// Learning rate of Adam.
         learning_rate: f64 = 2e-3, 1e-7..=1.0;
-        /// Voltage over a column and time of a read, energy of a conversion (J).
+        /// Voltage over a column and time of a read, energy of a conversion (J): typed, of no source; the efficiency follows from them.
         voltage: f64 = 0.8, 0.0..=10.0;
         /// See `voltage`.
         read: f64 = 1e-8, 0.0..=1.0;
@@ -220,6 +220,7 @@ impl Task for Xnor {
         let r = self.column as f64 * (self.r_p * (1.0 + 0.5 * self.tmr) + self.r_access);
         let energy = self.voltage.powi(2) / r * self.read + self.conversion;
         out.score("efficiency of columns and converters", 2.0 * self.column as f64 / energy / 1e12, "TOPS/W");
+        out.note(format!("the efficiency rests on a conversion of {:e} J, typed", self.conversion));
         let rows = self.spreads.iter().map(|&s| vec![s, self.test(&net, &data, false, s, seed)]).collect();
         out.curve("accuracy against the spread of resistances", &["spread of ln R", "accuracy (%)"], rows);
         out.cards.push(CardNote { name: "junction typed: R_P, TMR and spread of the settings".into(), records: Vec::new() });
