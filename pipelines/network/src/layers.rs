@@ -85,6 +85,8 @@ pub(crate) struct Layer {
     pub bias: Param,
     /// Largest sum seen while the converters' range was set.
     pub peak: f32,
+    /// Largest input, likewise.
+    input_peak: f32,
     /// Running mean and variance of a norm.
     running: [Vec<f32>; 2],
     input: Vec<f32>,
@@ -120,7 +122,7 @@ pub(crate) enum Pass {
 /// Read noise and converters at inference.
 pub(crate) struct Analog<'a> {
     pub synapse: &'a Synapse,
-    /// Per weighted layer G⁺² + G⁻².
+    /// Per layer G⁺² + G⁻² of its array; empty where it has none.
     pub squares: Vec<Vec<f32>>,
 }
 
@@ -242,6 +244,7 @@ impl Net {
                 weights: w,
                 bias: b,
                 peak: 0.0,
+                input_peak: 0.0,
                 running,
                 input: Vec::new(),
                 saved: Default::default(),
@@ -267,7 +270,7 @@ impl Net {
 
     /// Sets the weights in use: on the levels of devices, with their errors where those act in training, or as they are.
     pub(crate) fn realise(&mut self, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) -> Vec<Vec<f32>> {
-        let mut squares = Vec::new();
+        let mut squares = vec![Vec::new(); self.layers.len()];
         for (k, (i, dims)) in self.arrays().into_iter().enumerate() {
             let p = &mut self.layers[i].weights;
             match (synapse, noisy) {
@@ -276,7 +279,7 @@ impl Net {
                 (Some(s), Some((seed, chip))) => {
                     let (w, sq) = s.chip(&p.latent, dims, k, seed, chip);
                     p.used = w;
-                    squares.push(sq);
+                    squares[i] = sq;
                 }
             }
         }
@@ -302,7 +305,6 @@ impl Net {
         let (mut x, mut steps) = (x, steps_in);
         let total = self.steps;
         self.activity.clear();
-        let mut array = 0;
         let mut activity = Vec::new();
         for (index, layer) in self.layers.iter_mut().enumerate() {
             let rows = steps * n;
@@ -311,11 +313,12 @@ impl Net {
             let mut y;
             match &mut layer.kind {
                 Kind::Dense | Kind::Conv { .. } => {
-                    if let Some(analog) = analog
-                        && analog.synapse.dac_bits > 0
-                    {
+                    if pass == Pass::Train {
                         let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-                        Synapse::convert(analog.synapse.dac_bits, &mut x, largest);
+                        layer.input_peak = (0.98 * layer.input_peak).max(largest);
+                    }
+                    if let Some(analog) = analog {
+                        Synapse::convert(analog.synapse.dac_bits, &mut x, layer.input_peak);
                     }
                     y = vec![0.0; rows * b];
                     sums(layer, &x, &layer.weights.used, rows, &mut y);
@@ -323,16 +326,11 @@ impl Net {
                         if analog.synapse.read_noise > 0.0 {
                             let square: Vec<f32> = x.iter().map(|x| x * x).collect();
                             let mut variance = vec![0.0; rows * b];
-                            sums(layer, &square, &analog.squares[array], rows, &mut variance);
-                            let sigma = analog.synapse.read_noise as f32;
-                            y.par_chunks_mut(4).zip(variance.par_chunks(4)).enumerate().for_each(|(i, (y, v))| {
-                                let z = normals([i as u32, noise_key[2], index as u32, 78], [noise_key[0], noise_key[1]]);
-                                y.iter_mut().zip(v).zip(z).for_each(|((y, v), z)| *y += sigma * v.max(0.0).sqrt() * z as f32);
-                            });
+                            sums(layer, &square, &analog.squares[index], rows, &mut variance);
+                            add_noise(&mut y, &variance, analog.synapse.read_noise, [noise_key[2], index as u32, 78], noise_key);
                         }
                         Synapse::convert(analog.synapse.adc_bits, &mut y, layer.peak);
                     }
-                    array += 1;
                     let width = layer.to[2];
                     let peak = y.iter().fold(0.0f32, |m, v| m.max(v.abs()));
                     if pass == Pass::Train {
@@ -342,7 +340,7 @@ impl Net {
                     y.par_chunks_mut(width).for_each(|y| y.iter_mut().zip(&layer.bias.used).for_each(|(y, b)| *y += b));
                 }
                 Kind::Pool { size: s } => {
-                    let (s, [h, w, c]) = (*s, layer.from);
+                    let (s, [_, w, c]) = (*s, layer.from);
                     let [oh, ow, _] = layer.to;
                     y = vec![0.0; rows * b];
                     let share = 1.0 / (s * s) as f32;
@@ -357,7 +355,6 @@ impl Net {
                             }
                         }
                     });
-                    let _ = h;
                 }
                 Kind::Norm => {
                     let c = layer.from[2];
@@ -390,7 +387,13 @@ impl Net {
                 }
                 Kind::Neurons { answer, recurrent } => {
                     if answer.has_state() || *recurrent {
-                        let recurrent = recurrent.then_some(&layer.weights.used[..]);
+                        let recurrent = recurrent.then_some(Feedback {
+                            weights: &layer.weights.used,
+                            analog: analog.map(|a| (a.synapse, &a.squares[index][..])),
+                            peak: &mut layer.peak,
+                            train: pass == Pass::Train,
+                            index: index as u32,
+                        });
                         let key = [noise_key[0] ^ index as u32, noise_key[1], noise_key[2]];
                         y = over_time(answer, recurrent, &x, steps, total, n * b, n, &mut layer.saved, key);
                         steps = total;
@@ -508,7 +511,7 @@ impl Net {
                 Kind::Neurons { answer, recurrent } => {
                     if answer.has_state() || *recurrent {
                         let weights = recurrent.then_some((&layer.weights.used[..], &mut layer.weights.gradient));
-                        back_over_time(answer, weights, x, layer.steps_in, self.steps, n * b, n, &layer.saved, &g)
+                        back_over_time(answer, weights, layer.steps_in, self.steps, n * b, n, &layer.saved, &g)
                     } else {
                         g.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(g, x)| {
                             g.iter_mut().zip(x).for_each(|(g, x)| *g *= slope(answer, *x));
@@ -520,7 +523,7 @@ impl Net {
         }
     }
 
-    /// Adam (Kingma and Ba, arXiv:1412.6980) with decoupled weight decay; of synapses learned by pulses, pulses along the sign and size of the mean gradient (plain descent). Returns writes.
+    /// Adam (Kingma and Ba, arXiv:1412.6980) with decoupled weight decay; of synapses learned by pulses, as many pulses as come nearest to that step: what the synapse cannot hold is lost. Returns writes.
     pub(crate) fn update(&mut self, rate: f64, decay: f64, pulses: Option<(&Synapse, u64)>) -> u64 {
         self.updates += 1;
         let t = self.updates as i32;
@@ -569,7 +572,7 @@ impl Net {
     pub(crate) fn save(&self) -> Vec<u8> {
         let mut out = self.updates.to_le_bytes().to_vec();
         self.arrays_of_state().for_each(|a| a.iter().for_each(|v| out.extend(v.to_le_bytes())));
-        self.layers.iter().for_each(|l| out.extend(l.peak.to_le_bytes()));
+        self.layers.iter().flat_map(|l| [l.peak, l.input_peak]).for_each(|v| out.extend(v.to_le_bytes()));
         out
     }
 
@@ -590,7 +593,7 @@ impl Net {
 
     /// Takes up what [`Net::save`] wrote; false if it is of another network.
     pub(crate) fn load(&mut self, bytes: &[u8]) -> bool {
-        let wanted: usize = 4 + 4 * (self.arrays_of_state().map(Vec::len).sum::<usize>() + self.layers.len());
+        let wanted: usize = 4 + 4 * (self.arrays_of_state().map(Vec::len).sum::<usize>() + 2 * self.layers.len());
         if bytes.len() != wanted {
             return false;
         }
@@ -607,7 +610,9 @@ impl Net {
             l.running.iter_mut().for_each(&mut fill);
         }
         for l in &mut self.layers {
-            l.peak = words.next().map_or(0.0, f32::from_le_bytes);
+            for peak in [&mut l.peak, &mut l.input_peak] {
+                *peak = words.next().map_or(0.0, f32::from_le_bytes);
+            }
         }
         true
     }
@@ -669,10 +674,28 @@ fn surrogate(k: f32, v: f32) -> f32 {
     0.5 * k / (1.0 + (std::f32::consts::FRAC_PI_2 * k * v).powi(2))
 }
 
+/// Read noise of sums, from the variances that their devices add up to.
+fn add_noise(y: &mut [f32], variance: &[f32], sigma: f64, counter: [u32; 3], key: [u32; 3]) {
+    y.par_chunks_mut(4).zip(variance.par_chunks(4)).enumerate().for_each(|(i, (y, v))| {
+        let z = normals([i as u32, counter[0], counter[1], counter[2]], [key[0], key[1]]);
+        y.iter_mut().zip(v).zip(z).for_each(|((y, v), z)| *y += sigma as f32 * v.max(0.0).sqrt() * z as f32);
+    });
+}
+
+/// Weights of neurons among themselves, and what their array does.
+struct Feedback<'a> {
+    weights: &'a [f32],
+    analog: Option<(&'a Synapse, &'a [f32])>,
+    /// Range of the converter of the sums.
+    peak: &'a mut f32,
+    train: bool,
+    index: u32,
+}
+
 /// Neurons over time. `saved` keeps the drive, h and the spikes.
 fn over_time(
     answer: &Answer,
-    recurrent: Option<&[f32]>,
+    mut recurrent: Option<Feedback<'_>>,
     x: &[f32],
     steps_in: usize,
     steps: usize,
@@ -696,8 +719,23 @@ fn over_time(
         let [drive, h, _] = saved;
         let drive = &mut drive[t * width..][..width];
         drive.copy_from_slice(&x[from..from + width]);
-        if let (Some(w), true) = (recurrent, t > 0) {
-            product(drive, &past[(t - 1) * width..], w, [n, features, features], [false, false], true, gemm::Parallelism::Rayon(0));
+        if let (Some(r), true) = (&mut recurrent, t > 0) {
+            let (before, dims, all) = (&past[(t - 1) * width..], [n, features, features], gemm::Parallelism::Rayon(0));
+            let mut y = vec![0.0; width];
+            product(&mut y, before, r.weights, dims, [false, false], false, all);
+            if r.train {
+                *r.peak = y.iter().fold(0.98 * *r.peak, |m, v| m.max(v.abs()));
+            }
+            if let Some((synapse, squares)) = r.analog {
+                if synapse.read_noise > 0.0 {
+                    let square: Vec<f32> = before.iter().map(|x| x * x).collect();
+                    let mut variance = vec![0.0; width];
+                    product(&mut variance, &square, squares, dims, [false, false], false, all);
+                    add_noise(&mut y, &variance, synapse.read_noise, [key[2], r.index << 16 | t as u32, 85], key);
+                }
+                Synapse::convert(synapse.adc_bits, &mut y, *r.peak);
+            }
+            drive.iter_mut().zip(&y).for_each(|(d, y)| *d += y);
         }
         let h = &mut h[t * width..][..width];
         let block = 1024;
@@ -782,7 +820,6 @@ fn over_time(
 fn back_over_time(
     answer: &Answer,
     mut recurrent: Option<(&[f32], &mut Vec<f32>)>,
-    x: &[f32],
     steps_in: usize,
     steps: usize,
     width: usize,
@@ -796,7 +833,6 @@ fn back_over_time(
     let mut ds = vec![0.0f32; width];
     let mut now = vec![0.0f32; width];
     let features = width / n;
-    let _ = x;
     if let Some((_, gradient)) = &mut recurrent {
         gradient.fill(0.0);
     }
@@ -951,6 +987,31 @@ mod tests {
                 // Third order of h and the rounding of f32.
                 assert!((found - exact).abs() < 2e-3 * exact.abs().max(0.05), "layer {l}, weight {at}: {found} {exact}");
             }
+        }
+    }
+
+    /// Behind recurrent weights a layer reads its own array: with noise in none but the last its squares are those of the last.
+    #[test]
+    fn every_array_has_its_own_noise() {
+        let kinds = vec![(Kind::Dense, 2), (Kind::Neurons { answer: Answer::Tanh, recurrent: true }, 0), (Kind::Dense, 3)];
+        let mut net = Net::new([1, 1, 6], kinds, 3, 1);
+        let synapse = Synapse { read_noise: 0.1, ..Synapse::default() };
+        let squares = net.realise(Some(&synapse), Some((1, 0)));
+        assert_eq!(squares.iter().map(Vec::len).collect::<Vec<_>>(), [12, 4, 6]);
+        let x = vec![0.5f32; 6];
+        let run = |net: &mut Net, squares: &[Vec<f32>]| {
+            let analog = Analog { synapse: &synapse, squares: squares.to_vec() };
+            net.forward(x.clone(), 1, 1, Pass::Test, Some(&analog), [1, 2, 3]).0
+        };
+        let quiet: Vec<Vec<f32>> = squares.iter().map(|s| vec![0.0; s.len()]).collect();
+        let none = run(&mut net, &quiet);
+        for k in 0..3 {
+            let mut one = quiet.clone();
+            one[k] = squares[k].clone();
+            let noisy = run(&mut net, &one);
+            // Each array alone moves the outputs; recurrent sums come in from the second step on.
+            let first = usize::from(k == 1) * 3;
+            assert!(noisy[..first] == none[..first] && noisy[first..] != none[first..], "array {k}: {noisy:?} {none:?}");
         }
     }
 

@@ -66,7 +66,8 @@ settings!(
         dac_bits: usize = 0, 0.0..=24.0;
         /// Bits of sums; 0 is continuous.
         adc_bits: usize = 0, 0.0..=24.0;
-        /// Pulses from one end of the range to the other, where weights are learned by pulses; 0: weights are computed elsewhere and written.
+        /// Pulses from one end of the range to the other, where weights are learned by pulses; 0: weights are computed elsewhere and written. The range follows `range` times the layer's root mean
+        /// square in every update, so that the ends are soft, and the state stays continuous between pulses.
         pulses: usize = 0, 0.0..=1e6;
         /// Curvature of potentiation.
         a_up: f64 = 0.0, -20.0..=20.0;
@@ -308,13 +309,12 @@ impl Synapse {
         n as u32
     }
 
-    /// Inputs as the DAC makes them, between −1 and 1 of the largest.
+    /// What a converter of so many bits makes of numbers between ± `largest`: 2^bits codes from end to end, none beyond.
     pub(crate) fn convert(bits: usize, x: &mut [f32], largest: f32) {
         if bits == 0 || largest <= 0.0 {
             return;
         }
-        let steps = ((1u32 << bits) - 1) as f32 / 2.0;
-        x.iter_mut().for_each(|x| *x = (*x / largest).clamp(-1.0, 1.0).mul_add(steps, 0.0).round() / steps * largest);
+        x.par_chunks_mut(4096).for_each(|x| x.iter_mut().for_each(|x| *x = code(f64::from(*x), f64::from(largest), 1 << bits) as f32));
     }
 
     /// Whether anything but levels acts at the time.
@@ -325,6 +325,13 @@ impl Synapse {
             When::Both => true,
         }
     }
+}
+
+/// The nearest of `codes` equal steps from −limit to limit.
+pub(crate) fn code(x: f64, limit: f64, codes: usize) -> f64 {
+    let last = (codes - 1) as f64;
+    let k = ((x / limit).clamp(-1.0, 1.0) + 1.0) / 2.0 * last;
+    limit * (2.0 * k.round() / last - 1.0)
 }
 
 /// Effective conductances `[input][output]` of an array cut into tiles whose wires have a resistance.
@@ -385,6 +392,7 @@ fn solve_tile(g: &[f64], h: usize, w: usize, gw: f64) -> Vec<f64> {
         let mut q = vec![0.0; 2 * n];
         let mut rz: f64 = r.iter().zip(&z).map(|(a, b)| a * b).sum();
         let first = rz;
+        // A bound on the work, not on the error: what is reached by then is taken.
         for _ in 0..20 * (h + w) {
             if rz <= 1e-26 * first {
                 break;
@@ -501,6 +509,23 @@ mod tests {
         for (k, w) in path.iter().enumerate() {
             assert!((f64::from(*w) - (2.0 * f(k as f64 / 100.0) - 1.0)).abs() < 1e-3, "{k} {w}");
         }
+    }
+
+    #[test]
+    fn converters_have_as_many_codes_as_their_bits_say() {
+        for bits in [1, 2, 4] {
+            let mut x: Vec<f32> = (-3000..=3000).map(|i| i as f32 / 1000.0).collect();
+            Synapse::convert(bits, &mut x, 2.0);
+            let mut codes = x.clone();
+            codes.dedup();
+            assert_eq!(codes.len(), 1 << bits, "{codes:?}");
+            assert_eq!((codes[0], *codes.last().unwrap()), (-2.0, 2.0));
+            assert!(x.windows(2).all(|w| w[0] <= w[1]));
+        }
+        // None at 0 bits: inputs stay.
+        let mut x = [0.3f32];
+        Synapse::convert(0, &mut x, 1.0);
+        assert_eq!(x, [0.3]);
     }
 
     /// One row and one column: two segments and the cell in series. A row of cells: the closed form of two cells by hand.

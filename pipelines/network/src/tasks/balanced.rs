@@ -169,7 +169,7 @@ impl Balanced {
                 const SIZES: [f64; 8] = [20683., 5834., 21915., 5479., 4850., 1065., 14395., 2948.];
                 const NAMES: [&str; 8] = ["L2/3E", "L2/3I", "L4E", "L4I", "L5E", "L5I", "L6E", "L6I"];
                 const EXTERNAL: [f64; 8] = [1600., 1500., 2100., 1900., 2000., 1900., 2900., 2100.];
-                // Mean rates of the full model in its reference simulation.
+                // Mean rates of the full model as simulations of it give them; typed, their source was not checked.
                 const RATES: [f64; 8] = [0.903, 2.965, 4.414, 5.876, 7.569, 8.633, 1.105, 7.829];
                 const CHANCE: [[f64; 8]; 8] = [
                     [0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0],
@@ -475,6 +475,9 @@ impl Task for Balanced {
         }
         (context.progress)(0.0, &format!("connecting {synapses} synapses"));
         let network = Network::new(populations, &projections, seed);
+        if self.scale != 1.0 {
+            out.note(format!("published rates are those of the full size, here it is scaled by {}", self.scale));
+        }
         let both = [self.settle, self.time];
         let own = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
@@ -569,6 +572,11 @@ mod tests {
         let seen = network.run(&neuron, [0.05, 0.5], 1, &|_| {});
         let rate = 1.0 / (0.002 + 0.02 * (30.0f64 / 20.0).ln());
         assert!((seen.rates[0] / rate - 1.0).abs() < 0.03, "{} {rate}", seen.rates[0]);
+        // A leak of constant speed takes 500 mV/s from the 2000 mV/s that come in.
+        let constant = Neuron { constant: Some(500.0), floor: Some(0.0), ..neuron.clone() };
+        let seen = network.run(&constant, [0.05, 0.5], 1, &|_| {});
+        let even = 1.0 / (0.002 + 10.0 / 1500.0);
+        assert!((seen.rates[0] / even - 1.0).abs() < 0.05, "{} {even}", seen.rates[0]);
         // Exponential currents bring the same charge.
         let exp = Neuron { tau_syn: 5e-4, external_weight: 0.1 / 5e-4, ..neuron };
         let seen = network.run(&exp, [0.05, 0.5], 1, &|_| {});

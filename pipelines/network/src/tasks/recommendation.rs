@@ -90,8 +90,7 @@ impl Machine {
         if self.levels < 2 {
             return w;
         }
-        let step = 2.0 * self.limit / (self.levels - 1) as f64;
-        (w / step).round() * step
+        crate::synapse::code(w, self.limit, self.levels)
     }
 
     fn up(&self, v: &[f64], stream: &mut Stream) -> Vec<f64> {

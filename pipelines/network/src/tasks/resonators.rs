@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn chains_learn_and_crowded_tones_learn_less() {
+    fn chains_learn() {
         let s = Resonators { samples: vec![800, 200], epochs: 6, ..Resonators::default() };
         let data = Samples::grey_images(s.data, None, &[800, 200]).unwrap();
         let (x, t) = (shrink(&data.train, [28, 28], 8), shrink(&data.test, [28, 28], 8));
