@@ -794,19 +794,6 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_last_layer_learns_by_stdp() {
-        let hybrid = Some(Hybrid { epochs: 3, rate: 0.05 });
-        let c = Classifier { samples: vec![600, 200], epochs: 3, learning_rate: 3e-3, hybrid, ..Classifier::default() };
-        let out = run(&c, None);
-        // Chance is 10 %.
-        assert!(
-            out.value("accuracy, last layer by STDP").unwrap() > 30.0 && out.value("updates of STDP").unwrap() > 0.0,
-            "{:?}",
-            out.scores
-        );
-    }
-
-    #[test]
     fn a_pool_larger_than_the_picture_is_refused() {
         let layers = vec![LayerSetting { pool: Some(32), ..LayerSetting::default() }];
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };

@@ -249,18 +249,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_that_moves_nothing_lends_no_record() {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
-        let context = Context { data: None, base: &base, folder: None, progress: &|_, _| {} };
-        let without = Clustering { epochs: 1, spreads: vec![0.0], ..Clustering::default() };
-        let with = Clustering { card: Some("superparamagnetic-junction.yaml".into()), ..without.clone() };
-        let (with, without) = (with.run(1, &context).unwrap(), without.run(1, &context).unwrap());
-        assert_eq!(with.scores, without.scores);
-        assert!(with.cards[0].records.is_empty() && with.cards[0].name.contains("not used"), "{:?}", with.cards);
-        assert_eq!(with.data.unwrap().split, [150, 0, 150]);
-    }
-
-    #[test]
     fn three_clouds_are_found() {
         let s = Clustering { epochs: 8, ..Clustering::default() };
         let flowers = stand_in(1);
