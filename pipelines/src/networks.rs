@@ -187,13 +187,15 @@ fn table(document: &Document, out: &Path, options: &Options) -> Result<u8, Probl
                 }
             }
         } else {
-            std::fs::read(folder.join("results.json")).ok().and_then(|b| serde_json::from_slice(&b).ok())
+            Results::kept(&folder)?
         };
         let Some(results) = found else {
             let _ = writeln!(text, "not run | | | |");
             continue;
         };
-        let _ = writeln!(text, "{}", cells(&results));
+        // What was run with another file, card, data or program is shown as such.
+        let stale = !wanted && results.key != Results::identity(file, &Document::read(file)?, options.data.as_deref())?;
+        let _ = writeln!(text, "{}{}", if stale { "stale, run again: " } else { "" }, cells(&results));
     }
     std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}")))?;
     write_whole(&out.join("table.md"), text.as_bytes())?;
@@ -218,6 +220,7 @@ fn cells(results: &Results) -> String {
             o.cards
                 .iter()
                 .map(|c| match c.records.first() {
+                    None if c.name.contains("not used") || c.name.starts_with("typed") => c.name.clone(),
                     None => format!("{}: not simulated", c.name),
                     Some(hash) => format!("{}: record {}", c.name, hash.get(..12).unwrap_or(hash)),
                 })

@@ -5,6 +5,8 @@
 //! seen and which rivals did worse, how devices and cycles vary, what an event costs, and the hashes of the records behind it.
 //! This crate owns the format: [`Card::read`] and [`Card::write`] are its only reader and writer.
 
+pub mod laws;
+
 use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Problems};
 use std::collections::BTreeMap;

@@ -1,17 +1,15 @@
 //! Switching of a single perpendicular domain by a torque along its axis and a voltage on its anisotropy: no barrier assumed high, no drive far below its threshold.
 
-use super::hazard::{AT_300_K, passage};
+use super::hazard::AT_300_K;
 use super::{About, Example, Model, Scatter, any, column, crossed, optional, positive};
 use crate::data::Data;
 use spinloom_base::Dimension;
 use spinloom_base::constants::KB;
 use spinloom_card::Kind;
+use spinloom_card::laws::switching_uniaxial;
 
 /// The passage over its barrier.
 pub struct Uniaxial;
-
-/// m along the axis from which a state rolls down on the other side before the pulse is over.
-const OVER: f64 = -0.3;
 
 impl Model for Uniaxial {
     fn about(&self) -> About {
@@ -55,11 +53,7 @@ impl Model for Uniaxial {
             let [start, tau] = match known.iter().find(|k| k.0 == at) {
                 Some(k) => k.1,
                 None => {
-                    // A barrier that the voltage takes away: a thousandth stands for none.
-                    let left = (1.0 - p[3] * v[i] / p[1]).max(1e-3);
-                    let [one, two] = passage(p[1] * left / (KB * temperature[i]), dir[i] * v[i] / (p[2] * left), OVER);
-                    let tau = (two - one * one).max(1e-6 * one * one).sqrt();
-                    let found = [(one - tau) / (p[0] * left), tau / (p[0] * left)];
+                    let found = switching_uniaxial([p[0], p[1], p[2], p[3]], v[i], dir[i], temperature[i]);
                     known.push((at, found));
                     found
                 }

@@ -95,6 +95,11 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
+    /// Whether it works in every time step.
+    pub(crate) fn steps(&self) -> bool {
+        matches!(&self.kind, Kind::Neurons { answer, recurrent } if *recurrent || answer.has_state())
+    }
+
     /// What a norm does at inference.
     pub(crate) fn normalise(&self, x: &mut [f32]) {
         let c = self.from[2];

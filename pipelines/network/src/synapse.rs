@@ -10,7 +10,7 @@
 //! | wires | bit and word lines have a resistance per cell; the network of resistors of a tile is solved (below) |
 //! | read noise | every read of a device is off by σ G ξ: σ² Σ x²(G⁺² + G⁻²) on a sum |
 //! | DAC, ADC | inputs and sums in 2^bits steps |
-//! | pulses | one pulse moves x along f = (1 − e^(−a x))/(1 − e^(−a)), a_up and a_down apart (card `ltp-ltd`; Chen et al., IEEE TCAD 37, 3067 (2018), equation 1) |
+//! | pulses, `pulses` above 0 | weights stay continuous; one pulse moves x along f = (1 − e^(−a x))/(1 − e^(−a)), a_up and a_down apart (card `ltp-ltd`; Chen et al., IEEE TCAD 37, 3067 (2018), equation 1) |
 //!
 //! A tile with wires: rows are driven at their left end, columns are read (virtual ground) at their bottom. Node equations of both planes are solved by conjugate gradients, one right-hand side a column: because
 //! the conductance matrix is symmetric, the potentials that a unit voltage at a column's foot makes at the row drivers are that column's effective conductances.
@@ -66,7 +66,8 @@ settings!(
         dac_bits: usize = 0, 0.0..=24.0;
         /// Bits of sums; 0 is continuous.
         adc_bits: usize = 0, 0.0..=24.0;
-        /// Pulses from one end of the range to the other, where weights are learned by pulses; 0: weights are computed elsewhere and written.
+        /// Pulses from one end of the range to the other, where weights are learned by pulses; 0: weights are computed elsewhere and written. The range follows `range` times the layer's root mean
+        /// square in every update, so that the ends are soft, and the state stays continuous between pulses.
         pulses: usize = 0, 0.0..=1e6;
         /// Curvature of potentiation.
         a_up: f64 = 0.0, -20.0..=20.0;
@@ -76,7 +77,7 @@ settings!(
         pulse_noise: f64 = 0.0, 0.0..=1.0;
         /// When all but the levels act.
         when: When = When::Inference;
-        /// Cards drawn from the uncertainty of `card`, each tested with its own chips.
+        /// Cards drawn from the intervals of `card`, parameters apart, each tested with the same chips.
         posterior: usize = 0, 0.0..=1000.0;
         /// Chips drawn and tested.
         chips: usize = 3, 1.0..=1000.0;
@@ -98,15 +99,31 @@ impl Synapse {
                 range("G_first", "G_last")?;
                 s.bow = card.value("bow")?;
                 // The number of levels is a dimension of the data, which the validity of `level` states.
-                if let Some(r) = card.validity.get("level")
-                    && s.levels == 0
+                if let Some(r) = card.validity.get("level") {
+                    let levels = (r.max - r.min).round() as usize + 1;
+                    if s.levels > levels {
+                        return Err(Diagnostic::error(format!(
+                            "levels: {} are more than the {levels} of the card `{}`",
+                            s.levels, card.name
+                        ))
+                        .hint("leave `levels` out to take the card's")
+                        .into());
+                    }
+                    if s.levels == 0 {
+                        s.levels = levels;
+                    }
+                }
+                // What repeated writes of one level were off by, where no other number was typed.
+                if s.cycle_to_cycle == 0.0
+                    && let Ok(sigma) = card.value("sigma")
                 {
-                    s.levels = (r.max - r.min).round() as usize + 1;
+                    s.cycle_to_cycle = sigma / (s.g_max.0 - s.g_min.0);
                 }
             }
             "compound" => {
                 let (low, high) = range("g_off", "g_on")?;
-                s.read_noise = card.value("s")? / (0.5 * (low + high));
+                // s is the noise of the whole synapse; that of one of n junctions, whose noises are their own, is s/√n.
+                s.read_noise = card.value("s")? / (0.5 * (low + high) * (s.devices as f64).sqrt());
             }
             "ltp-ltd" => {
                 range("G_min", "G_max")?;
@@ -121,7 +138,7 @@ impl Synapse {
         Ok(s)
     }
 
-    /// `n` cards drawn from the card's own uncertainty: every parameter normal with the width of its 95 % interval.
+    /// `n` cards drawn from the card's own uncertainty: every parameter normal with the width of its 95 % interval, each on its own (correlations of the fit are left out).
     pub(crate) fn ensemble(&self, base: &std::path::Path, n: usize, seed: u64) -> Result<Vec<Synapse>, Problems> {
         let Some(path) = &self.card else { return Ok(Vec::new()) };
         let card = Card::read(&base.join(path))?;
@@ -139,6 +156,33 @@ impl Synapse {
                 Ok(s)
             })
             .collect()
+    }
+
+    /// Numbers of the device that were typed and act beside a card, or in place of it.
+    fn typed(&self, real: &Synapse) -> Vec<String> {
+        let default = Synapse::default();
+        let mut out = Vec::new();
+        let mut add = |name: &str, [typed, default, real]: [f64; 3]| {
+            if typed != default && typed == real {
+                out.push(format!("{name} {typed}"));
+            }
+        };
+        let of = |f: fn(&Synapse) -> f64| [f(self), f(&default), f(real)];
+        add("levels", of(|s| s.levels as f64));
+        add("devices", of(|s| s.devices as f64));
+        add("bow", of(|s| s.bow));
+        add("cycle_to_cycle", of(|s| s.cycle_to_cycle));
+        add("device_to_device", of(|s| s.device_to_device));
+        add("stuck_on", of(|s| s.stuck_on));
+        add("stuck_off", of(|s| s.stuck_off));
+        add("read_noise", of(|s| s.read_noise));
+        add("retention", of(|s| s.retention.0));
+        add("wire", of(|s| s.wire));
+        add("pulses", of(|s| s.pulses as f64));
+        add("a_up", of(|s| s.a_up));
+        add("a_down", of(|s| s.a_down));
+        add("pulse_noise", of(|s| s.pulse_noise));
+        out
     }
 
     /// Everything that is wrong with it beyond the ranges of single keys.
@@ -348,6 +392,7 @@ fn solve_tile(g: &[f64], h: usize, w: usize, gw: f64) -> Vec<f64> {
         let mut q = vec![0.0; 2 * n];
         let mut rz: f64 = r.iter().zip(&z).map(|(a, b)| a * b).sum();
         let first = rz;
+        // A bound on the work, not on the error: what is reached by then is taken.
         for _ in 0..20 * (h + w) {
             if rz <= 1e-26 * first {
                 break;
@@ -377,13 +422,18 @@ pub(crate) fn resolve(s: &Synapse, base: &std::path::Path, cards: &mut Vec<crate
         return Ok(s.clone());
     };
     let card = Card::read(&base.join(path))?;
+    let real = s.with_card(&card)?;
+    real.check()?;
     cards.push(crate::tasks::CardNote {
         name: format!("{} ({})", card.name, card.model.name),
         records: card.records.iter().map(|r| r.sha256.clone()).collect(),
     });
-    let s = s.with_card(&card)?;
-    s.check()?;
-    Ok(s)
+    // Numbers of the device that the settings have and the card has not, or that stand in place of the card's.
+    let typed = s.typed(&real);
+    if !typed.is_empty() {
+        cards.push(crate::tasks::CardNote { name: format!("typed beside the card: {}", typed.join(", ")), records: Vec::new() });
+    }
+    Ok(real)
 }
 
 #[cfg(test)]
@@ -411,6 +461,23 @@ mod tests {
         // A chip of ideal devices holds just these.
         let (chip, _) = n.chip(&w, [3, 2], 0, 1, 0);
         assert!(chip.iter().zip(&q).all(|(a, b)| (a - b).abs() < 1e-5), "{chip:?} {q:?}");
+    }
+
+    #[test]
+    fn the_card_states_levels_and_scatter_and_what_is_typed_shows() {
+        let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let path = PathBuf::from("skyrmion-synapse.yaml");
+        let card = Card::read(&base.join(&path)).unwrap();
+        let mut notes = Vec::new();
+        let s = Synapse { card: Some(path), ..Synapse::default() };
+        let real = resolve(&s, &base, &mut notes).unwrap();
+        let sigma = card.value("sigma").unwrap() / (card.value("G_last").unwrap() - card.value("G_first").unwrap());
+        assert!(real.levels == 6 && (real.cycle_to_cycle / sigma - 1.0).abs() < 1e-12 && notes.len() == 1, "{real:?} {notes:?}");
+        let s = Synapse { cycle_to_cycle: 0.2, pulses: 32, ..s };
+        assert_eq!(resolve(&s, &base, &mut notes).unwrap().cycle_to_cycle, 0.2);
+        assert!(notes.last().unwrap().name.contains("cycle_to_cycle 0.2") && notes.last().unwrap().name.contains("pulses 32"), "{notes:?}");
+        let e = resolve(&Synapse { levels: 16, ..s }, &base, &mut notes).unwrap_err().to_string();
+        assert!(e.contains("16") && e.contains('6') && e.contains("leave `levels` out"), "{e}");
     }
 
     #[test]

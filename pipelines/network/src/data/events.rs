@@ -1,4 +1,4 @@
-//! Recordings of event cameras: N-MNIST, AEDAT 2, 3.1 and 4, and CSV; and how they become frames.
+//! Recordings of event cameras: N-MNIST, AEDAT 2, 3.1 and 4, and CSV; and how they become frames. Of these benchmarks read N-MNIST alone; the other readers are for callers of this crate.
 //!
 //! | format | what is read |
 //! |---|---|
@@ -167,6 +167,9 @@ fn field(b: &[u8], table: usize, index: usize) -> Option<usize> {
     }
 }
 
+/// What a packet may unpack to: sixteen million events.
+const LARGEST: u64 = 256 << 20;
+
 fn aedat4(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
     let word = |b: &[u8], i: usize| -> Result<usize, Problems> {
         b.get(i..i + 4)
@@ -192,8 +195,12 @@ fn aedat4(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
             1 | 2 => {
                 let mut out = Vec::new();
                 lz4_flex::frame::FrameDecoder::new(body)
+                    .take(LARGEST + 1)
                     .read_to_end(&mut out)
                     .map_err(|e| broken(name, format!("a packet cannot be unpacked: {e}")))?;
+                if out.len() as u64 > LARGEST {
+                    return Err(broken(name, "a packet unpacks to more than 256 MiB"));
+                }
                 out
             }
             other => {
@@ -230,12 +237,17 @@ fn csv(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
     for (line, row) in reader.records().enumerate() {
         let row = row.map_err(|e| Diagnostic::file(name, e.to_string()))?;
         let numbers: Vec<f64> = row.iter().filter_map(|t| t.parse().ok()).collect();
+        let pixel = |v: f64| (0.0..=65535.0).contains(&v);
         let [t, x, y, p] = numbers[..] else {
             if line == 0 {
                 continue;
             }
             return Err(Diagnostic::file(name, format!("line {} is not t, x, y, p", line + 1)).into());
         };
+        // Doubles count microseconds exactly up to 2^53.
+        if !pixel(x) || !pixel(y) || t.is_nan() || t.abs() > 9.007e15 {
+            return Err(Diagnostic::file(name, format!("line {}: t = {t}, x = {x}, y = {y} is no event", line + 1)).into());
+        }
         events.push(Event { t: t as i64, x: x as u16, y: y as u16, on: p > 0.0 });
     }
     Ok(events)
@@ -246,11 +258,12 @@ pub fn frames(events: &[Event], [rows, columns]: [usize; 2], frames: usize, slic
     let mut out = vec![0u8; frames * rows * columns * 2];
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return out };
     let per = (events.len() / frames).max(1);
-    let span = (last.t - first.t + 1).max(1);
+    // In 128 bits: a damaged file's times can lie further apart than an i64 holds.
+    let span = (i128::from(last.t) - i128::from(first.t) + 1).max(1);
     for (i, e) in events.iter().enumerate() {
         let k = match slice {
             Slice::Count => i / per,
-            Slice::Time => ((e.t - first.t).clamp(0, span - 1) as i128 * frames as i128 / i128::from(span)) as usize,
+            Slice::Time => ((i128::from(e.t) - i128::from(first.t)).clamp(0, span - 1) * frames as i128 / span) as usize,
         }
         .min(frames - 1);
         let (x, y) = (usize::from(e.x), usize::from(e.y));
@@ -364,5 +377,9 @@ mod tests {
         assert_eq!(count, [2, 3, 3, 2]);
         let time = frames(&events, [1, 1], 2, Slice::Time);
         assert_eq!(time, [4, 5, 1, 0]);
+        let far = [Event { t: i64::MIN, ..events[0] }, Event { t: i64::MAX, ..events[0] }];
+        assert_eq!(frames(&far, [1, 1], 2, Slice::Time), [0, 1, 0, 1]);
+        let e = parse("a.csv", b"0,-1,0,1\n", Camera::Dvs128).unwrap_err().to_string();
+        assert!(e.contains("line 1") && e.contains("x = -1"), "{e}");
     }
 }

@@ -14,6 +14,18 @@ choice!(
     Set { Mnist = "mnist", FashionMnist = "fashion-mnist", Cifar10 = "cifar-10", NMnist = "n-mnist" }
 );
 
+impl Set {
+    /// Folders in the user's folder of data that it is looked for in.
+    pub(crate) fn folders(self) -> &'static [&'static str] {
+        match self {
+            Set::Mnist => &["mnist"],
+            Set::FashionMnist => &["fashion-mnist"],
+            Set::Cifar10 => &["cifar-10-batches-bin", "cifar10-jpeg-subset"],
+            Set::NMnist => &["N-MNIST", "nmnist", "nmnist-small"],
+        }
+    }
+}
+
 /// Samples with labels.
 #[derive(Clone, Default)]
 pub(crate) struct Part {
@@ -52,10 +64,21 @@ impl Samples {
             (Set::Mnist | Set::FashionMnist, None) => Self::images(Dataset::stand_in(at_most[0].min(4000), at_most[1].min(1000), 1)),
             (Set::Cifar10, Some(f)) => cifar(f)?,
             (Set::Cifar10, None) => Self::coloured(Dataset::stand_in(at_most[0].min(2000), at_most[1].min(500), 1)),
-            (Set::NMnist, Some(f)) => nmnist(f, frames, slice)?,
+            (Set::NMnist, Some(f)) => nmnist(f, frames, slice, at_most)?,
             (Set::NMnist, None) => Self::moving(Dataset::stand_in(at_most[0].min(1000), at_most[1].min(300), 1), frames),
         };
         Ok(samples.first(at_most))
+    }
+
+    /// Single images of one channel with the ten classes.
+    pub(crate) fn grey_images(set: Set, folder: Option<&Path>, samples: &[usize]) -> Result<Samples, Problems> {
+        if !matches!(set, Set::Mnist | Set::FashionMnist) {
+            return Err(Diagnostic::error(format!("this task reads single grey images, `{}` has others", set.word()))
+                .hint("take `mnist` or `fashion-mnist`")
+                .into());
+        }
+        let train = samples.first().copied().unwrap_or(usize::MAX);
+        Self::read(set, folder, 1, Slice::Count, [train, samples.last().copied().unwrap_or(train)])
     }
 
     fn first(mut self, [train, test]: [usize; 2]) -> Samples {
@@ -149,6 +172,9 @@ impl Samples {
     }
 }
 
+/// What a compressed file may grow to: twice of what the largest set here takes.
+const LARGEST: u64 = 8 << 30;
+
 fn read_all(path: &Path) -> Result<Vec<u8>, Problems> {
     let name = path.display().to_string();
     let fail = |e: std::io::Error| Problems::from(Diagnostic::file(&name, format!("cannot be read: {e}")));
@@ -157,7 +183,10 @@ fn read_all(path: &Path) -> Result<Vec<u8>, Problems> {
         return Ok(bytes);
     }
     let mut out = Vec::new();
-    GzDecoder::new(bytes.as_slice()).read_to_end(&mut out).map_err(fail)?;
+    GzDecoder::new(bytes.as_slice()).take(LARGEST + 1).read_to_end(&mut out).map_err(fail)?;
+    if out.len() as u64 > LARGEST {
+        return Err(Diagnostic::file(&name, "it unpacks to more than 8 GiB").into());
+    }
     Ok(out)
 }
 
@@ -215,9 +244,9 @@ fn cifar(folder: &Path) -> Result<Samples, Problems> {
 }
 
 /// N-MNIST: `Train/0..9/*.bin` and `Test/…`, or the sample of 1000 + 100 recordings with its list of labels.
-fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problems> {
+fn nmnist(folder: &Path, frames: usize, slice: Slice, at_most: [usize; 2]) -> Result<Samples, Problems> {
     let shape = [34, 34, 2];
-    let mut all = BTreeMap::new();
+    let mut all: BTreeMap<(bool, String, u8), Recording> = BTreeMap::new();
     let name;
     let small = [folder.to_path_buf(), folder.join("nmnist-small")]
         .into_iter()
@@ -234,7 +263,7 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problem
                     .map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be read: {e}")))?;
                 for file in files.flatten() {
                     let key = file.file_name().to_string_lossy().into_owned();
-                    all.insert((test, key, label), std::fs::read(file.path()).map_err(|e| Diagnostic::file(key_of(&file), e.to_string()))?);
+                    all.insert((test, key, label), Recording::File(file.path()));
                 }
             }
         }
@@ -242,12 +271,15 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problem
         name = "N-MNIST, first 1000 + 100 recordings".to_string();
         let list = std::fs::read_to_string(f.join("labels.csv")).map_err(|e| Diagnostic::file("labels.csv", e.to_string()))?;
         let mut labels = BTreeMap::new();
-        for line in list.lines().skip(1) {
-            if let [sample, label, split] = line.split(',').collect::<Vec<_>>()[..]
-                && let Ok(label) = label.trim().parse::<u8>()
-            {
-                labels.insert(sample.trim().to_string(), (label, split.trim() == "test"));
-            }
+        for (number, line) in list.lines().enumerate().skip(1) {
+            let cells: Vec<&str> = line.split(',').map(str::trim).collect();
+            let ([sample, _, split], Some(label)) = (&cells[..], cells.get(1).and_then(|l| l.parse().ok()).filter(|l| *l <= 9u8)) else {
+                let path = f.join("labels.csv").display().to_string();
+                return Err(
+                    Diagnostic::file(path, format!("line {} is not a sample, a label 0 to 9, and train or test", number + 1)).into()
+                );
+            };
+            labels.insert((*sample).to_string(), (label, *split == "test"));
         }
         let path = f.join("nmnist-small.tar.gz");
         let at = |e: std::io::Error| Problems::from(Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")));
@@ -258,7 +290,7 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problem
             if let Some((label, test)) = labels.get(&stem) {
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes).map_err(at)?;
-                all.insert((*test, format!("{stem:0>6}"), *label), bytes);
+                all.insert((*test, format!("{stem:0>6}"), *label), Recording::Bytes(bytes));
             }
         }
     } else {
@@ -268,10 +300,19 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problem
     }
     let (mut train, mut test) = (Part::default(), Part::default());
     let mut hashes = String::new();
-    for ((is_test, key, label), bytes) in &all {
+    for ((is_test, key, label), recording) in all {
+        // Only what is asked for is read: the whole set as frames takes gigabytes.
+        if (if is_test { &test } else { &train }).labels.len() >= at_most[usize::from(is_test)] {
+            continue;
+        }
+        let bytes = match recording {
+            Recording::Bytes(b) => b,
+            Recording::File(path) => read_all(&path)?,
+        };
+        let bytes = bytes.as_slice();
         let list = events::parse(&format!("{key}.bin"), bytes, Camera::Dvs128)?;
-        let part = if *is_test { &mut test } else { &mut train };
-        part.labels.push(*label);
+        let part = if is_test { &mut test } else { &mut train };
+        part.labels.push(label);
         part.pixels.extend(events::frames(&list, [34, 34], frames, slice));
         hashes.push_str(&hash::of_bytes(bytes));
     }
@@ -281,6 +322,43 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice) -> Result<Samples, Problem
     Ok(Samples { name, stand_in: false, sha256: hash::of_bytes(hashes.as_bytes()), shape, frames, unit: 1.0, classes: 10, train, test })
 }
 
-fn key_of(file: &std::fs::DirEntry) -> String {
-    file.path().display().to_string()
+/// A recording of N-MNIST, or where it lies.
+enum Recording {
+    Bytes(Vec<u8>),
+    File(std::path::PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder in the layout of the sample of N-MNIST.
+    fn small(labels: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("labels.csv"), labels).unwrap();
+        let mut tar = tar::Builder::new(Vec::new());
+        for i in 0..6 {
+            let bytes = [3, 7, 0x80, 0, 5];
+            let mut header = tar::Header::new_gnu();
+            header.set_size(5);
+            header.set_cksum();
+            tar.append_data(&mut header, format!("{i}.bin"), &bytes[..]).unwrap();
+        }
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gz, &tar.into_inner().unwrap()).unwrap();
+        std::fs::write(folder.path().join("nmnist-small.tar.gz"), gz.finish().unwrap()).unwrap();
+        folder
+    }
+
+    #[test]
+    fn labels_of_recordings_are_checked_and_only_some_are_read() {
+        let good = "sample,label,split\n0,1,train\n1,9,train\n2,3,train\n3,4,test\n4,5,test\n5,0,test\n";
+        let read = |labels: &str, n| Samples::read(Set::NMnist, Some(small(labels).path()), 2, Slice::Count, n);
+        let some = read(good, [2, 1]).unwrap();
+        assert_eq!((some.train.labels, some.test.labels), (vec![1, 9], vec![4]));
+        let e = read(&good.replace("4,5,test", "4,10,test"), [3, 3]).err().unwrap().to_string();
+        assert!(e.contains("line 6") && e.contains("label 0 to 9"), "{e}");
+        let e = Samples::grey_images(Set::Cifar10, None, &[10]).err().unwrap().to_string();
+        assert!(e.contains("grey") && e.contains("fashion-mnist"), "{e}");
+    }
 }

@@ -11,17 +11,18 @@ use rayon::prelude::*;
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_card::Card;
+use spinloom_card::laws::switching_uniaxial;
 use std::path::PathBuf;
 
 settings!(
     /// The memory.
     Associative: "the memory" {
-        /// Card of a switching junction, whose probability at `pulse` is taken.
+        /// Card of a switching junction (`switching-uniaxial`), whose probability at `pulse` is taken.
         card: Option<PathBuf> = None;
         /// Length of the pulse, with a card.
         pulse: Seconds = Seconds(40e-9), 1e-12..=10.0;
-        /// Amplitude over what switches half of the times at this length, with a card.
-        over: f64 = 1.0, 0.1..=10.0;
+        /// Its voltage (V), with a card; both directions are taken to switch alike.
+        voltage: f64 = 0.2, -100.0..=100.0;
         /// P_sw of one Hebbian pulse pair, without a card.
         chance: f64 = 0.5, 0.001..=1.0;
         /// Neurons; there are neurons² pairs of junctions.
@@ -45,22 +46,15 @@ settings!(
     }
 );
 
-/// P_sw of a card at a pulse length and an amplitude relative to the one that switches half of the times.
-fn chance_of(card: &Card, t: f64, over: f64) -> Result<f64, Problems> {
-    // Rate law 1/τ = f0 exp(−Δ(1 − V/V_c)^b): half at V_half; P(over) follows.
-    let value = |names: &[&str]| names.iter().find_map(|n| card.value(n).ok());
-    let (Some(delta), Some(f0)) = (value(&["Delta", "Delta_300K"]), value(&["f0", "f_0", "f0_300K"])) else {
-        return Err(Diagnostic::error(format!("card `{}` states no Delta and f0", card.name))
-            .hint("use a card of a switching model")
-            .into());
-    };
-    let b = if ["quadratic", "uniaxial"].iter().any(|w| card.model.name.contains(w)) { 2.0 } else { card.value("b").unwrap_or(1.0) };
-    let half = std::f64::consts::LN_2 / t;
-    // Barrier left at one half, in kT: ln(f0/half); V_half/V_c from it.
-    let left = (f0 / half).ln();
-    let ratio = 1.0 - (left / delta).max(0.0).powf(1.0 / b);
-    let barrier = delta * (1.0 - (ratio * over).min(1.0)).powf(b);
-    Ok(1.0 - (-t * f0 * (-barrier).exp()).exp())
+/// P_sw of a card at 300 K by its own law, for a pulse whose sign favours the switching.
+fn chance_of(card: &Card, t: f64, voltage: f64) -> Result<f64, Problems> {
+    let p = [card.value("f_B")?, card.value("E_b")?, card.value("V_c")?, card.value("chi")?];
+    let [start, tau] = switching_uniaxial(p, voltage, voltage.signum(), 300.0);
+    let chance = -(-(t - start).max(0.0) / tau).exp_m1();
+    if !(0.0..=1.0).contains(&chance) {
+        return Err(Diagnostic::error(format!("the card `{}` gives P = {chance} at {voltage} V and {t:e} s", card.name)).into());
+    }
+    Ok(chance)
 }
 
 struct Memory {
@@ -170,11 +164,21 @@ impl Task for Associative {
         let mut energy = self.write_energy;
         let chance = match &self.card {
             Some(path) => {
-                const MODELS: [&str; 5] = ["switching-linear", "switching-quadratic", "switching", "switching-vcma", "switching-uniaxial"];
-                let (card, note) = card(context, path, &MODELS)?;
+                let (card, note) = card(context, path, &["switching-uniaxial"])?;
                 out.cards.push(note);
                 energy = card.events.values().find_map(|e| e.energy).unwrap_or(energy);
-                chance_of(&card, self.pulse.0, self.over)?
+                {
+                    for (what, value) in [("t", self.pulse.0), ("V", self.voltage)] {
+                        if let Some(r) = card.validity.get(what).filter(|r| !(r.min..=r.max).contains(&value)) {
+                            out.note(format!(
+                                "extrapolated: {what} = {value:e} lies outside the card's {:e} to {:e} {}",
+                                r.min, r.max, r.unit
+                            ));
+                        }
+                    }
+                    out.cards.push(CardNote::typed("typed beside the card: spread, TMR"));
+                    chance_of(&card, self.pulse.0, self.voltage)?
+                }
             }
             None => {
                 out.cards.push(CardNote { name: "junction typed: P_sw of the settings".into(), records: Vec::new() });
@@ -208,6 +212,21 @@ impl Task for Associative {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_card_gives_its_own_probability() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards/switching-synapse.yaml");
+        let mut card = Card::read(&path).unwrap();
+        let at = |card: &Card, v: f64| chance_of(card, 4e-8, v).unwrap();
+        let (weak, strong) = (at(&card, 0.2), at(&card, 0.24));
+        assert!(weak > 0.0 && weak < strong && strong < 1.0, "{weak} {strong}");
+        for name in ["V_c", "chi", "E_b", "f_B"] {
+            let value = card.parameters[name].value;
+            card.parameters.get_mut(name).unwrap().value = 1.1 * value;
+            assert!((at(&card, 0.2) / weak - 1.0).abs() > 1e-3, "{name} moves nothing");
+            card.parameters.get_mut(name).unwrap().value = value;
+        }
+    }
 
     #[test]
     fn few_patterns_are_recalled_and_many_are_not() {

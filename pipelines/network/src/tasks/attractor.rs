@@ -174,6 +174,18 @@ impl Field {
         Some(at)
     }
 
+    /// Largest u within a radius.
+    fn peak(&self, at: [f64; 2], radius: f64) -> f64 {
+        let cells = (0..self.shape[0]).flat_map(|y| (0..self.shape[1]).map(move |x| (y, x)));
+        cells
+            .filter(|(y, x)| {
+                let d = self.apart([*y as f64, *x as f64], at);
+                d[0].hypot(d[1]) <= radius
+            })
+            .map(|(y, x)| self.u[y * self.shape[1] + x])
+            .fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// b → a, the short way round where there is one.
     fn apart(&self, a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
         let mut d = [a[0] - b[0], a[1] - b[1]];
@@ -225,7 +237,7 @@ struct Tracked {
     lead: f64,
     /// Root mean square distance.
     distance: f64,
-    /// Share of the time in which there was a bump within the radius.
+    /// Share of the time in which there was a bump within the radius: u above twice what the stimulus alone makes of it.
     held: f64,
 }
 
@@ -259,7 +271,7 @@ impl Attractor {
             if i > steps / 3 && i % (1.0 / self.step).ceil() as usize == 0 {
                 for ((at, heading), sum) in now.iter().zip(&mut sums) {
                     sum[3] += 1.0;
-                    if let Some(c) = field.centre(*at, 2.5 * width) {
+                    if let Some(c) = field.centre(*at, 2.5 * width).filter(|c| field.peak(*c, width) > 2.0 * self.stimulus) {
                         let d = field.apart(c, *at);
                         sum[0] += d[0] * heading[0] + d[1] * heading[1];
                         sum[1] += d[0] * d[0] + d[1] * d[1];
@@ -360,6 +372,20 @@ mod tests {
         let beta = s.release * s.rate * s.recovery;
         let (with, without) = (s.on_ring(beta, 0.1, 1), s.on_ring(0.0, 0.1, 1));
         assert!(with.lead > 0.0 && without.lead < 0.0 && with.held == 1.0, "{} {} {}", with.lead, without.lead, with.held);
+    }
+
+    #[test]
+    fn without_recurrent_weights_nothing_is_held() {
+        let s = Attractor { time: 100.0, ..Attractor::default() };
+        let target = |path: f64| ([0.0, path.rem_euclid(20.0)], [0.0, 1.0]);
+        let held = |cut: bool| {
+            let mut field = Field::new([1, 20], true, &s, 0.0, 1);
+            if cut {
+                field.kernel.fill(0.0);
+            }
+            s.follow(field, 0.1, &[&target]).remove(0).held
+        };
+        assert_eq!((held(false), held(true)), (1.0, 0.0));
     }
 
     /// A bump of u0 exp(−x²/4a²) stands where k/K √(2π) a u0² − u0/√2 + 1 = 0.

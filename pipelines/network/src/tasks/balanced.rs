@@ -6,11 +6,11 @@
 //! ```
 //!
 //! solved exactly per step of 0.1 ms (Rotter and Diesmann, Biol. Cybern. 81, 381 (1999), equation 12); spikes on the grid, delays in whole steps. Every source has a list of targets with weight and delay;
-//! lists are drawn with a fixed total number per projection, K = ln(1 − C)/ln(1 − 1/(N_s N_t)), with replacement, as in the model. `scale` scales numbers of neurons and keeps the number of inputs of each, so that means and
+//! the microcircuit's lists are drawn with a fixed total number per projection, K = ln(1 − C)/ln(1 − 1/(N_s N_t)), with replacement, as in the model; in Brunel's every neuron has the same number of inputs. `scale` scales numbers of neurons and keeps the number of inputs of each, so that means and
 //! variances of inputs stay. Threads take fixed blocks of targets, so their number changes no bit.
 //!
-//! The card's neuron at matched time constants: its tau_leak becomes τ_m, and with the same factor its t_reset becomes the refractory time; its membrane does not go below its lower end; its scatter of the threshold from event to event and
-//! from device to device is added. What that does to rates and irregularity is reported beside the original.
+//! The card's neuron at matched time constants: its tau_leak becomes τ_m, and with the same factor its t_reset becomes the refractory time; its membrane does not go below its lower end; a constant leak stays one. The threshold's spread from device to device
+//! and its scatter from event to event are typed: a card's misfit is no noise. What that does to rates and irregularity is reported beside the original.
 
 use super::{CardNote, Context, Outcome, Task, card};
 use crate::settings::{choice, settings};
@@ -42,7 +42,7 @@ settings!(
         card: Option<PathBuf> = None;
         /// Spread of thresholds between devices, over threshold minus reset.
         spread: f64 = 0.05, 0.0..=1.0;
-        /// Scatter of the threshold from event to event, likewise, where the card states none.
+        /// Scatter of the threshold from event to event, likewise.
         scatter: f64 = 0.0, 0.0..=1.0;
     }
 );
@@ -65,6 +65,8 @@ struct Projection {
     from: usize,
     to: usize,
     synapses: usize,
+    /// Whether every target has the same number of inputs (Brunel 2000, section 2), instead of a number drawn.
+    even: bool,
     /// pA, or mV where synapses are deltas.
     weight: f64,
     weight_spread: f64,
@@ -83,6 +85,8 @@ struct Neuron {
     reset: f64,
     refractory: usize,
     floor: Option<f64>,
+    /// A leak of constant speed (mV/s) in place of the exponential one.
+    constant: Option<f64>,
     spread: f64,
     scatter: f64,
     external_weight: f64,
@@ -138,6 +142,7 @@ impl Balanced {
                             from,
                             to,
                             synapses: inputs * populations[to].size,
+                            even: true,
                             weight,
                             weight_spread: 0.0,
                             delay: 1.5e-3,
@@ -153,6 +158,7 @@ impl Balanced {
                     reset: 10.0,
                     refractory: 20,
                     floor: None,
+                    constant: None,
                     spread: 0.0,
                     scatter: 0.0,
                     external_weight: 0.1,
@@ -163,7 +169,7 @@ impl Balanced {
                 const SIZES: [f64; 8] = [20683., 5834., 21915., 5479., 4850., 1065., 14395., 2948.];
                 const NAMES: [&str; 8] = ["L2/3E", "L2/3I", "L4E", "L4I", "L5E", "L5I", "L6E", "L6I"];
                 const EXTERNAL: [f64; 8] = [1600., 1500., 2100., 1900., 2000., 1900., 2900., 2100.];
-                // Mean rates of the full model in its reference simulation.
+                // Mean rates of the full model as simulations of it give them; typed, their source was not checked.
                 const RATES: [f64; 8] = [0.903, 2.965, 4.414, 5.876, 7.569, 8.633, 1.105, 7.829];
                 const CHANCE: [[f64; 8]; 8] = [
                     [0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0],
@@ -192,6 +198,7 @@ impl Balanced {
                                 from,
                                 to,
                                 synapses: (whole / SIZES[to] * populations[to].size as f64).round() as usize,
+                                even: false,
                                 weight: if exciting { w * double } else { -4.0 * w },
                                 weight_spread: 0.1,
                                 delay: if exciting { 1.5e-3 } else { 0.75e-3 },
@@ -209,6 +216,7 @@ impl Balanced {
                     reset: 0.0,
                     refractory: 20,
                     floor: None,
+                    constant: None,
                     spread: 0.0,
                     scatter: 0.0,
                     external_weight: w,
@@ -238,9 +246,9 @@ impl Network {
                     }
                     // The exact number overall: shares of blocks by cumulative rounding.
                     let share = |t: usize| (p.synapses as f64 * (t - starts[p.to]) as f64 / populations[p.to].size as f64).round() as usize;
-                    for _ in share(t0)..share(t1) {
+                    for k in share(t0)..share(t1) {
                         let source = starts[p.from] + stream.below(populations[p.from].size);
-                        let target = t0 + stream.below(t1 - t0);
+                        let target = if p.even { t0 + (k - share(t0)) % (t1 - t0) } else { t0 + stream.below(t1 - t0) };
                         let mut w = p.weight;
                         if p.weight_spread > 0.0 {
                             w *= (1.0 + p.weight_spread * stream.normal()).max(0.0);
@@ -311,7 +319,10 @@ impl Network {
         let p11 = if delta { 0.0 } else { (-STEP / neuron.tau_syn).exp() };
         // V from a unit of current that decays over the step, mV: 1/C times ∫ e^(−(h − s)/τ_m) e^(−s/τ_s) ds.
         let p21 = if delta { 0.0 } else { neuron.per_charge * neuron.tau * neuron.tau_syn / (neuron.tau - neuron.tau_syn) * (p22 - p11) };
-        let (p22, p11, p21) = (p22 as f32, p11 as f32, p21 as f32);
+        // A leak that does not depend on V lets all of the charge in.
+        let p21 = if neuron.constant.is_some() && !delta { neuron.per_charge * neuron.tau_syn * (1.0 - p11) } else { p21 };
+        let (p22, fall) = neuron.constant.map_or((p22, 0.0), |v| (1.0, v * STEP));
+        let (p22, p11, p21, fall) = (p22 as f32, p11 as f32, p21 as f32, fall as f32);
         let floor = neuron.floor.map_or(f32::NEG_INFINITY, |f| f as f32);
         let mut trains: Vec<Vec<u32>> = vec![Vec::new(); self.n];
         let mut events = 0u64;
@@ -346,7 +357,7 @@ impl Network {
                         s.wait[k] -= 1;
                         s.v[k] = neuron.reset as f32;
                     } else {
-                        s.v[k] = p22 * s.v[k] + p21 * s.i[k] + if delta { arriving } else { 0.0 };
+                        s.v[k] = (p22 * s.v[k] - fall).max(floor) + p21 * s.i[k] + if delta { arriving } else { 0.0 };
                         s.v[k] = s.v[k].max(floor);
                     }
                     s.i[k] = p11 * s.i[k] + if delta { 0.0 } else { arriving };
@@ -464,6 +475,9 @@ impl Task for Balanced {
         }
         (context.progress)(0.0, &format!("connecting {synapses} synapses"));
         let network = Network::new(populations, &projections, seed);
+        if self.scale != 1.0 {
+            out.note(format!("published rates are those of the full size, here it is scaled by {}", self.scale));
+        }
         let both = [self.settle, self.time];
         let own = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
@@ -493,12 +507,24 @@ impl Task for Balanced {
             // A leak of constant speed has no time constant; what it takes from threshold to reset stands for one.
             let leak = if card.model.name == "constant-leak" { swing / card.value("v_leak")? } else { card.value("tau_leak")? };
             let factor = neuron.tau / leak;
+            let refractory = card.value("t_reset").map_or(neuron.refractory, |t| (t * factor / STEP).round() as usize);
+            if !factor.is_finite() || factor <= 0.0 || refractory > usize::from(u16::MAX) {
+                return Err(Diagnostic::error(format!(
+                    "the card `{}` leaks in {leak:e} s: at matched times it rests for {refractory} steps",
+                    card.name
+                ))
+                .hint("take the card of a neuron whose leak and reset are of like duration")
+                .into());
+            }
+            out.cards
+                .push(CardNote::typed(format!("typed beside the card: spread {}, scatter {} of the threshold", self.spread, self.scatter)));
             let below = card.value("V_min").map_or(0.0, |v| (v - card.value("V_reset").unwrap_or(v)) / swing);
             let card_neuron = Neuron {
-                refractory: card.value("t_reset").map_or(neuron.refractory, |t| (t * factor / STEP).round() as usize),
+                refractory,
                 floor: Some(neuron.reset + below * (neuron.threshold - neuron.reset)),
+                constant: (card.model.name == "constant-leak").then(|| (neuron.threshold - neuron.reset) / neuron.tau),
                 spread: self.spread,
-                scatter: card.fit.per_pulse.as_ref().map_or(self.scatter, |p| p.scatter),
+                scatter: self.scatter,
                 ..neuron.clone()
             };
             let with = network.run(&card_neuron, both, seed, &|d| (context.progress)(d, "the card's neuron"));
@@ -558,6 +584,9 @@ mod tests {
         let (populations, projections, neuron) = s.describe();
         let network = Network::new(populations, &projections, 1);
         assert_eq!(network.synapses, 1250 * 1250);
+        let mut inputs = vec![0; network.n];
+        network.blocks.iter().for_each(|b| b.targets.iter().for_each(|t| inputs[b.from + *t as usize] += 1));
+        assert!(inputs.iter().all(|n| *n == 1250));
         let seen = network.run(&neuron, [0.05, 0.2], 1, &|_| {});
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let one = pool.install(|| network.run(&neuron, [0.05, 0.2], 1, &|_| {}));

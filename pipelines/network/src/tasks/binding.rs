@@ -9,8 +9,8 @@ use super::oscillators::{Array, Device};
 use super::{CardNote, Context, Outcome, Task, card, percent};
 use crate::settings::settings;
 use num_complex::Complex64;
-use spinloom_base::Problems;
 use spinloom_base::random::Stream;
+use spinloom_base::{Diagnostic, Problems};
 use std::path::PathBuf;
 
 settings!(
@@ -21,7 +21,7 @@ settings!(
         /// Current over its threshold.
         zeta: f64 = 2.0, 1.05..=20.0;
         /// Coupling between every two (1/s).
-        coupling: f64 = 2e7, 0.0..=1e12;
+        coupling: f64 = 2e7, 1e3..=1e12;
         /// Distance of neighbouring frequencies over κ/π, the range of locking of two oscillators without nonlinear shift.
         distance: f64 = 4.0, 0.1..=100.0;
         /// Noise (power gathered in a second; 1/s).
@@ -43,7 +43,7 @@ const CLASSES: [(&str, [[bool; 2]; 2]); 4] = [
     ("none, then together", [[false, false], [true, true]]),
 ];
 
-/// Share of a window in which the phase of two oscillators stays within a quarter turn of its mean.
+/// Length of the mean of e^(iφ), φ the phase between two oscillators: 1 where it stands still, near 0 where it turns.
 fn locking(phases: &[f64]) -> f64 {
     let mean: Complex64 = phases.iter().map(|p| Complex64::from_polar(1.0, *p)).sum();
     mean.norm() / phases.len().max(1) as f64
@@ -95,6 +95,16 @@ impl Task for Binding {
                 Device::typical()
             }
         };
+        // A trial has this many steps at least; beyond, it would never end.
+        let steps = 2.0 * self.event / self.coupling * self.coupling.max(device.gamma) / 0.1;
+        if steps > 1e7 {
+            return Err(Diagnostic::error(format!(
+                "a trial takes {steps:.1e} steps: coupling = {:e} is far below Gamma_G = {:e}",
+                self.coupling, device.gamma
+            ))
+            .hint("take a stronger coupling or a shorter event")
+            .into());
+        }
         let mut stream = Stream::new(seed, 0x42 << 40);
         let templates: Vec<[f64; 4]> = CLASSES.iter().map(|(_, e)| self.trial(&device, e, 0.0, &mut stream)).collect();
         let mut right = 0;
@@ -141,6 +151,13 @@ impl Task for Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coupling_that_never_acts_is_refused() {
+        let b = Binding { coupling: 1e3, ..Binding::default() };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        assert!(b.run(1, &context).unwrap_err().to_string().contains("coupling"));
+    }
 
     #[test]
     fn the_order_of_events_shows_in_what_locks() {

@@ -5,7 +5,6 @@
 //! information of L (1 − ρ)/(1 + ρ). Weights have few states. The network is trained with those and real arithmetic; here every bit is then drawn.
 
 use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
-use crate::data::events::Slice;
 use crate::data::samples::{Samples, Set};
 use crate::layers::{Answer, Kind, Net, Pass, cross_entropy};
 use crate::settings::{Seconds, settings};
@@ -83,8 +82,10 @@ impl Bitstreams {
             for some in order.chunks(self.batch) {
                 (context.progress)(t as f64 / total as f64, "training");
                 net.realise(Some(&levels), None);
-                let x =
-                    some.iter().flat_map(|&i| data.train.pixels[i * size..(i + 1) * size].iter().map(|p| f32::from(*p) / 255.0)).collect();
+                let x = some
+                    .iter()
+                    .flat_map(|&i| data.train.pixels[i * size..(i + 1) * size].iter().map(|p| f32::from(*p) / data.unit))
+                    .collect();
                 let labels: Vec<u8> = some.iter().map(|&i| data.train.labels[i]).collect();
                 let (y, _) = net.forward(x, 1, some.len(), Pass::Train, None, [0; 3]);
                 let (_, _, g) = cross_entropy(&y, 1, some.len(), data.classes, &labels, 1.0);
@@ -95,7 +96,7 @@ impl Bitstreams {
         }
         net.realise(Some(&levels), None);
         let all: Vec<u8> = data.test.labels.clone();
-        let x = data.test.pixels.iter().map(|p| f32::from(*p) / 255.0).collect();
+        let x = data.test.pixels.iter().map(|p| f32::from(*p) / data.unit).collect();
         let (y, _) = net.forward(x, 1, all.len(), Pass::Test, None, [0; 3]);
         let (_, answers, _) = cross_entropy(&y, 1, all.len(), data.classes, &all, 1.0);
         let right = percent(answers.iter().zip(&all).filter(|(a, l)| **a == usize::from(**l)).count(), all.len());
@@ -136,7 +137,8 @@ impl Bitstreams {
             .enumerate()
             .filter(|(s, label)| {
                 let mut stream = Stream::new(seed, 0x4255 << 40 | *s as u64);
-                let mut x: Vec<f64> = data.test.pixels[s * size..(s + 1) * size].iter().map(|p| f64::from(*p) / 255.0).collect();
+                let mut x: Vec<f64> =
+                    data.test.pixels[s * size..(s + 1) * size].iter().map(|p| f64::from(*p) / f64::from(data.unit)).collect();
                 for (l, ((i, [_, outputs]), (w_max, w))) in arrays.iter().zip(&weights).enumerate() {
                     let mut input = Vec::with_capacity(x.len() * words);
                     x.iter().for_each(|x| stream_of(0.5 * (1.0 + x), bits, keep, &mut stream, &mut input));
@@ -172,6 +174,10 @@ impl Task for Bitstreams {
         self.card.iter().cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        self.data.folders()
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         let keep = match &self.card {
@@ -179,6 +185,7 @@ impl Task for Bitstreams {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 out.cards.push(note);
                 let keep = (-self.clock.0 / super::random_bit(&card)?.1).exp();
+                out.cards.push(CardNote::typed("clock, levels and energy of a bit typed"));
                 out.note(format!("successive bits are correlated with {keep:.4}"));
                 keep
             }
@@ -187,7 +194,7 @@ impl Task for Bitstreams {
                 self.correlation
             }
         };
-        let data = Samples::read(self.data, context.data, 1, Slice::Count, [self.samples[0], *self.samples.last().expect("never empty")])?;
+        let data = Samples::grey_images(self.data, context.data, &self.samples)?;
         let (net, levels, real) = self.train(&data, seed, context);
         let mut rows = Vec::new();
         for &bits in &self.bits {
@@ -198,7 +205,7 @@ impl Task for Bitstreams {
         out.score("accuracy with real products", real, "%");
         let macs: usize = net.arrays().iter().map(|(_, d)| d[0] * d[1]).sum();
         out.score("energy of the bits of an inference", (macs * self.bits[0]) as f64 * self.bit_energy, "J");
-        out.score("the same in digital multiply-accumulates", macs as f64 * 4.6e-12, "J");
+        out.score("the same in digital multiply-accumulates", macs as f64 * super::MAC, "J");
         out.curve("accuracy against bits", &["bits", "accuracy (%)"], rows);
         out.data = Some(DataNote {
             name: data.name.clone(),
@@ -231,7 +238,7 @@ mod tests {
     #[test]
     fn more_bits_come_closer_to_real_products() {
         let s = Bitstreams { samples: vec![800, 150], hidden: vec![40], epochs: 4, learning_rate: 3e-3, ..Bitstreams::default() };
-        let data = Samples::read(s.data, None, 1, Slice::Count, [800, 150]).unwrap();
+        let data = Samples::grey_images(s.data, None, &[800, 150]).unwrap();
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
         let (net, levels, real) = s.train(&data, 1, &context);
         let (few, many) = (s.test(&net, &levels, &data, 8, 0.0, 1), s.test(&net, &levels, &data, 2000, 0.0, 1));

@@ -6,9 +6,10 @@
 //!
 //! `hybrid`: the last layer is forgotten and learned again by STDP with a teacher. While the neuron of the right class is made to fire, each of its synapses is potentiated by the trace of
 //! its input, and those of a neuron that fires wrongly are depressed (supervised STDP; Ponulak and Kasiński, Neural Comput. 22, 467 (2010), in its simplest, delta form), by pulses of
-//! the synapse. Its updates are counted beside those of full back-propagation.
+//! the synapse. Its updates (writes of the last layer where the answer was not clear) are set against those of back-propagation through all layers for as many epochs: a count of writes, not of
+//! equal learning. It learns from all training samples, those set aside for validation among them.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, percent};
+use super::{AC, CardNote, Context, DataNote, MAC, Outcome, Task, percent};
 use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
@@ -139,10 +140,6 @@ settings!(
     }
 );
 
-/// Digital reference: energy of a multiply-accumulate and of an accumulate in 32 bits at 45 nm (Horowitz, ISSCC 2014, 10).
-const MAC: f64 = 4.6e-12;
-const AC: f64 = 0.9e-12;
-
 impl Classifier {
     fn answer(&self, context: &Context<'_>, cards: &mut Vec<CardNote>) -> Result<Answer, Problems> {
         let k = self.slope as f32;
@@ -152,6 +149,14 @@ impl Classifier {
             mapping.gain = 1.0;
             Answer::Membrane { mapping: Box::new(mapping), signed, k }
         };
+        if self.neuron != Neuron::Card {
+            if self.card.is_some() {
+                return Err(Diagnostic::error(format!("neuron: {} reads no card", self.neuron.word()))
+                    .hint("take `neuron: card`, or leave `card` out")
+                    .into());
+            }
+            cards.push(CardNote::typed(format!("neuron typed: {}", self.neuron.word())));
+        }
         Ok(match self.neuron {
             Neuron::Relu => Answer::Linear { top: f32::INFINITY },
             Neuron::Ramp => Answer::Linear { top: 1.0 },
@@ -169,9 +174,15 @@ impl Classifier {
                     return Err(Diagnostic::error("neuron: card needs a `card`").into());
                 };
                 let card = Card::read(&context.base.join(path))?;
-                cards.push(CardNote {
+                let note = CardNote {
                     name: format!("{} ({})", card.name, card.model.name),
                     records: card.records.iter().map(|r| r.sha256.clone()).collect(),
+                };
+                // Weights take up where the curve of a graded or random neuron lies and how wide it is: of its card only the kind of law is left.
+                cards.push(match card.model.name.as_str() {
+                    "sigmoid" | "relu" | "piecewise-linear" | "p-bit" => note.unused("weights are in units of its curve"),
+                    "firing-logistic" => note.unused("slope typed, weights are in units of its curve"),
+                    _ => note,
                 });
                 match card.model.name.as_str() {
                     // Graded ones in their own units of input; weights take the scale up.
@@ -188,16 +199,29 @@ impl Classifier {
 
     fn net(&self, data: &Samples, answer: &Answer, seed: u64) -> Result<Net, Problems> {
         let mut kinds = Vec::new();
+        let [mut rows, mut columns, _] = data.shape;
         for l in &self.layers {
             let neurons = |recurrent| (Kind::Neurons { answer: answer.clone(), recurrent }, 0);
             match (l.dense, l.conv, l.pool, l.recurrent) {
-                (Some(n), None, None, None) => kinds.push((Kind::Dense, n)),
+                (Some(n), None, None, None) => {
+                    (rows, columns) = (1, 1);
+                    kinds.push((Kind::Dense, n));
+                }
                 (None, Some(n), None, None) => kinds.push((Kind::Conv { kernel: l.kernel }, n)),
                 (None, None, Some(s), None) => {
+                    if s > rows || s > columns {
+                        return Err(Diagnostic::error(format!("pool: {s} leaves nothing of {rows} x {columns} pixels"))
+                            .hint("take smaller squares, or leave the layer out")
+                            .into());
+                    }
+                    (rows, columns) = (rows / s, columns / s);
                     kinds.push((Kind::Pool { size: s }, 0));
                     continue;
                 }
-                (None, None, None, Some(n)) => kinds.push((Kind::Dense, n)),
+                (None, None, None, Some(n)) => {
+                    (rows, columns) = (1, 1);
+                    kinds.push((Kind::Dense, n));
+                }
                 _ => return Err(Diagnostic::error("a layer is one of `dense`, `conv`, `pool` and `recurrent`").into()),
             }
             if l.norm {
@@ -330,8 +354,14 @@ impl Classifier {
         let mut best: (f64, usize, Vec<u8>) = (-1.0, 0, Vec::new());
         let pulsed = synapse.filter(|s| s.pulses > 0);
         // Where a run that was cut off stands: the network, and the curve before it.
-        let identity =
-            hash::of_bytes(format!("{} {} {seed} {words}", serde_json::to_string(self).unwrap_or_default(), data.sha256).as_bytes());
+        let mut cards = String::new();
+        for card in self.cards() {
+            let path = context.base.join(card);
+            let bytes = std::fs::read(&path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?;
+            cards.push_str(&hash::of_bytes(&bytes));
+        }
+        let settings = serde_json::to_string(self).map_err(|e| Diagnostic::error(e.to_string()))?;
+        let identity = hash::of_bytes(format!("{settings} {cards} {} {seed} {words}", data.sha256).as_bytes());
         let place = context.folder.map(|f| f.join(format!("{words}.checkpoint")));
         if let Some(path) = &place
             && let Ok(bytes) = std::fs::read(path)
@@ -339,14 +369,17 @@ impl Classifier {
             && bytes[..64] == identity.as_bytes()[..64]
         {
             let epochs = u64::from_le_bytes(bytes[64..72].try_into().expect("eight bytes")) as usize;
-            writes = u64::from_le_bytes(bytes[72..80].try_into().expect("eight bytes"));
-            let (numbers, rest) = bytes[80..].split_at(epochs * 24);
-            let (state, kept) = rest.split_at(net.save().len().min(rest.len()));
-            if net.load(state) {
+            // A damaged file is as good as none.
+            if let Some((numbers, rest)) = epochs.checked_mul(24).and_then(|n| bytes[80..].split_at_checked(n))
+                && let Some((state, kept)) = rest.split_at_checked(net.save().len())
+                && epochs <= self.epochs
+                && net.load(state)
+            {
                 if let Some((head, state)) = kept.split_at_checked(16) {
                     let word = |i: usize| <[u8; 8]>::try_from(&head[i..i + 8]).expect("eight bytes");
                     best = (f64::from_le_bytes(word(0)), u64::from_le_bytes(word(8)) as usize, state.to_vec());
                 }
+                writes = u64::from_le_bytes(bytes[72..80].try_into().expect("eight bytes"));
                 let f = |i: usize| f64::from_le_bytes(numbers[8 * i..8 * i + 8].try_into().expect("eight bytes"));
                 curve = (0..epochs).map(|e| vec![f(3 * e), f(3 * e + 1), f(3 * e + 2)]).collect();
             }
@@ -477,12 +510,30 @@ impl Classifier {
         (updates, (weights * n.div_ceil(self.batch) * hybrid.epochs) as u64)
     }
 
-    /// Reads, accumulates and their energies of one inference, from what the neurons did.
+    /// Refuses curves that would be flat because what is swept acts on nothing.
+    fn sweeps_act(&self, synapse: Option<&Synapse>) -> Result<(), Problems> {
+        for sweep in &self.sweeps {
+            let why = match (sweep.over, synapse) {
+                (_, None) => "there is no synapse",
+                (Swept::Temperature, Some(s)) if s.age.0 == 0.0 => "temperature acts on what retention loses, and age is 0",
+                (Swept::Levels, Some(s)) if s.devices > 1 => "devices in parallel make the levels",
+                _ => continue,
+            };
+            return Err(Diagnostic::error(format!("a sweep over {} changes nothing: {why}", sweep.over.word()))
+                .hint("leave the sweep out, or set what it acts on")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Reads, accumulates and their energies of one inference, from what the neurons did: of graded neurons Σ|y| stands for reads, and recurrent arrays are left out.
     fn accounting(&self, net: &Net, data: &Samples, synapse: Option<&Synapse>, activity: &[(f64, usize)], out: &mut Outcome) {
         let mut events = 0.0;
         let mut macs = 0.0;
         let mut before: Option<f64> = None;
         let mut seen = 0;
+        // A network without state works once on every frame of its input, another in every step.
+        let steps = if net.layers.iter().any(crate::layers::Layer::steps) { self.steps } else { data.frames };
         for layer in &net.layers {
             let fan = match layer.kind {
                 Kind::Dense => layer.to[2] as f64,
@@ -495,7 +546,7 @@ impl Classifier {
                 _ => continue,
             };
             let inputs = layer.from.iter().product::<usize>() as f64;
-            macs += inputs * fan * if before.is_none() { data.frames as f64 } else { self.steps as f64 };
+            macs += inputs * fan * if before.is_none() { data.frames as f64 } else { steps as f64 };
             // Of the input itself every value counts once a step.
             events += fan * before.unwrap_or(inputs * data.frames as f64);
         }
@@ -518,6 +569,10 @@ impl Task for Classifier {
         self.card.iter().chain(self.synapse.iter().filter_map(|s| s.card.as_ref())).cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        self.data.folders()
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         let slice = if self.frames == Frames::Count { Slice::Count } else { Slice::Time };
@@ -525,6 +580,7 @@ impl Task for Classifier {
         let data = Samples::read(self.data, context.data, self.steps, slice, at_most)?;
         let answer = self.answer(context, &mut out.cards)?;
         let synapse = self.synapse.as_ref().map(|s| synapse::resolve(s, context.base, &mut out.cards)).transpose()?;
+        self.sweeps_act(synapse.as_ref())?;
         let key = crate::encode::key(seed);
         let columns = ["loss", "training accuracy (%)", "validation accuracy (%, -1: none)"];
         let ideal = if synapse.is_none() || self.ideal {
@@ -535,11 +591,11 @@ impl Task for Classifier {
         } else {
             None
         };
-        let (mut net, activity, accuracy) = match &synapse {
+        let (mut net, activity) = match &synapse {
             None => {
                 let (net, (accuracy, activity)) = ideal.expect("trained above");
                 out.score("accuracy", accuracy, "%");
-                (net, activity, accuracy)
+                (net, activity)
             }
             Some(s) => {
                 let (mut net, curve, writes) = self.train(&data, &answer, Some(s), seed, context, "device")?;
@@ -556,7 +612,7 @@ impl Task for Classifier {
                 if writes > 0 {
                     out.score("write pulses of training", writes as f64, "pulses");
                 }
-                (net, activity, mean)
+                (net, activity)
             }
         };
         if let Some(hybrid) = &self.hybrid {
@@ -569,7 +625,6 @@ impl Task for Classifier {
             out.scores.insert(0, super::Score { name: "accuracy, last layer by STDP".into(), value: after, unit: "%".into() });
             out.score("updates of STDP", updates as f64, "writes");
             out.score("updates over those of back-propagation", updates as f64 / full as f64, "1");
-            let _ = accuracy;
         }
         self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
         if let (Some(typed), Some(s)) = (&self.synapse, &synapse) {
@@ -585,7 +640,7 @@ impl Task for Classifier {
                 let n = rows.len() as f64;
                 let mean = rows.iter().map(|r| r[3]).sum::<f64>() / n;
                 let sd = (rows.iter().map(|r| (r[3] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-                out.score("accuracy over cards of the posterior, standard deviation", sd, "points");
+                out.score("accuracy over cards drawn from the intervals, standard deviation", sd, "points");
                 out.curve(
                     "cards drawn from the uncertainty of the fit",
                     &["G_min (S)", "G_max (S)", "bow", "mean of chips (%)", "worst chip (%)"],
@@ -694,6 +749,56 @@ mod tests {
         assert_eq!(u64::from_le_bytes(bytes[64..72].try_into().unwrap()), 2);
         let resumed = run(&c, Some(folder.path()));
         assert_eq!((resumed.scores, resumed.curves), (whole.scores, whole.curves));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_or_that_of_another_card_is_not_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let card = folder.path().join("card.yaml");
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards/saf-domain-wall-neuron.yaml");
+        std::fs::copy(house, &card).unwrap();
+        let c = Classifier {
+            samples: vec![60, 20],
+            epochs: 1,
+            steps: 2,
+            neuron: Neuron::Card,
+            card: Some(card.clone()),
+            ..Classifier::default()
+        };
+        let checkpoint = folder.path().join("ideal.checkpoint");
+        run(&c, Some(folder.path()));
+        let first = std::fs::read(&checkpoint).unwrap();
+        let mut damaged = first.clone();
+        damaged[64..72].copy_from_slice(&u64::MAX.to_le_bytes());
+        std::fs::write(&checkpoint, &damaged).unwrap();
+        run(&c, Some(folder.path()));
+        assert!(std::fs::read(&checkpoint).unwrap() == first);
+        std::fs::write(&card, std::fs::read_to_string(&card).unwrap() + "\n").unwrap();
+        run(&c, Some(folder.path()));
+        assert_ne!(std::fs::read(&checkpoint).unwrap()[..64], first[..64]);
+    }
+
+    #[test]
+    fn a_sweep_that_cannot_act_and_a_card_that_is_not_read_are_refused() {
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let base = Classifier { samples: vec![20, 10], epochs: 1, ..Classifier::default() };
+        let sweep = |over, synapse| Classifier { sweeps: vec![Sweep { over, values: vec![1.0] }], synapse, ..base.clone() };
+        let e = sweep(Swept::Temperature, Some(Synapse::default())).run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("age is 0"), "{e}");
+        let e = sweep(Swept::Levels, Some(Synapse { devices: 3, ..Synapse::default() })).run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("devices"), "{e}");
+        assert!(sweep(Swept::Levels, None).run(1, &context).is_err());
+        let e = Classifier { card: Some("card.yaml".into()), ..base.clone() }.run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("reads no card"), "{e}");
+        assert_eq!(base.run(1, &context).unwrap().cards[0].name, "neuron typed: relu");
+    }
+
+    #[test]
+    fn a_pool_larger_than_the_picture_is_refused() {
+        let layers = vec![LayerSetting { pool: Some(32), ..LayerSetting::default() }];
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let e = Classifier { samples: vec![20, 10], layers, ..Classifier::default() }.run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("pool: 32") && e.contains("28 x 28"), "{e}");
     }
 
     #[test]

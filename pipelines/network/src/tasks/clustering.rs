@@ -56,10 +56,10 @@ fn read(folder: &Path) -> Result<Flowers, Problems> {
         features: Vec::new(),
         classes: Vec::new(),
         note: DataNote {
-            name: "Iris, all used to learn and to name".into(),
+            name: "Iris, all used to learn and to name; scored on fresh slots of the same flowers".into(),
             stand_in: false,
             sha256: hash::of_bytes(&bytes),
-            split: [150, 0, 150],
+            split: [0; 3],
         },
     };
     let mut species: Vec<String> = Vec::new();
@@ -79,6 +79,7 @@ fn read(folder: &Path) -> Result<Flowers, Problems> {
     if flowers.classes.is_empty() {
         return Err(Diagnostic::file(&name, "it holds no flowers").into());
     }
+    flowers.note.split = [flowers.classes.len(), 0, flowers.classes.len()];
     Ok(flowers)
 }
 
@@ -169,20 +170,24 @@ fn learn(s: &Clustering, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
     }
     // Votes of the slots; thresholds were for learning.
     let still = vec![0.0; s.neurons];
-    let votes: Vec<Vec<usize>> = chance
-        .iter()
-        .map(|p| {
-            let mut votes = vec![0; s.neurons];
-            for _ in 0..s.slots {
-                spikes.iter_mut().zip(p).for_each(|(s, p)| *s = stream.uniform() <= *p);
-                votes[winner(&log, &still, &spikes)] += 1;
-            }
-            votes
-        })
-        .collect();
+    let mut look = || -> Vec<Vec<usize>> {
+        chance
+            .iter()
+            .map(|p| {
+                let mut votes = vec![0; s.neurons];
+                for _ in 0..s.slots {
+                    spikes.iter_mut().zip(p).for_each(|(s, p)| *s = stream.uniform() <= *p);
+                    votes[winner(&log, &still, &spikes)] += 1;
+                }
+                votes
+            })
+            .collect()
+    };
+    // Slots that name the neurons do not also score them.
+    let (naming, votes) = (look(), look());
     let classes = flowers.classes.iter().max().map_or(0, |m| m + 1);
     let mut of = vec![vec![0; classes]; s.neurons];
-    for (v, &c) in votes.iter().zip(&flowers.classes) {
+    for (v, &c) in naming.iter().zip(&flowers.classes) {
         v.iter().zip(&mut of).for_each(|(v, of)| of[c] += v);
     }
     let name: Vec<usize> = of.iter().map(|n| (0..classes).max_by_key(|&c| n[c]).unwrap_or(0)).collect();
@@ -203,6 +208,10 @@ impl Task for Clustering {
         self.card.iter().cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        &["iris"]
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         match &self.card {
@@ -211,7 +220,7 @@ impl Task for Clustering {
                 // Both laws are the logistic function; only its scale in volts differs, and `drive` counts in it.
                 let volt = if card.model.name == "firing-logistic" { 1.0 / card.value("slope")? } else { super::random_bit(&card)?.0 };
                 out.note(format!("a current of 1 is a drive {:.3e} above the foot of the card's P", self.drive * volt));
-                out.cards.push(note);
+                out.cards.push(note.unused("currents in units of its width; drive and spread typed"));
             }
             None => out.cards.push(CardNote { name: "junction typed: logistic".into(), records: Vec::new() }),
         }
@@ -245,7 +254,7 @@ mod tests {
         let flowers = stand_in(1);
         let right = learn(&s, &flowers, 0.0, 1);
         assert!(right > 85.0, "{right}");
-        // Half of the junctions' spread costs something, and not everything.
+        // Junctions spread by three fifths still find more than one cloud.
         let wide = learn(&s, &flowers, 0.6, 1);
         assert!(wide > 50.0, "{wide}");
     }

@@ -52,6 +52,11 @@ pub trait Task: Send + Sync {
     fn cards(&self) -> Vec<PathBuf> {
         Vec::new()
     }
+
+    /// Folders in the user's folder of data that it reads; none where data change nothing.
+    fn data(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// One number a benchmark found.
@@ -60,7 +65,7 @@ pub struct Score {
     /// What it is.
     pub name: String,
     /// Its value.
-    #[serde(deserialize_with = "number")]
+    #[serde(with = "number")]
     pub value: f64,
     /// Its unit; `%` for shares.
     pub unit: String,
@@ -74,18 +79,60 @@ pub struct Curve {
     /// Name of each column.
     pub columns: Vec<String>,
     /// Rows.
-    #[serde(deserialize_with = "rows")]
+    #[serde(with = "rows")]
     pub rows: Vec<Vec<f64>>,
 }
 
-/// JSON has no not-a-number: it is written as null, and read again.
-fn number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
+/// JSON has no numbers that are not finite: they are written as words (`NaN`, `inf`, `-inf`), and read again.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(f64),
+    Word(String),
+    /// What older files have.
+    Null,
 }
 
-fn rows<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Vec<f64>>, D::Error> {
-    let rows = Vec::<Vec<Option<f64>>>::deserialize(d)?;
-    Ok(rows.into_iter().map(|r| r.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect()).collect())
+impl From<f64> for Written {
+    fn from(v: f64) -> Self {
+        if v.is_finite() { Written::Number(v) } else { Written::Word(v.to_string()) }
+    }
+}
+
+impl Written {
+    fn value<E: serde::de::Error>(self) -> Result<f64, E> {
+        match self {
+            Written::Number(v) => Ok(v),
+            Written::Word(w) => w.parse().map_err(|_| E::custom(format!("`{w}` is no number"))),
+            Written::Null => Ok(f64::NAN),
+        }
+    }
+}
+
+mod number {
+    use super::{Deserialize, Serialize, Written};
+
+    pub(super) fn serialize<S: serde::Serializer>(v: &f64, s: S) -> Result<S::Ok, S::Error> {
+        Written::from(*v).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        Written::deserialize(d)?.value()
+    }
+}
+
+mod rows {
+    use super::{Deserialize, Serialize, Written};
+
+    pub(super) fn serialize<S: serde::Serializer>(rows: &[Vec<f64>], s: S) -> Result<S::Ok, S::Error> {
+        let rows: Vec<Vec<Written>> = rows.iter().map(|r| r.iter().map(|v| Written::from(*v)).collect()).collect();
+        rows.serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Vec<f64>>, D::Error> {
+        let rows = Vec::<Vec<Written>>::deserialize(d)?;
+        rows.into_iter().map(|r| r.into_iter().map(Written::value).collect()).collect()
+    }
 }
 
 /// Which data were used.
@@ -108,6 +155,18 @@ pub struct CardNote {
     pub name: String,
     /// SHA-256 of the simulated records behind it; empty if it was typed.
     pub records: Vec<String>,
+}
+
+impl CardNote {
+    /// Numbers that stand in the settings.
+    fn typed(what: impl std::fmt::Display) -> CardNote {
+        CardNote { name: what.to_string(), records: Vec::new() }
+    }
+
+    /// A card that changes no score: its records do not stand behind them.
+    fn unused(self, why: &str) -> CardNote {
+        CardNote { name: format!("{}: not used, {why}", self.name), records: Vec::new() }
+    }
 }
 
 /// What one run found.
@@ -276,6 +335,10 @@ fn random_bit(card: &Card) -> Result<(f64, f64), Problems> {
 /// Models of cards that [`random_bit`] reads.
 const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
 
+/// Digital reference: energy of a multiply-accumulate and of an accumulate in 32 bits at 45 nm (Horowitz, ISSCC 2014, 10).
+const MAC: f64 = 4.6e-12;
+const AC: f64 = 0.9e-12;
+
 /// Percent.
 fn percent(right: usize, of: usize) -> f64 {
     100.0 * right as f64 / of.max(1) as f64
@@ -291,6 +354,7 @@ mod tests {
         out.score("never", f64::INFINITY, "epochs");
         out.curve("map", &["x", "y"], vec![vec![1.0, f64::NAN]]);
         let back: Outcome = serde_json::from_str(&serde_json::to_string(&out).unwrap()).unwrap();
-        assert!(back.scores[0].value.is_nan() && back.curves[0].rows[0][1].is_nan() && back.curves[0].rows[0][0] == 1.0);
+        assert!(back.scores[0].value == f64::INFINITY && back.curves[0].rows[0][1].is_nan() && back.curves[0].rows[0][0] == 1.0);
+        assert!(serde_json::from_str::<Score>(r#"{"name": "a", "value": "much", "unit": "1"}"#).is_err());
     }
 }

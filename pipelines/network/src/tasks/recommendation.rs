@@ -204,7 +204,7 @@ impl Task for Recommendation {
                 let (_, tau) = super::random_bit(&card)?;
                 // Independent bits are three response times apart; a look takes one step up and one down.
                 out.note(format!("one recommendation takes {:.3e} s", 6.0 * tau * self.looks as f64));
-                out.cards.push(note);
+                out.cards.push(note.unused("inputs in units of its width; spread typed"));
             }
             None => out.cards.push(CardNote { name: "random bit typed: logistic".into(), records: Vec::new() }),
         }

@@ -233,6 +233,8 @@ struct Setup<'a> {
     feedback: f64,
     count: f64,
     seed: u64,
+    /// Looks at the last quarter of the training part instead of the test.
+    validate: bool,
 }
 
 impl Setup<'_> {
@@ -242,7 +244,11 @@ impl Setup<'_> {
 
     /// Test outputs of read-outs trained on the first part, and what was wanted.
     fn fitted(&self, u: &[f64], targets: &DMatrix<f64>) -> (DMatrix<f64>, DMatrix<f64>) {
-        let [settle, train, test] = [self.s.lengths[0], self.s.lengths[1], self.s.lengths[2]];
+        let [settle, mut train, mut test] = [self.s.lengths[0], self.s.lengths[1], self.s.lengths[2]];
+        if self.validate {
+            test = (train / 4).max(1);
+            train -= test;
+        }
         let states = self.machine().states(u);
         let ridge = Ridge::fit(&states.rows(settle, train).into_owned(), &targets.rows(settle, train).into_owned(), self.s.ridge);
         (ridge.predict(&states.rows(settle + train, test).into_owned()), targets.rows(settle + train, test).into_owned())
@@ -434,6 +440,10 @@ impl Task for Reservoir {
         self.card.iter().cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        if self.tasks.contains(&Question::Images) { &["mnist"] } else { &[] }
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         if self.lengths.len() != 3 {
@@ -448,19 +458,23 @@ impl Task for Reservoir {
                 out.cards.push(note);
             }
             (Some(path), Kind::PBits) => {
-                // The card's response time is the unit of time here, its width s the unit of input: what is left of it is that it was measured.
+                // The card's response time is the unit of time here, its width s the unit of input: no score depends on it.
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 let (_, tau) = super::random_bit(&card)?;
                 out.note(format!("tau = {tau:.3e} s: an input lasts {:.3e} s", s.dwell * tau));
-                out.cards.push(note);
+                out.cards.push(note.unused("inputs in units of its width, times in units of its tau; spread and noise typed"));
             }
             (Some(_), Kind::Skyrmions) => {
                 return Err(spinloom_base::Diagnostic::error("a reservoir of skyrmions takes no card").hint("leave `card` out").into());
             }
-            (None, kind) => out.cards.push(CardNote { name: format!("{} typed: typical values", kind.word()), records: Vec::new() }),
+            (None, kind) => out.cards.push(CardNote::typed(format!("{} typed: typical values", kind.word()))),
+        }
+        if s.device == Kind::Skyrmions {
+            out.note("a model of numbers, no device was simulated; that more skyrmions count with less noise (1/sqrt of their number) is assumed, not found");
         }
         s.tasks.dedup();
-        let setup = |devices: usize, feedback: f64, count: f64| Setup { s: &s, device: &device, devices, feedback, count, seed };
+        let setup =
+            |devices: usize, feedback: f64, count: f64| Setup { s: &s, device: &device, devices, feedback, count, seed, validate: false };
         for (i, &q) in s.tasks.iter().enumerate() {
             (context.progress)(i as f64 / s.tasks.len() as f64, q.word());
             // The task's own number comes before those it adds beside.
@@ -470,14 +484,15 @@ impl Task for Reservoir {
         }
         let mut rows = Vec::new();
         for &feedback in &s.feedbacks {
-            let (name, value, _) = setup(s.devices, feedback, s.count).ask(s.tasks[0], context, None)?;
+            let (name, value, _) = Setup { validate: true, ..setup(s.devices, feedback, s.count) }.ask(s.tasks[0], context, None)?;
             if feedback == 0.0 {
-                out.score(format!("{name}, no feedback"), value, "%");
+                let (_, value, unit) = setup(s.devices, feedback, s.count).ask(s.tasks[0], context, None)?;
+                out.score(format!("{name}, no feedback"), value, unit);
             }
             rows.push(vec![feedback, value]);
         }
         if !rows.is_empty() {
-            out.curve("first task against feedback", &["feedback", s.tasks[0].word()], rows);
+            out.curve("first task against feedback, on the last quarter of the training part", &["feedback", s.tasks[0].word()], rows);
         }
         let mut rows = Vec::new();
         for &n in &s.sizes {
@@ -496,7 +511,11 @@ impl Task for Reservoir {
             rows.push(vec![count, setup(s.devices, s.feedback, count).ask(s.tasks[0], context, None)?.1]);
         }
         if !rows.is_empty() {
-            out.curve("first task against the number of skyrmions", &["skyrmions per bar", s.tasks[0].word()], rows);
+            out.curve(
+                "first task against the number of skyrmions; the noise of counting is assumed to fall as 1/sqrt",
+                &["skyrmions per bar", s.tasks[0].word()],
+                rows,
+            );
         }
         Ok(out)
     }
@@ -527,7 +546,10 @@ mod tests {
         let s = Reservoir { lengths: vec![100, 800, 800], ..Reservoir::default() };
         let device = oscillators::Device::typical();
         let ask = |feedback: f64| {
-            Setup { s: &s, device: &device, devices: 1, feedback, count: 1.0, seed: 1 }.ask(Question::Waveform, &context, None).unwrap().1
+            Setup { s: &s, device: &device, devices: 1, feedback, count: 1.0, seed: 1, validate: false }
+                .ask(Question::Waveform, &context, None)
+                .unwrap()
+                .1
         };
         let (without, with) = (ask(0.0), ask(1.5));
         assert!(with > without && with > 95.0, "{without} {with}");

@@ -5,7 +5,6 @@
 //! frequencies, by the gradient of the whole chain, crosstalk included. Frequencies of neighbouring pixels are `spacing` half-widths apart.
 
 use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
-use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
 use crate::settings::settings;
 use rayon::prelude::*;
@@ -205,6 +204,10 @@ impl Task for Resonators {
         self.card.iter().cloned().collect()
     }
 
+    fn data(&self) -> &'static [&'static str] {
+        self.data.folders()
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         match &self.card {
@@ -213,11 +216,11 @@ impl Task for Resonators {
                 let w = card.value("half_width")?;
                 let n = (self.side * self.side) as f64;
                 out.note(format!("half-width {w:.3e} Hz: {n} tones take {:.3e} Hz", n * self.spacing * w));
-                out.cards.push(note);
+                out.cards.push(note.unused("frequencies in half-widths; spread, setting error and power typed"));
             }
             None => out.cards.push(CardNote { name: "resonator typed: frequencies in half-widths".into(), records: Vec::new() }),
         }
-        let data = Samples::read(self.data, context.data, 1, Slice::Count, [self.samples[0], *self.samples.last().expect("never empty")])?;
+        let data = Samples::grey_images(self.data, context.data, &self.samples)?;
         let hw = [data.shape[0], data.shape[1]];
         let (x, test) = (shrink(&data.train, hw, self.side), shrink(&data.test, hw, self.side));
         let parts = [(&x[..], &data.train.labels[..]), (&test[..], &data.test.labels[..])];
@@ -267,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn chains_learn_and_crowded_tones_learn_less() {
+    fn chains_learn() {
         let s = Resonators { samples: vec![800, 200], epochs: 6, ..Resonators::default() };
-        let data = Samples::read(s.data, None, 1, Slice::Count, [800, 200]).unwrap();
+        let data = Samples::grey_images(s.data, None, &[800, 200]).unwrap();
         let (x, t) = (shrink(&data.train, [28, 28], 8), shrink(&data.test, [28, 28], 8));
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
         let right = s.train([(&x, &data.train.labels), (&t, &data.test.labels)], 100.0, 1, &context).0;

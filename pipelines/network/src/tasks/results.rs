@@ -1,9 +1,10 @@
 //! Running a benchmark seed by seed, and keeping what came out.
 
 use super::{Benchmark, Context, Outcome};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Document, Problems, hash};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything a benchmark found, with what fixes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -12,7 +13,7 @@ pub struct Results {
     pub task: String,
     /// The command that gives it.
     pub command: String,
-    /// Hash of the file and its cards, the program's version, and whether data were given.
+    /// See [`Results::identity`].
     pub key: String,
     /// Seeds, one outcome each.
     pub seeds: Vec<u64>,
@@ -36,7 +37,43 @@ impl Results {
         Some((first.name.clone(), mean, sd, first.unit.clone()))
     }
 
-    /// Runs a benchmark from its file, or takes up what `out/results.json` holds of the same one: a run that was cut off goes on with the next seed. At most so many seeds; `force` begins anew.
+    /// What results depend on: the text of the file, its cards' bytes, the program's version, and the checksum of the data it reads.
+    ///
+    /// # Errors
+    /// A file that is no benchmark; cards or data that cannot be read.
+    pub fn identity(file: &Path, document: &Document, data: Option<&Path>) -> Result<String, Problems> {
+        let benchmark = Benchmark::read(document)?;
+        let base = file.parent().unwrap_or(Path::new("."));
+        let mut key = format!("{} {}", env!("CARGO_PKG_VERSION"), hash::of_bytes(document.text.as_bytes()));
+        for card in benchmark.task.cards() {
+            key = format!("{key} {}", hash::of_bytes(&bytes(&base.join(card))?));
+        }
+        let folders = benchmark.task.data();
+        Ok(match data {
+            _ if folders.is_empty() => format!("{key} no data"),
+            None => format!("{key} stand-in"),
+            Some(folder) => format!("{key} {}", checksum(folder, folders)?),
+        })
+    }
+
+    /// What a folder keeps; none where nothing was run.
+    ///
+    /// # Errors
+    /// A file of results that cannot be read.
+    pub fn kept(out: &Path) -> Result<Option<Results>, Problems> {
+        let path = out.join("results.json");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let wrong = |e: serde_json::Error| {
+            Diagnostic::file(path.display().to_string(), format!("these are no results that can be read: {e}"))
+                .hint("run the benchmark with --force, or remove the file")
+        };
+        Ok(Some(serde_json::from_slice(&bytes(&path)?).map_err(wrong)?))
+    }
+
+    /// Runs a benchmark from its file, or takes up what `out/results.json` holds of the same one: a run that was cut off goes on with the next seed. At most so many seeds; `force` begins anew,
+    /// and removes the checkpoints of its seeds.
     ///
     /// # Errors
     /// A file, card or data that do not fit; a folder that cannot be written.
@@ -50,19 +87,13 @@ impl Results {
     ) -> Result<Results, Problems> {
         let benchmark = Benchmark::read(document)?;
         let base = file.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let mut key = format!("{} {}", env!("CARGO_PKG_VERSION"), hash::of_bytes(document.text.as_bytes()));
-        for card in benchmark.task.cards() {
-            let path = base.join(card);
-            let bytes = std::fs::read(&path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?;
-            key = format!("{key} {}", hash::of_bytes(&bytes));
-        }
-        let key = format!("{key} {}", if data.is_some() { "data" } else { "stand-in" });
+        let key = Self::identity(file, document, data)?;
         let flag = data.map_or("", |_| " --data FOLDER");
         let command = format!("spinloom network {}{flag}", file.display());
         let mut results = Results { task: benchmark.kind.name.into(), command, key, seeds: vec![], outcomes: vec![], seconds: vec![] };
         let path = out.join("results.json");
-        if let (false, Ok(text)) = (force, std::fs::read(&path))
-            && let Ok(old) = serde_json::from_slice::<Results>(&text)
+        if !force
+            && let Some(old) = Self::kept(out)?
             && old.key == results.key
         {
             results = old;
@@ -75,6 +106,9 @@ impl Results {
             }
             let started = std::time::Instant::now();
             let folder = out.join(format!("seed-{seed}"));
+            if force && folder.is_dir() {
+                std::fs::remove_dir_all(&folder).map_err(cannot)?;
+            }
             let context = Context { data, base: &base, folder: Some(&folder), progress: &|d, w| progress(seed, d, w) };
             let outcome = benchmark.task.run(seed, &context)?;
             results.seeds.push(seed);
@@ -85,5 +119,74 @@ impl Results {
             std::fs::write(&part, json).and_then(|()| std::fs::rename(&part, &path)).map_err(cannot)?;
         }
         Ok(results)
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
+    Ok(std::fs::read(path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?)
+}
+
+/// SHA-256 over names and contents of all files below these folders, or below `folder` itself where there is none of them.
+fn checksum(folder: &Path, names: &[&str]) -> Result<String, Problems> {
+    let mut open: Vec<PathBuf> = names.iter().map(|n| folder.join(n)).filter(|f| f.is_dir()).collect();
+    if open.is_empty() {
+        open.push(folder.to_path_buf());
+    }
+    let mut files = Vec::new();
+    while let Some(at) = open.pop() {
+        let entries = std::fs::read_dir(&at).map_err(|e| Diagnostic::file(at.display().to_string(), format!("cannot be read: {e}")))?;
+        for entry in entries.flatten().map(|e| e.path()) {
+            if entry.is_dir() { open.push(entry) } else { files.push(entry) }
+        }
+    }
+    files.sort();
+    let sums: Result<Vec<String>, Problems> = files
+        .par_iter()
+        .map(|f| Ok(format!("{} {}\n", f.strip_prefix(folder).unwrap_or(f).display(), hash::of_bytes(&bytes(f)?))))
+        .collect();
+    Ok(hash::of_bytes(sums?.concat().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_and_data_are_part_of_the_identity_and_force_forgets() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("data/mnist")).unwrap();
+        std::fs::write(at("data/mnist/a"), "one").unwrap();
+        std::fs::write(at("card.yaml"), "one").unwrap();
+        std::fs::write(at("b.yaml"), "task: classifier\nsettings: {neuron: card, card: card.yaml}\n").unwrap();
+        let key = || Results::identity(&at("b.yaml"), &Document::read(&at("b.yaml")).unwrap(), Some(&at("data"))).unwrap();
+        let first = key();
+        assert_eq!(first, key());
+        std::fs::write(at("data/mnist/a"), "two").unwrap();
+        let second = key();
+        std::fs::write(at("card.yaml"), "two").unwrap();
+        assert!(second != first && key() != second);
+        // Another set beside it changes nothing.
+        let third = key();
+        std::fs::create_dir_all(at("data/iris")).unwrap();
+        std::fs::write(at("data/iris/b"), "one").unwrap();
+        assert_eq!(third, key());
+
+        std::fs::write(at("l.yaml"), "task: letters\nsettings: {epochs: 1}\n").unwrap();
+        let document = Document::read(&at("l.yaml")).unwrap();
+        let run = |force| Results::run(&at("l.yaml"), &document, &at("out"), None, (None, force), &|_, _, _| {});
+        // One epoch at this rate does not settle: the score is infinite, and read again.
+        let results = run(false).unwrap();
+        let back = Results::kept(&at("out")).unwrap().unwrap();
+        assert_eq!((results.outcomes, results.seconds.clone()), (back.outcomes, back.seconds));
+        assert_eq!(run(false).unwrap().seconds, results.seconds);
+        std::fs::create_dir_all(at("out/seed-1")).unwrap();
+        std::fs::write(at("out/seed-1/ideal.checkpoint"), "old").unwrap();
+        run(true).unwrap();
+        assert!(!at("out/seed-1/ideal.checkpoint").exists());
+        // What cannot be read is told, not passed over.
+        std::fs::write(at("out/results.json"), "{").unwrap();
+        assert!(run(false).unwrap_err().to_string().contains("--force"));
+        assert!(run(true).is_ok());
     }
 }

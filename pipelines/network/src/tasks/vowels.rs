@@ -5,7 +5,7 @@
 //! first two linear discriminants of the training vowels, Fisher, Ann. Eugen. 7, 179 (1936)) and *only the four currents are learned* (with the two
 //! frequency scales and offsets of the inputs). Learning is a hill climb: a random change of the currents is kept where the training vowels are told apart better.
 //!
-//! The coupled array is solved in its phases (the power follows within 1/Γ, faster than any detuning here; Slavin and Tiberkevich 2009, section V):
+//! The coupled array is solved in its phases (the power follows within 1/Γ, taken to be fast; Slavin and Tiberkevich 2009, section V):
 //! dφ_k/dt = 2π f_k + κ Σ sin(φ_l − φ_k + β) + Σ_s F_s sin(2π f_s t − φ_k), κ and F scaled by √(1 + ν²), β = arctan ν.
 
 use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
@@ -213,6 +213,10 @@ fn answers(patterns: &[usize], classes: &[usize]) -> (BTreeMap<usize, usize>, us
 impl Task for Vowels {
     fn cards(&self) -> Vec<PathBuf> {
         self.card.iter().cloned().collect()
+    }
+
+    fn data(&self) -> &'static [&'static str] {
+        &["hillenbrand"]
     }
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {

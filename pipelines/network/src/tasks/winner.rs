@@ -265,6 +265,10 @@ impl Winner {
 }
 
 impl Task for Winner {
+    fn data(&self) -> &'static [&'static str] {
+        self.data.folders()
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         let at_most = [self.samples[0], *self.samples.last().expect("never empty")];

@@ -5,7 +5,6 @@
 //! capacitor is measured in 2^bits steps over a window about its middle. Columns of one neuron are added digitally. Inputs are ±1: pixels above a threshold.
 
 use super::{CardNote, Context, DataNote, Outcome, Task, percent};
-use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
 use crate::layers::{Answer, Kind, Net, Pass, cross_entropy};
 use crate::settings::settings;
@@ -47,7 +46,7 @@ settings!(
         batch: usize = 100, 1.0..=4096.0;
         /// Learning rate of Adam.
         learning_rate: f64 = 2e-3, 1e-7..=1.0;
-        /// Voltage over a column and time of a read, energy of a conversion (J).
+        /// Voltage over a column and time of a read, energy of a conversion (J): typed, of no source; the efficiency follows from them.
         voltage: f64 = 0.8, 0.0..=10.0;
         /// See `voltage`.
         read: f64 = 1e-8, 0.0..=1.0;
@@ -61,7 +60,9 @@ settings!(
 impl Xnor {
     fn binary(&self, data: &Samples, part: &Part, some: &[usize]) -> Vec<f32> {
         let size = data.size();
-        some.iter().flat_map(|&i| part.pixels[i * size..(i + 1) * size].iter().map(|p| if *p > 80 { 1.0 } else { -1.0 })).collect()
+        some.iter()
+            .flat_map(|&i| part.pixels[i * size..(i + 1) * size].iter().map(|p| if f32::from(*p) > 0.31 * data.unit { 1.0 } else { -1.0 }))
+            .collect()
     }
 
     fn build(&self, data: &Samples, seed: u64) -> Net {
@@ -75,7 +76,6 @@ impl Xnor {
 
     fn train(&self, data: &Samples, seed: u64, context: &Context<'_>) -> Net {
         let mut net = self.build(data, seed);
-        let signs = Synapse { levels: 2, ..Synapse::default() };
         let mut order: Vec<usize> = (0..data.train.labels.len()).collect();
         let batches = order.len().div_ceil(self.batch);
         // The noise of what columns do, as the spread of the sum of a neuron: one read per 64 inputs.
@@ -84,18 +84,13 @@ impl Xnor {
             for (b, some) in order.chunks(self.batch).enumerate() {
                 (context.progress)((epoch as f64 + b as f64 / batches as f64) / self.epochs as f64, "binary network");
                 net.realise(None, None);
-                scale_signs(&mut net, &signs);
+                scale_signs(&mut net);
                 let x = self.binary(data, &data.train, some);
-                let squares = net
-                    .arrays()
-                    .iter()
-                    .map(|(i, d)| {
-                        vec![
-                            net.layers[*i].weights.used[0].abs().powi(2) / d[0] as f32 * 4.0 * (d[0] as f32 / self.column as f32).ceil();
-                            d[0] * d[1]
-                        ]
-                    })
-                    .collect();
+                let mut squares = vec![Vec::new(); net.layers.len()];
+                for (i, d) in net.arrays() {
+                    let columns = (d[0] as f32 / self.column as f32).ceil();
+                    squares[i] = vec![net.layers[i].weights.used[0].powi(2) / d[0] as f32 * 4.0 * columns; d[0] * d[1]];
+                }
                 let noisy = Synapse { read_noise: self.training_noise, ..Synapse::default() };
                 let analog = crate::layers::Analog { synapse: &noisy, squares };
                 let analog = (self.training_noise > 0.0).then_some(&analog);
@@ -113,7 +108,7 @@ impl Xnor {
             }
         }
         net.realise(None, None);
-        scale_signs(&mut net, &signs);
+        scale_signs(&mut net);
         net
     }
 
@@ -198,20 +193,23 @@ impl Xnor {
     }
 }
 
-/// Weights ±1 times the root mean square of the layer's fan: one scale a layer.
-fn scale_signs(net: &mut Net, signs: &Synapse) {
+/// Weights ±1/√inputs: one scale a layer.
+fn scale_signs(net: &mut Net) {
     for (i, d) in net.arrays() {
         let p = &mut net.layers[i].weights;
-        signs.quantise(&p.latent, &mut p.used);
         let scale = 1.0 / (d[0] as f32).sqrt();
         p.used.iter_mut().zip(&p.latent).for_each(|(u, w)| *u = if *w >= 0.0 { scale } else { -scale });
     }
 }
 
 impl Task for Xnor {
+    fn data(&self) -> &'static [&'static str] {
+        self.data.folders()
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        let data = Samples::read(self.data, context.data, 1, Slice::Count, [self.samples[0], *self.samples.last().expect("never empty")])?;
+        let data = Samples::grey_images(self.data, context.data, &self.samples)?;
         let net = self.train(&data, seed, context);
         let device = self.test(&net, &data, false, self.spread, seed);
         let exact = self.test(&net, &data, true, 0.0, seed);
@@ -222,6 +220,7 @@ impl Task for Xnor {
         let r = self.column as f64 * (self.r_p * (1.0 + 0.5 * self.tmr) + self.r_access);
         let energy = self.voltage.powi(2) / r * self.read + self.conversion;
         out.score("efficiency of columns and converters", 2.0 * self.column as f64 / energy / 1e12, "TOPS/W");
+        out.note(format!("the efficiency rests on a conversion of {:e} J, typed", self.conversion));
         let rows = self.spreads.iter().map(|&s| vec![s, self.test(&net, &data, false, s, seed)]).collect();
         out.curve("accuracy against the spread of resistances", &["spread of ln R", "accuracy (%)"], rows);
         out.cards.push(CardNote { name: "junction typed: R_P, TMR and spread of the settings".into(), records: Vec::new() });
@@ -252,7 +251,7 @@ mod tests {
             training_noise: 0.0,
             ..Xnor::default()
         };
-        let data = Samples::read(x.data, None, 1, Slice::Count, [800, 200]).unwrap();
+        let data = Samples::grey_images(x.data, None, &[800, 200]).unwrap();
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
         let mut net = x.train(&data, 1, &context);
         let all: Vec<usize> = (0..200).collect();
