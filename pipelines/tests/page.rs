@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{EXPERIMENT, folder, said, spinloom};
+use common::{EXPERIMENT, folder, said, skipped, spinloom};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -308,9 +308,7 @@ impl Browser {
     fn start(width: u32, height: u32) -> Option<Browser> {
         let driver = ["/usr/bin/chromedriver", "/usr/lib/chromium/chromedriver"].iter().map(PathBuf::from).find(|p| p.exists());
         let Some(driver) = driver else {
-            println!("SKIPPED: no chromedriver (Debian: chromium-driver): the page is not tried in a browser");
-            eprintln!("SKIPPED: no chromedriver (Debian: chromium-driver): the page is not tried in a browser");
-            return None;
+            return skipped("no chromedriver (Debian: chromium-driver): the page is not tried in a browser");
         };
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let driver = Command::new(driver).arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -341,14 +341,16 @@ fn kill_until_done(dir: &Path, command: &[&str], compare: &dyn Fn(&str, &str)) -
     while kills < kills_wanted() {
         let name = format!("run{runs}");
         let arguments = with(&name);
+        let before = kills;
         loop {
             let mut child = begin(dir, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
             // Marsaglia's xorshift, J. Stat. Softw. 8, 14 (2003): anything uneven would do.
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            // From before anything is there to the middle of an undisturbed run.
-            std::thread::sleep(Duration::from_secs_f64(0.5 * whole * (random >> 11) as f64 / (1u64 << 53) as f64));
+            // From before anything is there to the middle of an undisturbed run; later and later, for the machine may be busier now.
+            let latest = whole * (0.5 + 0.1 * (kills - before) as f64);
+            std::thread::sleep(Duration::from_secs_f64(latest * (random >> 11) as f64 / (1u64 << 53) as f64));
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "seed {seed}, after {kills} kills: {status}");
                 break;

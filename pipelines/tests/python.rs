@@ -2,17 +2,13 @@
 
 mod common;
 
-use common::{EXPERIMENT, folder};
+use common::{EXPERIMENT, folder, skipped};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds the wheel and installs it; none, said aloud, where that cannot be.
 fn installed(dir: &Path) -> Option<PathBuf> {
-    let skip = |why: String| {
-        println!("SKIPPED: {why}: the Python package is not tried");
-        eprintln!("SKIPPED: {why}: the Python package is not tried");
-        None
-    };
+    let skip = |why: String| skipped(format!("{why}: the Python package is not tried"));
     let python = std::env::var("SPINLOOM_PYTHON").unwrap_or_else(|_| "python3".into());
     let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = if Path::new(&python).exists() {

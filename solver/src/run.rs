@@ -654,14 +654,21 @@ fn save_field(experiment: &Experiment, sim: &Simulation, dir: &Path) -> Result<S
     let mesh = recorded(&experiment.system.mesh);
     let mut last = String::new();
     for replica in 0..sim.replicas() {
-        let (m, t) = (sim.m(replica), sim.control(replica).t);
-        let cells = m.len() / 3;
-        let data = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
-        let frame = Frame { name: "m".into(), unit: String::new(), replica, components: 3, t, data };
-        last = dir.join(format!("m_replica{replica}_{:.4}ns.ovf", 1e9 * t)).display().to_string();
-        Ovf::new(&mesh, &frame).write_file(Path::new(&last), OvfFormat::Binary8)?;
+        let t = sim.control(replica).t;
+        let path = dir.join(format!("m_replica{replica}_{:.4}ns.ovf", 1e9 * t));
+        save_m(sim, replica, &mesh, t, &path)?;
+        last = path.display().to_string();
     }
     Ok(format!("saved {last}"))
+}
+
+/// Writes the magnetisation of a replica at time `t` (s) as OVF.
+pub(crate) fn save_m(sim: &Simulation, replica: usize, mesh: &Mesh, t: f64, path: &Path) -> Result<(), Problems> {
+    let m = sim.m(replica);
+    let cells = m.len() / 3;
+    let data = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
+    let frame = Frame { name: "m".into(), unit: String::new(), replica, components: 3, t, data };
+    Ovf::new(mesh, &frame).write_file(path, OvfFormat::Binary8)
 }
 
 fn header(experiment: &Experiment, sim: &Simulation) -> Header {

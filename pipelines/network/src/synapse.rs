@@ -418,7 +418,7 @@ fn solve_tile(g: &[f64], h: usize, w: usize, gw: f64) -> Vec<f64> {
 pub(crate) fn resolve(s: &Synapse, base: &std::path::Path, cards: &mut Vec<crate::tasks::CardNote>) -> Result<Synapse, Problems> {
     s.check()?;
     let Some(path) = &s.card else {
-        cards.push(crate::tasks::CardNote { name: "synapse typed: values of the settings".into(), records: Vec::new() });
+        cards.push(crate::tasks::CardNote::typed("synapse typed: values of the settings"));
         return Ok(s.clone());
     };
     let card = Card::read(&base.join(path))?;
@@ -431,7 +431,7 @@ pub(crate) fn resolve(s: &Synapse, base: &std::path::Path, cards: &mut Vec<crate
     // Numbers of the device that the settings have and the card has not, or that stand in place of the card's.
     let typed = s.typed(&real);
     if !typed.is_empty() {
-        cards.push(crate::tasks::CardNote { name: format!("typed beside the card: {}", typed.join(", ")), records: Vec::new() });
+        cards.push(crate::tasks::CardNote::typed(format!("typed beside the card: {}", typed.join(", "))));
     }
     Ok(real)
 }

@@ -47,23 +47,21 @@ class Record(_spinloom.Record):
         return xarray.Dataset(data, coords, attrs={"device": self.device, "source": self.source, **dict(self.replicas[replica][1])})
 
 
-def run(file, out=None, *, resume=False, force=False) -> Record:
-    """Runs an experiment to its end and gives its record."""
-    running = start(file, out, resume=resume, force=force)
-    try:
-        running.wait()
-    except KeyboardInterrupt:
-        running.stop()
-        raise
-    return Record(running.folder)
-
-
-def run_script(file, out=None, *, resume=False, clean=False) -> str:
-    """Runs a mumax3 script to its end and gives the folder that it has written."""
-    running = start_script(file, out, resume=resume, clean=clean)
+def _ended(running):
+    """Waits for a run to end; Ctrl-C stops it first."""
     try:
         running.wait()
     except KeyboardInterrupt:
         running.stop()
         raise
     return running.folder
+
+
+def run(file, out=None, *, resume=False, force=False) -> Record:
+    """Runs an experiment to its end and gives its record."""
+    return Record(_ended(start(file, out, resume=resume, force=force)))
+
+
+def run_script(file, out=None, *, resume=False, clean=False) -> str:
+    """Runs a mumax3 script to its end and gives the folder that it has written."""
+    return _ended(start_script(file, out, resume=resume, clean=clean))

@@ -26,6 +26,13 @@ pub fn spinloom(dir: &Path, arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
+/// Says that something is not tried, and why: where the runner shows it, and where a person looks.
+pub fn skipped<T>(why: impl std::fmt::Display) -> Option<T> {
+    println!("SKIPPED: {why}");
+    eprintln!("SKIPPED: {why}");
+    None
+}
+
 /// What it said.
 pub fn said(o: &Output) -> String {
     String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr)

@@ -14,7 +14,6 @@ use crate::live::{About, Live as Watched};
 use crate::run::Progress;
 use spinloom_base::Problems;
 use spinloom_kernels::ParameterId as P;
-use spinloom_record::{Frame, Ovf, OvfFormat};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -976,11 +975,7 @@ impl Interpreter {
         let (stop, path) = (self.stop.clone(), self.output.path(&format!("m_{:.4}ns.ovf", 1e9 * t)));
         let (mesh, shown) = (crate::run::recorded(&mesh), path.clone().map_or(String::new(), |p| p.display().to_string()));
         live.look(&self.engine.magnet()?.sim, &stop, &mut |sim| {
-            let (m, cells) = (sim.m(0), mesh.cells());
-            let data = (0..m.len()).map(|i| m[i % 3 * cells + i / 3]).collect();
-            let frame = Frame { name: "m".into(), unit: String::new(), replica: 0, components: 3, t, data };
-            let ovf = Ovf::new(&mesh, &frame);
-            path.iter().try_for_each(|p| ovf.write_file(p, OvfFormat::Binary8))?;
+            path.iter().try_for_each(|p| crate::run::save_m(sim, 0, &mesh, t, p))?;
             Ok(format!("saved {shown}"))
         });
         while let Some(text) = live.to_set() {

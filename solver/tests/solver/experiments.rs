@@ -107,7 +107,7 @@ fn so_does_one_with_temperature() {
 #[test]
 fn so_does_one_on_a_graphics_device() {
     for [double, _] in crate::gpu::graphics() {
-        let name = double.to_string().split(',').next().expect("a name").to_string();
+        let name = crate::gpu::name_of(double);
         // The method carries rates over, and the current is a wave: both restart at every row.
         let text = GOOD
             .replace("settle: minimise", &format!("settle: no\ndevice: {name}\nsolver: {{stepper: rk45, max_err: 1e-4}}"))

@@ -22,6 +22,11 @@ pub fn graphics() -> Vec<[DeviceChoice; 2]> {
     of.into_iter().filter(|(name, _)| there(name)).map(|(_, of)| both(of)).collect()
 }
 
+/// What a user calls the device: `vulkan:0`.
+pub fn name_of(choice: DeviceChoice) -> String {
+    choice.to_string().split(',').next().expect("a name").to_string()
+}
+
 fn material(list: &[(P, f64)]) -> Values {
     let mut v = Values::default();
     list.iter().for_each(|(p, x)| v.set_scalar(*p, *x));

@@ -368,8 +368,7 @@ fn cut_off_anywhere_it_ends_with_the_same_bits() {
 
 #[test]
 fn so_it_does_on_a_graphics_device_and_agrees_with_the_processor() {
-    let graphics = crate::gpu::graphics();
-    let names = graphics.iter().map(|[double, _]| double.to_string().split(',').next().expect("a name").to_string()).collect::<Vec<_>>();
+    let names: Vec<String> = crate::gpu::graphics().iter().map(|[double, _]| crate::gpu::name_of(*double)).collect();
     for name in &names {
         every_cut_of(&ALL.replace("sweep:", &format!("device: {name}\nsweep:")), 40);
     }

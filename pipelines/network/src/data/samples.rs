@@ -3,6 +3,7 @@
 use super::events::{self, Camera, Slice};
 use super::{Dataset, Source};
 use crate::settings::choice;
+use crate::tasks::DataNote;
 use flate2::read::GzDecoder;
 use spinloom_base::{Diagnostic, Problems, hash};
 use std::collections::BTreeMap;
@@ -51,6 +52,12 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
+    /// What a result says of them, with so many of those to train with put aside for validation.
+    pub(crate) fn note(&self, aside: usize) -> DataNote {
+        let split = [self.train.labels.len() - aside, aside, self.test.labels.len()];
+        DataNote { name: self.name.clone(), stand_in: self.stand_in, sha256: self.sha256.clone(), split }
+    }
+
     /// Values of one sample.
     pub(crate) fn size(&self) -> usize {
         self.frames * self.shape.iter().product::<usize>()

@@ -181,7 +181,7 @@ impl Task for Associative {
                 }
             }
             None => {
-                out.cards.push(CardNote { name: "junction typed: P_sw of the settings".into(), records: Vec::new() });
+                out.cards.push(CardNote::typed("junction typed: P_sw of the settings"));
                 self.chance
             }
         };

@@ -307,7 +307,7 @@ impl Task for Attractor {
                 s.recovery = card.value("tau_rec")? / self.membrane.0;
                 out.cards.push(note);
             }
-            None => out.cards.push(CardNote { name: "depression typed: U and recovery of the settings".into(), records: Vec::new() }),
+            None => out.cards.push(CardNote::typed("depression typed: U and recovery of the settings")),
         }
         let beta = s.release * s.rate * s.recovery;
         let mut rows = Vec::new();

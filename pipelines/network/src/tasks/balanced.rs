@@ -552,7 +552,7 @@ impl Task for Balanced {
                 card_neuron.floor.unwrap_or(f64::NEG_INFINITY)
             ));
         } else {
-            out.cards.push(CardNote { name: "the model's own neuron".into(), records: Vec::new() });
+            out.cards.push(CardNote::typed("the model's own neuron"));
         }
         Ok(out)
     }

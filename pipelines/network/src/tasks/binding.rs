@@ -91,7 +91,7 @@ impl Task for Binding {
                 Device::of(&card)?
             }
             None => {
-                out.cards.push(CardNote { name: "oscillator typed: typical values".into(), records: Vec::new() });
+                out.cards.push(CardNote::typed("oscillator typed: typical values"));
                 Device::typical()
             }
         };

@@ -4,7 +4,7 @@
 //! over the stream; tanh of the sum, made into a stream again, goes on. A junction keeps its state: successive bits are correlated with ρ = e^(−dt/τ) (card `p-bit`, tau), and a stream of L bits carries the
 //! information of L (1 − ρ)/(1 + ρ). Weights have few states. The network is trained with those and real arithmetic; here every bit is then drawn.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
+use super::{CardNote, Context, Outcome, Task, card, percent};
 use crate::data::samples::{Samples, Set};
 use crate::layers::{Answer, Kind, Net, Pass, cross_entropy};
 use crate::settings::{Seconds, settings};
@@ -190,7 +190,7 @@ impl Task for Bitstreams {
                 keep
             }
             None => {
-                out.cards.push(CardNote { name: "junction typed: correlation of the settings".into(), records: Vec::new() });
+                out.cards.push(CardNote::typed("junction typed: correlation of the settings"));
                 self.correlation
             }
         };
@@ -207,12 +207,7 @@ impl Task for Bitstreams {
         out.score("energy of the bits of an inference", (macs * self.bits[0]) as f64 * self.bit_energy, "J");
         out.score("the same in digital multiply-accumulates", macs as f64 * super::MAC, "J");
         out.curve("accuracy against bits", &["bits", "accuracy (%)"], rows);
-        out.data = Some(DataNote {
-            name: data.name.clone(),
-            stand_in: data.stand_in,
-            sha256: data.sha256.clone(),
-            split: [data.train.labels.len(), 0, data.test.labels.len()],
-        });
+        out.data = Some(data.note(0));
         Ok(out)
     }
 }

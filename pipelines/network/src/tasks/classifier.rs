@@ -9,7 +9,7 @@
 //! the synapse. Its updates (writes of the last layer where the answer was not clear) are set against those of back-propagation through all layers for as many epochs: a count of writes, not of
 //! equal learning. It learns from all training samples, those set aside for validation among them.
 
-use super::{AC, CardNote, Context, DataNote, MAC, Outcome, Task, percent};
+use super::{AC, CardNote, Context, MAC, Outcome, Task, percent};
 use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
@@ -681,12 +681,7 @@ impl Task for Classifier {
         }
         let n = data.train.labels.len();
         let aside = (self.validation * n as f64) as usize;
-        out.data = Some(DataNote {
-            name: data.name.clone(),
-            stand_in: data.stand_in,
-            sha256: data.sha256.clone(),
-            split: [n - aside, aside, data.test.labels.len()],
-        });
+        out.data = Some(data.note(aside));
         Ok(out)
     }
 }

@@ -222,7 +222,7 @@ impl Task for Clustering {
                 out.note(format!("a current of 1 is a drive {:.3e} above the foot of the card's P", self.drive * volt));
                 out.cards.push(note.unused("currents in units of its width; drive and spread typed"));
             }
-            None => out.cards.push(CardNote { name: "junction typed: logistic".into(), records: Vec::new() }),
+            None => out.cards.push(CardNote::typed("junction typed: logistic")),
         }
         let flowers = match context.data {
             Some(folder) => read(folder)?,

@@ -176,7 +176,7 @@ impl Force {
 impl Task for Force {
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        out.cards.push(CardNote { name: "junction typed: saturating, one time constant".into(), records: Vec::new() });
+        out.cards.push(CardNote::typed("junction typed: saturating, one time constant"));
         let mut rows = Vec::new();
         for &n in &self.nodes {
             let found = self.share(n, seed, context);

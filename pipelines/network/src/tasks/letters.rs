@@ -119,7 +119,7 @@ impl Task for Letters {
         let name = if self.nonlinear { ["nonlinear (%)", "linear (%)"] } else { ["linear (%)", "nonlinear (%)"] };
         let rows = accuracies.iter().zip(&other).enumerate().map(|(e, (a, b))| vec![(e + 1) as f64, *a, *b]).collect();
         out.curve("accuracy by epoch", &["epoch", name[0], name[1]], rows);
-        out.cards.push(CardNote { name: "field-driven junction typed: linear in the field".into(), records: Vec::new() });
+        out.cards.push(CardNote::typed("field-driven junction typed: linear in the field"));
         Ok(out)
     }
 }

@@ -159,7 +159,7 @@ pub struct CardNote {
 
 impl CardNote {
     /// Numbers that stand in the settings.
-    fn typed(what: impl std::fmt::Display) -> CardNote {
+    pub(crate) fn typed(what: impl std::fmt::Display) -> CardNote {
         CardNote { name: what.to_string(), records: Vec::new() }
     }
 

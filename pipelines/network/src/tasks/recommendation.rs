@@ -206,7 +206,7 @@ impl Task for Recommendation {
                 out.note(format!("one recommendation takes {:.3e} s", 6.0 * tau * self.looks as f64));
                 out.cards.push(note.unused("inputs in units of its width; spread typed"));
             }
-            None => out.cards.push(CardNote { name: "random bit typed: logistic".into(), records: Vec::new() }),
+            None => out.cards.push(CardNote::typed("random bit typed: logistic")),
         }
         let mut stream = Stream::new(seed, 0x73 << 40);
         let users = self.users(&mut stream);

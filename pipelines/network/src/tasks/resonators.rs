@@ -4,7 +4,7 @@
 //! Nature 438, 339 (2005); card `spin-diode`, half_width = w), so that its own tone is weighted by how far f_res lies from it and the tones of its neighbours leak in. What is trained are the resonance
 //! frequencies, by the gradient of the whole chain, crosstalk included. Frequencies of neighbouring pixels are `spacing` half-widths apart.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
+use super::{CardNote, Context, Outcome, Task, card, percent};
 use crate::data::samples::{Part, Samples, Set};
 use crate::settings::settings;
 use rayon::prelude::*;
@@ -218,7 +218,7 @@ impl Task for Resonators {
                 out.note(format!("half-width {w:.3e} Hz: {n} tones take {:.3e} Hz", n * self.spacing * w));
                 out.cards.push(note.unused("frequencies in half-widths; spread, setting error and power typed"));
             }
-            None => out.cards.push(CardNote { name: "resonator typed: frequencies in half-widths".into(), records: Vec::new() }),
+            None => out.cards.push(CardNote::typed("resonator typed: frequencies in half-widths")),
         }
         let data = Samples::grey_images(self.data, context.data, &self.samples)?;
         let hw = [data.shape[0], data.shape[1]];
@@ -235,12 +235,7 @@ impl Task for Resonators {
             out.curve("accuracy against the spacing of tones", &["spacing (half-widths)", "accuracy (%)"], rows);
         }
         out.note(format!("{0} x {0} pixels, averaged from {1} x {2}", self.side, hw[0], hw[1]));
-        out.data = Some(DataNote {
-            name: data.name,
-            stand_in: data.stand_in,
-            sha256: data.sha256,
-            split: [data.train.labels.len(), 0, data.test.labels.len()],
-        });
+        out.data = Some(data.note(0));
         Ok(out)
     }
 }

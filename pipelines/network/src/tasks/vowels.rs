@@ -229,7 +229,7 @@ impl Task for Vowels {
                 std::f64::consts::TAU * card.value("N")? / (card.value("Gamma_G")? * (self.zeta + card.value("Q")?))
             }
             None => {
-                out.cards.push(CardNote { name: "oscillator typed: nu = 3".into(), records: Vec::new() });
+                out.cards.push(CardNote::typed("oscillator typed: nu = 3"));
                 3.0
             }
         };

@@ -7,7 +7,7 @@
 //! `window` steps, and off with P_down if not. A threshold rises with each spike of its neuron and falls otherwise, so that all win equally often. After learning each neuron is named after the class
 //! it fired for most; a test image is given the class whose neurons fired most, per neuron.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, percent};
+use super::{CardNote, Context, Outcome, Task, percent};
 use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
 use crate::settings::settings;
@@ -281,7 +281,7 @@ impl Task for Winner {
         }
         let (train, test) = (cropped(&data.train, [h, w], self.crop), cropped(&data.test, [h, w], self.crop));
         let inputs = (h - 2 * self.crop) * (w - 2 * self.crop);
-        out.cards.push(CardNote { name: "junction typed: P of the settings".into(), records: Vec::new() });
+        out.cards.push(CardNote::typed("junction typed: P of the settings"));
         let (right, writes, pulses) = self.accuracy(&train, &test, inputs, self.neurons, self.devices, seed, context);
         out.score("accuracy", right, "%");
         out.score("plastic junctions", (inputs * self.neurons * self.devices) as f64, "junctions");
@@ -303,12 +303,7 @@ impl Task for Winner {
                 .collect();
             out.curve("a tenth of the samples: accuracy against neurons", &["neurons", "accuracy (%)"], rows);
         }
-        out.data = Some(DataNote {
-            name: data.name,
-            stand_in: data.stand_in,
-            sha256: data.sha256,
-            split: [train.labels.len(), 0, test.labels.len()],
-        });
+        out.data = Some(data.note(0));
         Ok(out)
     }
 }

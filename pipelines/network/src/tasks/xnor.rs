@@ -4,7 +4,7 @@
 //! agree, R_AP where not, each with its own deviation, besides the transistor's resistance. The 64 resistances of a column add up, noise adds up with them, and the time constant of the column with a
 //! capacitor is measured in 2^bits steps over a window about its middle. Columns of one neuron are added digitally. Inputs are ±1: pixels above a threshold.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, percent};
+use super::{CardNote, Context, Outcome, Task, percent};
 use crate::data::samples::{Part, Samples, Set};
 use crate::layers::{Answer, Kind, Net, Pass, cross_entropy};
 use crate::settings::settings;
@@ -223,13 +223,8 @@ impl Task for Xnor {
         out.note(format!("the efficiency rests on a conversion of {:e} J, typed", self.conversion));
         let rows = self.spreads.iter().map(|&s| vec![s, self.test(&net, &data, false, s, seed)]).collect();
         out.curve("accuracy against the spread of resistances", &["spread of ln R", "accuracy (%)"], rows);
-        out.cards.push(CardNote { name: "junction typed: R_P, TMR and spread of the settings".into(), records: Vec::new() });
-        out.data = Some(DataNote {
-            name: data.name.clone(),
-            stand_in: data.stand_in,
-            sha256: data.sha256.clone(),
-            split: [data.train.labels.len(), 0, data.test.labels.len()],
-        });
+        out.cards.push(CardNote::typed("junction typed: R_P, TMR and spread of the settings"));
+        out.data = Some(data.note(0));
         Ok(out)
     }
 }
