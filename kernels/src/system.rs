@@ -75,6 +75,14 @@ impl System {
     /// # Errors
     /// In words: more than 65535 of them, or something per cell that is not.
     pub fn expanded(&self) -> Result<Cow<'_, Self>, String> {
+        self.expanded_for(|_| true)
+    }
+
+    /// [`System::expanded`] in which only some replicas' materials are: the others keep theirs, and must not be asked.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn expanded_for(&self, asked: impl Fn(usize) -> bool) -> Result<Cow<'_, Self>, String> {
         if self.cellwise.is_empty() {
             return Ok(Cow::Borrowed(self));
         }
@@ -124,7 +132,7 @@ impl System {
         for map in std::iter::once(&mut system.regions).chain(system.replicas.iter_mut().filter_map(|r| r.regions.as_mut())) {
             map.count = count;
         }
-        for replica in &mut system.replicas {
+        for (_, replica) in system.replicas.iter_mut().enumerate().filter(|(r, _)| asked(*r)) {
             let material = &mut replica.material;
             let of = |(region, cell): &(u16, usize)| {
                 let mut v = material.regions[usize::from(*region)].clone();

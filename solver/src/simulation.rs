@@ -337,7 +337,7 @@ impl Simulation {
 
     /// Gives the device the parameters and regions of some replicas.
     fn tell(&mut self, replicas: &[usize]) {
-        match self.system.expanded() {
+        match self.system.expanded_for(|r| replicas.contains(&r)) {
             Ok(system) => replicas.iter().for_each(|r| self.device.set_material(*r, &system)),
             Err(what) => {
                 let device = self.device.info().name;
@@ -698,7 +698,7 @@ impl Simulation {
     /// Asks a replica's material with the values of every cell.
     fn with_cells(&self, replica: usize, ask: impl Fn(&Material) -> f64) -> f64 {
         // What cannot be expanded was refused when the simulation was made.
-        self.system.expanded().map_or(f64::NAN, |system| ask(&system.replicas[replica].material))
+        self.system.expanded_for(|r| r == replica).map_or(f64::NAN, |system| ask(&system.replicas[replica].material))
     }
 
     /// Finds a minimum of the energy of every replica by steepest descent with Barzilai–Borwein steps (Exl et al., J. Appl. Phys. 115,

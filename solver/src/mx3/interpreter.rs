@@ -1089,12 +1089,12 @@ impl Interpreter {
         let field = self.engine.field(q)?;
         self.engine.journal.inside -= 1;
         let name = q.name();
-        let extension = if picture { self.output.snapshot_format.clone() } else { "ovf".into() };
+        let extension = if picture { self.output.snapshot_format.clone() } else { self.output.format.extension().into() };
         let file = match file {
             Some(f)
                 if Path::new(f)
                     .extension()
-                    .is_some_and(|e| ["ovf", "omf", "ohf", "jpg", "jpeg", "png", "gif"].iter().any(|k| e.eq_ignore_ascii_case(k))) =>
+                    .is_some_and(|e| ["ovf", "omf", "ohf", "dump", "jpg", "jpeg", "png", "gif"].iter().any(|k| e.eq_ignore_ascii_case(k))) =>
             {
                 f.to_string()
             }

@@ -810,8 +810,11 @@ pub const NAMES: &[Entry] = &[
                     Value::Token("OVF1_BINARY") => Format::Ovf(1, OvfFormat::Binary4),
                     Value::Token("OVF2_TEXT") => Format::Ovf(2, OvfFormat::Text),
                     Value::Token("OVF2_BINARY") => Format::Ovf(2, OvfFormat::Binary4),
-                    Value::Token("DUMP") => return Err(Fault::new("the dump format is not written", "OVF2_BINARY holds the same")),
-                    _ => return Err(Fault::new("this is no output format", "OVF1_TEXT, OVF1_BINARY, OVF2_TEXT or OVF2_BINARY")),
+                    Value::Token("DUMP") => {
+                        it.output.log("//DUMP: mumax3's own form is not described anywhere; the .dump files hold OVF 2, binary");
+                        Format::Dump
+                    }
+                    _ => return Err(Fault::new("this is no output format", "OVF1_TEXT, OVF1_BINARY, OVF2_TEXT, OVF2_BINARY or DUMP")),
                 };
                 Ok(())
             },
@@ -822,7 +825,7 @@ pub const NAMES: &[Entry] = &[
     Entry { name: "OVF1_BINARY", kind: Kind::Constant(Type::Token, || Value::Token("OVF1_BINARY")), about: "Output format" },
     Entry { name: "OVF2_TEXT", kind: Kind::Constant(Type::Token, || Value::Token("OVF2_TEXT")), about: "Output format" },
     Entry { name: "OVF2_BINARY", kind: Kind::Constant(Type::Token, || Value::Token("OVF2_BINARY")), about: "Output format" },
-    Entry { name: "DUMP", kind: Kind::Constant(Type::Token, || Value::Token("DUMP")), about: "Output format" },
+    Entry { name: "DUMP", kind: Kind::Constant(Type::Token, || Value::Token("DUMP")), about: "Output format; files of this ending that hold OVF 2" },
     f("TableAdd", "q", Type::Nothing, "Adds a quantity's columns to the table", |it, a| it.add_column(Column::Quantity(a.q(0)))),
     f("TableAddVar", "Ess", Type::Nothing, "Adds an expression, with name and unit, to the table", |it, a| {
         let column = Column::Live { expression: it.live(&a.0[0]), name: a.s(1).into(), unit: a.s(2).into() };
@@ -1126,6 +1129,7 @@ fn format_name(format: Format) -> &'static str {
         Format::Ovf(1, _) => "OVF1_BINARY",
         Format::Ovf(_, OvfFormat::Text) => "OVF2_TEXT",
         Format::Ovf(..) => "OVF2_BINARY",
+        Format::Dump => "DUMP",
     }
 }
 

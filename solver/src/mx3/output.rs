@@ -64,6 +64,18 @@ impl Periodic {
 pub enum Format {
     /// OVF of version 1 or 2, as text or not.
     Ovf(u8, OvfFormat),
+    /// What a script calls `DUMP`: mumax3's own binary form is not described anywhere, so that the files, of its ending, hold OVF 2.
+    Dump,
+}
+
+impl Format {
+    /// The ending of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Ovf(..) => "ovf",
+            Self::Dump => "dump",
+        }
+    }
 }
 
 /// See the module.
@@ -363,8 +375,12 @@ impl Output {
             time: Some(engine.time()),
             data: (0..cells).flat_map(|i| (0..field.components).map(move |c| (c, i))).map(|(c, i)| field.at(c, i)).collect(),
         };
-        let Format::Ovf(version, format) = self.format;
-        if version == 1 { ovf.write_file_1(&path, format).map_err(told) } else { ovf.write_file(&path, format).map_err(told) }
+        match self.format {
+            Format::Ovf(1, format) => ovf.write_file_1(&path, format),
+            Format::Ovf(_, format) => ovf.write_file(&path, format),
+            Format::Dump => ovf.write_file(&path, OvfFormat::Binary4),
+        }
+        .map_err(told)
     }
 
     /// Writes a picture of a field's lowest layer.

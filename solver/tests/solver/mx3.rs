@@ -215,7 +215,7 @@ fn what_goes_wrong_on_the_way_is_told_with_its_place() {
         (format!("{mesh}B_ext = vector(0, 0/0, 0)\n"), vec!["B_ext would not be a number"]),
         (format!("{mesh}m = uniform(0/0, 1, 0)\n"), vec!["no vector of numbers"]),
         (format!("{mesh}m.setcell(0, 0, 0, vector(1/0, 0, 0))\n"), vec!["no vector of numbers"]),
-        (format!("{mesh}OutputFormat = DUMP\n"), vec!["the dump format is not written", "OVF2_BINARY"]),
+        (format!("{mesh}OutputFormat = FIXEDLAYER_TOP\n"), vec!["no output format", "OVF2_BINARY"]),
         (format!("{mesh}m.loadfile(\"junk.ovf\")\n"), vec!["junk.ovf"]),
         (format!("{mesh}setgeom(imageshape(\"junk.ovf\"))\n"), vec!["junk.ovf"]),
         (format!("{mesh}f := functionFromDatafile(\"junk.ovf\", 0, 1, \"linear\")\n"), vec!["junk.ovf"]),
