@@ -569,6 +569,11 @@ fn best<'a>(model: &'a dyn Model, data: &'a Data) -> Option<(Search<'a>, Vec<f64
     Some(all.swap_remove(at))
 }
 
+/// Where a simpler model fits best, for a richer one to begin.
+pub(crate) fn searched(model: &dyn Model, data: &Data) -> Option<Vec<f64>> {
+    best(model, data).map(|(search, theta, ..)| search.p(&theta))
+}
+
 /// Covariance in coordinates, and unit vectors (parameters scaled to unit information) of what is flat.
 fn covariance(information: &DMatrix<f64>) -> (DMatrix<f64>, Vec<DVector<f64>>) {
     let n = information.nrows();

@@ -4,6 +4,7 @@ use crate::mesh::Mesh;
 use crate::waveform::Waveform;
 use spinloom_base::Dimension;
 use spinloom_base::constants::{GAMMA_LL, MU0};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What one parameter is.
@@ -289,11 +290,12 @@ impl Material {
         self.regions.iter().map(of).fold(0.0, f64::max)
     }
 
-    /// What couples two regions: the mean of their own values, unless a [`Pair`] of this parameter says otherwise, the last one.
-    pub fn joined(&self, parameter: Option<ParameterId>, a: usize, b: usize, mean: f64) -> f64 {
-        let (a, b) = (self.base(a as u16), self.base(b as u16));
-        let this = |p: &&Pair| parameter == Some(p.parameter) && [(a, b), (b, a)].contains(&p.regions);
-        self.pairs.iter().rev().find(this).map_or(mean, |p| p.scale * mean + p.value)
+    /// What couples two regions: the mean of their own values, unless a [`Pair`] of this parameter says otherwise, the last one. Takes the regions and that mean.
+    pub fn joins(&self, parameter: Option<ParameterId>) -> impl Fn(usize, usize, f64) -> f64 + '_ {
+        let key = |(a, b): (u16, u16)| (a.min(b), a.max(b));
+        let own = self.pairs.iter().filter(|p| parameter == Some(p.parameter));
+        let pairs: HashMap<(u16, u16), &Pair> = own.map(|p| (key(p.regions), p)).collect();
+        move |a, b, mean| pairs.get(&key((self.base(a as u16), self.base(b as u16)))).map_or(mean, |p| p.scale * mean + p.value)
     }
 
     /// The same with everything that moves held at its value at a time (s).

@@ -141,9 +141,10 @@ impl Model for Tilted {
     }
 
     fn starts(&self, data: &Data) -> Vec<Vec<f64>> {
-        // Those of the plain wall with dampings of films, since a step here is dear. Pinning and tension show late: they begin as a part of B_DMI and as a few times that.
-        let plain = Wall.starts(data).into_iter().filter(|s| s[0] > 0.02 && s[1] < 5e-9);
-        plain.map(|s| [s.as_slice(), &[4.0 * s[2], 0.05 * s[2]]].concat()).collect()
+        // Where the plain wall fits best: a smooth landscape that costs little, while each pitch makes a valley of its own here. Tension shows late and begins as a few times B_DMI; a wall that
+        // is held where the record's is not, or the other way about, leads nowhere: so there are weak pins and strong ones.
+        let plain = crate::estimate::searched(&Wall, data).map_or_else(|| Wall.starts(data), |p| vec![p]);
+        plain.iter().flat_map(|s| [0.02, 0.06].map(|pin| [s.as_slice(), &[3.0 * s[2], pin * s[2]]].concat())).collect()
     }
 
     fn simulate(&self, p: &[f64], sigma: f64, design: &Data, random: &mut Stream) -> Data {

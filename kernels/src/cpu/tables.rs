@@ -190,7 +190,8 @@ impl<T: Real> Tables<T> {
                     })
                     .collect();
                 let links = if L::LINKED {
-                    let joined = |a, b, share| material.joined(L::PAIRED, a, b, L::link(&regions[a], &regions[b], share));
+                    let joins = material.joins(L::PAIRED);
+                    let joined = |a, b, share| joins(a, b, L::link(&regions[a], &regions[b], share));
                     let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
                     (0..3)
                         .map(|axis| {

@@ -839,8 +839,8 @@ impl Magnet {
         let values = self.values();
         let n = values.len();
         let mean = |a: usize, b: usize| spinloom_kernels::terms::pair_mean(&values[a], &values[b], p, 0.5);
-        let material = &self.sim.system.replicas[0].material;
-        ((0..n * n).map(|i| material.joined(Some(p), i / n, i % n, mean(i / n, i % n))).collect(), n)
+        let joins = self.sim.system.replicas[0].material.joins(Some(p));
+        ((0..n * n).map(|i| joins(i / n, i % n, mean(i / n, i % n))).collect(), n)
     }
 
     fn coupling(&self, p: P) -> Field {

@@ -1092,9 +1092,9 @@ impl Interpreter {
         let extension = if picture { self.output.snapshot_format.clone() } else { self.output.format.extension().into() };
         let file = match file {
             Some(f)
-                if Path::new(f)
-                    .extension()
-                    .is_some_and(|e| ["ovf", "omf", "ohf", "dump", "jpg", "jpeg", "png", "gif"].iter().any(|k| e.eq_ignore_ascii_case(k))) =>
+                if Path::new(f).extension().is_some_and(|e| {
+                    ["ovf", "omf", "ohf", "dump", "jpg", "jpeg", "png", "gif"].iter().any(|k| e.eq_ignore_ascii_case(k))
+                }) =>
             {
                 f.to_string()
             }

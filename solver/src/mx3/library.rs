@@ -825,7 +825,11 @@ pub const NAMES: &[Entry] = &[
     Entry { name: "OVF1_BINARY", kind: Kind::Constant(Type::Token, || Value::Token("OVF1_BINARY")), about: "Output format" },
     Entry { name: "OVF2_TEXT", kind: Kind::Constant(Type::Token, || Value::Token("OVF2_TEXT")), about: "Output format" },
     Entry { name: "OVF2_BINARY", kind: Kind::Constant(Type::Token, || Value::Token("OVF2_BINARY")), about: "Output format" },
-    Entry { name: "DUMP", kind: Kind::Constant(Type::Token, || Value::Token("DUMP")), about: "Output format; files of this ending that hold OVF 2" },
+    Entry {
+        name: "DUMP",
+        kind: Kind::Constant(Type::Token, || Value::Token("DUMP")),
+        about: "Output format; files of this ending that hold OVF 2",
+    },
     f("TableAdd", "q", Type::Nothing, "Adds a quantity's columns to the table", |it, a| it.add_column(Column::Quantity(a.q(0)))),
     f("TableAddVar", "Ess", Type::Nothing, "Adds an expression, with name and unit, to the table", |it, a| {
         let column = Column::Live { expression: it.live(&a.0[0]), name: a.s(1).into(), unit: a.s(2).into() };
