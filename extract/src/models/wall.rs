@@ -142,9 +142,10 @@ impl Model for Tilted {
 
     fn starts(&self, data: &Data) -> Vec<Vec<f64>> {
         // Where the plain wall fits best: a smooth landscape that costs little, while each pitch makes a valley of its own here. Tension shows late and begins as a few times B_DMI; a wall that
-        // is held where the record's is not, or the other way about, leads nowhere: so there are weak pins and strong ones.
+        // is held where the record's is not, or the other way about, leads nowhere: so there are many strengths of pins, of which the best are followed.
         let plain = crate::estimate::searched(&Wall, data).map_or_else(|| Wall.starts(data), |p| vec![p]);
-        plain.iter().flat_map(|s| [0.02, 0.06].map(|pin| [s.as_slice(), &[3.0 * s[2], pin * s[2]]].concat())).collect()
+        let pins: Vec<f64> = (0..16).map(|i| 0.005 * 1.27_f64.powi(i)).collect();
+        plain.iter().flat_map(|s| pins.iter().map(|pin| [s.as_slice(), &[3.0 * s[2], pin * s[2]]].concat())).collect()
     }
 
     fn simulate(&self, p: &[f64], sigma: f64, design: &Data, random: &mut Stream) -> Data {
