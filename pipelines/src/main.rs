@@ -53,6 +53,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Runs an experiment, a pipeline or mumax3 scripts.
+    #[command(args_override_self = true)]
     Run {
         /// A YAML file, or any number of `.mx3` scripts, which run one after another. Scripts take mumax3's flags too: `-o DIR -f -vet -s -v`.
         #[arg(required = true)]

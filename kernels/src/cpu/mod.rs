@@ -494,7 +494,8 @@ impl<T: Real> Cpu<T> {
         let (values, now) = member.material.at(member.control.stage_time(time));
         factors.extend(now);
         if values != member.values {
-            member.tables = Tables::new(&self.mesh, &self.terms, &member.material, &values, member.regions.neighbours.as_ref());
+            let neighbours = member.regions.neighbours.as_ref();
+            member.tables.follow(&self.mesh, &self.terms, &member.material, [&member.values, &values], neighbours);
             if !member.material.masks.is_empty() {
                 member.added = tables::added(&self.mesh, &self.terms, &member.material, &values, &member.regions.map);
             }

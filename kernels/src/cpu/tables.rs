@@ -165,11 +165,40 @@ pub struct Tables<T> {
 impl<T: Real> Tables<T> {
     /// Computes every coefficient in `f64` and rounds once. `regions` are the material's values now, which may differ from those it starts with.
     pub fn new(mesh: &Mesh, terms: &[Term], material: &Material, regions: &[Values], neighbours: Option<&Arc<Neighbours>>) -> Self {
-        struct Make<'a, T>(&'a Mesh, &'a Material, &'a [Values], Option<&'a Arc<Neighbours>>, std::marker::PhantomData<T>);
+        Self::with_links(mesh, terms, material, regions, neighbours, |_| None)
+    }
+
+    /// Follows the values from `old` to `new`, those of the same material at another time. Links between regions, of which there are many, are made anew only where something has moved
+    /// that they depend on: see [`Law::link`].
+    pub fn follow(
+        &mut self,
+        mesh: &Mesh,
+        terms: &[Term],
+        material: &Material,
+        [old, new]: [&[Values]; 2],
+        neighbours: Option<&Arc<Neighbours>>,
+    ) {
+        let rests = |p: ParameterId| old.iter().zip(new).all(|(a, b)| a.vector(p) == b.vector(p));
+        let mut links: Vec<_> = self.terms.iter_mut().map(|t| Some(std::mem::take(&mut t.links))).collect();
+        let rest = rests(ParameterId::Msat);
+        *self = Self::with_links(mesh, terms, material, new, neighbours, |k| {
+            links[k].take().filter(|_| rest && terms[k].paired().is_none_or(rests))
+        });
+    }
+
+    fn with_links(
+        mesh: &Mesh,
+        terms: &[Term],
+        material: &Material,
+        regions: &[Values],
+        neighbours: Option<&Arc<Neighbours>>,
+        mut kept: impl FnMut(usize) -> Option<Vec<Links<T>>>,
+    ) -> Self {
+        struct Make<'a, T>(&'a Mesh, &'a Material, &'a [Values], Option<&'a Arc<Neighbours>>, Option<Vec<Links<T>>>);
         impl<T: Real> WithLaw for Make<'_, T> {
             type Output = TermTables<T>;
             fn with<L: Law>(self) -> TermTables<T> {
-                let Make(mesh, material, regions, neighbours, _) = self;
+                let Make(mesh, material, regions, neighbours, kept) = self;
                 let rows: Vec<[f64; MAX_COEFFICIENTS]> = regions
                     .iter()
                     .enumerate()
@@ -189,7 +218,9 @@ impl<T: Real> Tables<T> {
                         column
                     })
                     .collect();
-                let links = if L::LINKED {
+                let links = if let Some(links) = kept {
+                    links
+                } else if L::LINKED {
                     let joins = material.joins(L::PAIRED);
                     let joined = |a, b, share| joins(a, b, L::link(&regions[a], &regions[b], share));
                     let ghosts = L::FREE_FACE == FreeFace::Ghost && !material.open_faces;
@@ -226,7 +257,7 @@ impl<T: Real> Tables<T> {
         let falls = |v: &Values| v.scalar(ParameterId::DampingOnly) != 0.0;
         let fall = |v: &Values| -free(v) * v.scalar(ParameterId::GammaLl);
         Self {
-            terms: terms.iter().map(|t| t.with(Make::<T>(mesh, material, regions, neighbours, std::marker::PhantomData))).collect(),
+            terms: terms.iter().enumerate().map(|(k, t)| t.with(Make::<T>(mesh, material, regions, neighbours, kept(k)))).collect(),
             llg: [
                 column(&|v| if falls(v) { 0.0 } else { gilbert(v) }),
                 column(&|v| if falls(v) { fall(v) } else { gilbert(v) * v.scalar(ParameterId::Alpha) }),
@@ -292,4 +323,41 @@ pub fn added<T: Real>(mesh: &Mesh, terms: &[Term], material: &Material, regions:
         }
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_follow_values_are_those_made_anew() {
+        let mesh = Mesh::new([8, 4, 2], [2e-9; 3]);
+        let terms = [Term::Exchange, Term::InterfacialDmi, Term::ZhangLi, Term::Uniaxial, Term::Zeeman];
+        let mut region = Values::default();
+        for (p, x) in [(ParameterId::Msat, 8e5), (ParameterId::Aex, 1e-11), (ParameterId::Dind, 1e-3), (ParameterId::Ku1, 1e5)] {
+            region.set_scalar(p, x);
+        }
+        let old = vec![region; 3];
+        let material = Material { regions: old.clone(), ..Material::default() };
+        for (p, x) in [
+            (ParameterId::BExt, 0.1),
+            (ParameterId::Aex, 2e-11),
+            (ParameterId::Dind, -1e-3),
+            (ParameterId::Msat, 0.0),
+            (ParameterId::Ku1, 2e5),
+        ] {
+            let mut new = old.clone();
+            new[1].set_scalar(p, x);
+            let mut followed = Tables::<f64>::new(&mesh, &terms, &material, &old, None);
+            followed.follow(&mesh, &terms, &material, [&old, &new], None);
+            let made = Tables::<f64>::new(&mesh, &terms, &material, &new, None);
+            for (a, b) in followed.terms.iter().zip(&made.terms) {
+                let tables = |t: &TermTables<f64>| -> Vec<Vec<f64>> {
+                    t.coefficients.iter().map(|c| c.table.clone()).chain(t.links.iter().map(|l| l.table.clone())).collect()
+                };
+                assert!(!b.links.iter().any(|l| l.table.is_empty()));
+                assert_eq!(tables(a), tables(b), "{p:?}");
+            }
+        }
+    }
 }

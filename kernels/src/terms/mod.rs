@@ -114,7 +114,7 @@ pub trait Law: 'static {
     /// The coefficients in a cell with these parameters. Called where Msat > 0; vacuum has zeros.
     fn coefficients(v: &Values, mesh: &Mesh) -> Coefficients<f64>;
 
-    /// The coefficient of the link between two neighbouring cells, before [`Law::link_scale`].
+    /// The coefficient of the link between two neighbouring cells, before [`Law::link_scale`]. It may depend on [`Law::PAIRED`] and Msat alone.
     /// `share` is how much of the way between their centres lies in the first.
     fn link(_a: &Values, _b: &Values, _share: f64) -> f64 {
         0.0
@@ -324,6 +324,18 @@ impl Term {
             type Output = GpuLaw;
             fn with<L: Law>(self) -> Self::Output {
                 GpuLaw { text: L::GPU, linked: L::LINKED, partnered: L::PARTNERED, free_face: L::FREE_FACE }
+            }
+        }
+        self.with(Ask)
+    }
+
+    /// See [`Law::PAIRED`].
+    pub fn paired(self) -> Option<ParameterId> {
+        struct Ask;
+        impl WithLaw for Ask {
+            type Output = Option<ParameterId>;
+            fn with<L: Law>(self) -> Self::Output {
+                L::PAIRED
             }
         }
         self.with(Ask)

@@ -714,11 +714,13 @@ impl Engine {
         set || self.masks.iter().any(|m| m.0 == p)
     }
 
-    /// Seed of the thermal noise.
+    /// Seed of the thermal noise, which begins anew.
     pub fn set_seed(&mut self, seed: i64) {
         self.seed = seed as u64;
         self.keep_m();
         self.drop_magnet();
+        // Draws are numbered by these steps.
+        self.kept.iter_mut().for_each(|(c, _)| c.steps = 0);
     }
 
     /// Chooses the method.
@@ -1201,6 +1203,13 @@ impl Engine {
             a.last = (n[0] > 0).then_some(Field { components: n[0], n: [n[1], n[2], n[3]], data });
         }
         Ok(())
+    }
+
+    /// When a run of this duration ends: fixed steps are all of the same length, so that the last one may pass its end.
+    pub fn end(&self, start: f64, duration: f64) -> f64 {
+        let step = self.settings.fix_dt;
+        // A multiple but for roundings is one.
+        if step > 0.0 { start + (duration / step - 1e-6).ceil() * step } else { start + duration }
     }
 
     /// Gets ready to step until a time (s).

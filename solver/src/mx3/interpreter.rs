@@ -450,7 +450,18 @@ impl Interpreter {
     /// What hinders the quantity.
     pub fn settled(&mut self, v: &Value) -> Result<Value> {
         match v {
-            Value::Quantity(q) if !q.space() => {
+            Value::Quantity(q) if !q.space() => self.shown(v),
+            v => Ok(v.clone()),
+        }
+    }
+
+    /// What is written of a value: of any quantity its average.
+    ///
+    /// # Errors
+    /// What hinders the quantity.
+    pub fn shown(&mut self, v: &Value) -> Result<Value> {
+        match v {
+            Value::Quantity(q) => {
                 let v = self.engine.value(q)?;
                 Ok(if v.len() == 3 { Value::Vector([v[0], v[1], v[2]]) } else { Value::Float(v[0]) })
             }
@@ -463,7 +474,7 @@ impl Interpreter {
     /// # Errors
     /// What hinders a quantity.
     pub fn joined(&mut self, a: &Args, between: &str) -> Result<String> {
-        let list = a.0.iter().map(|v| self.settled(v).map(|v| text::show(&v))).collect::<Result<Vec<_>>>()?;
+        let list = a.0.iter().map(|v| self.shown(v).map(|v| text::show(&v))).collect::<Result<Vec<_>>>()?;
         Ok(list.join(between))
     }
 
@@ -1008,7 +1019,7 @@ impl Interpreter {
         self.moves(|s, begun| {
             let clock = Instant::now();
             let start = begun.unwrap_or_else(|| s.engine.time());
-            let until = start + duration;
+            let until = s.engine.end(start, duration);
             if begun.is_none() {
                 s.warn_without_moment();
                 s.engine.begin(until)?;

@@ -1060,12 +1060,12 @@ pub const NAMES: &[Entry] = &[
             if i > 0 && plain(v) && plain(&a.0[i - 1]) {
                 text.push(' ');
             }
-            text += &text::show(&it.settled(v)?);
+            text += &text::show(&it.shown(v)?);
         }
         Ok(Value::Str(text.into()))
     }),
     f("sprintf", "sx*", Type::Str, "Text by a format", |it, a| {
-        let values: Vec<Value> = a.0[1..].iter().map(|v| it.settled(v)).collect::<Result<_, _>>()?;
+        let values: Vec<Value> = a.0[1..].iter().map(|v| it.shown(v)).collect::<Result<_, _>>()?;
         let arguments: Vec<text::Arg<'_>> = values.iter().map(text::arg).collect();
         Ok(Value::Str(text::format(a.s(0), &arguments).into()))
     }),

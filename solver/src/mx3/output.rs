@@ -349,7 +349,9 @@ impl Output {
 
     /// The next numbered name of a quantity.
     pub fn numbered(&mut self, name: &str) -> String {
-        let number = self.numbers.entry(name.to_string()).or_default();
+        // Names of products have stars, which shells take for something else.
+        let name = &name.replace('*', "_");
+        let number = self.numbers.entry(name.clone()).or_default();
         let text = super::text::format(&self.filename_format, &[super::text::Arg::Str(name), super::text::Arg::Int(*number as i64)]);
         *number += 1;
         text

@@ -140,7 +140,8 @@ pub fn format(format: &str, arguments: &[Arg<'_>]) -> String {
             (Arg::Int(i), 'd' | 'v') => i.to_string(),
             (Arg::Int(i), v) => float(*i as f64, v, precision),
             // Numbers that are whole are what a script means by an integer.
-            (Arg::Float(f), 'd') => format!("{f:.0}"),
+            (Arg::Float(f), 'd') if (f - f.round()).abs() <= 1e-9 * f.abs() => format!("{f:.0}"),
+            (Arg::Float(f), 'd') => format!("%!d(float64={})", go_number(*f, false)),
             (Arg::Float(f), v) => float(*f, v, precision),
             (Arg::Other(s), _) => s.clone(),
         };
@@ -182,5 +183,7 @@ mod tests {
             ],
         );
         assert_eq!(text, "m000007|1e-09|0.667|1.2e+04|0.1|5   |+5|%|-07");
+        // Whole but for roundings, and not.
+        assert_eq!(format("%d %d", &[Arg::Float(0.024 * 1000.0), Arg::Float(24.6)]), "24 %!d(float64=24.6)");
     }
 }

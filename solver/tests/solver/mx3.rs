@@ -99,6 +99,9 @@ fn files_are_called_and_tables_headed_as_people_know() {
     let options = Options { out: Some(out.path().to_path_buf()), ..Options::default() };
     mx3::run(&folder().join("files.mx3"), &options).unwrap();
     let read = |name: &str| std::fs::read_to_string(out.path().join(name)).unwrap();
+    let averages = read("averages.txt");
+    let [saturation, x, all] = *averages.trim().splitn(3, ' ').collect::<Vec<_>>() else { panic!("{averages}") };
+    assert!(saturation == "1e+06" && all.starts_with(&format!("[{x} ")) && all.ends_with(']'), "{averages}");
     assert_eq!(read("names.txt"), "m m_x m.region3 m_xrange0-4_yrange2-3_zrange0-1_ E_total T A/m2\n");
     for file in ["m_000.ovf", "m_001.ovf", "m_z_zrange1-2__000.ovf", "m_002.png", "m_z_000.ovf", "m_z_001.ovf", "m_z_002.ovf"] {
         assert!(out.path().join(file).exists(), "{file}");
