@@ -76,6 +76,8 @@ pub struct Seen {
     pub number: u64,
     /// When (s, simulated).
     pub t: f64,
+    /// After how many steps: time stands still while a magnet relaxes.
+    steps: u64,
     /// m, `[point][component]`, as 127ths.
     pub m: Arc<Vec<i8>>,
 }
@@ -258,7 +260,7 @@ impl Live {
         let n = s.about.n;
         let old = |w: &Wanted| w.seen.as_ref().map_or(0, |seen| seen.number);
         // Nothing new is not copied again.
-        let new = |w: &Wanted| w.seen.as_ref().is_none_or(|seen| seen.t != sim.control(w.view.replica).t);
+        let new = |w: &Wanted| w.seen.as_ref().is_none_or(|seen| seen.steps != sim.control(w.view.replica).steps);
         let mut due: Vec<usize> = (0..s.wanted.len()).filter(|k| s.wanted[*k].asked.elapsed() < GONE && new(&s.wanted[*k])).collect();
         due.sort_by_key(|k| old(&s.wanted[*k]));
         due.truncate(if s.paused { VIEWS } else { 1 });
@@ -266,7 +268,8 @@ impl Live {
             let (view, clock) = (s.wanted[k].view, Instant::now());
             let m = Arc::new(bytes(&sim.peek(view.replica, &view.cells(n))));
             s.count += 1;
-            s.wanted[k].seen = Some(Seen { view, number: s.count, t: sim.control(view.replica).t, m });
+            let (t, steps) = (sim.outside(view.replica).t, sim.control(view.replica).steps);
+            s.wanted[k].seen = Some(Seen { view, number: s.count, t, steps, m });
             s.copied = Some((clock, clock.elapsed()));
             self.changed.notify_all();
         }

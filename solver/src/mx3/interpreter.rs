@@ -12,6 +12,7 @@ use super::time::{self, Now, Timed};
 use super::value::{Type, Value, serves, wanted};
 use crate::live::{About, Live as Watched};
 use crate::run::Progress;
+use crate::simulation::Rest;
 use spinloom_base::Problems;
 use spinloom_kernels::ParameterId as P;
 use std::cell::RefCell;
@@ -929,11 +930,19 @@ impl Interpreter {
     ///
     /// # Errors
     /// What goes wrong on the way.
-    pub fn settle(&mut self, how: impl FnOnce(&mut Engine) -> std::result::Result<(), Fault>) -> Result<Value> {
-        self.moves(|s, _| {
-            s.warn_without_moment();
-            s.keep(None)?;
-            Ok(how(&mut s.engine)?)
+    pub fn settle(&mut self, how: impl FnOnce(&Engine) -> Rest) -> Result<Value> {
+        self.moves(|s, begun| {
+            let (clock, how) = (Instant::now(), how(&s.engine));
+            if begun.is_none() {
+                s.warn_without_moment();
+                s.keep(None)?;
+                s.engine.begin_settling(how)?;
+            }
+            while s.engine.go_on_settling()? {
+                s.keep(Some(0.0))?;
+                s.watch(clock, 0.0)?;
+            }
+            Ok(s.engine.end_settling(how)?)
         })
     }
 

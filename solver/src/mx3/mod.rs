@@ -47,8 +47,8 @@ pub struct Options {
     pub resume: bool,
     /// Wall-clock time between checkpoints.
     pub commit_every: Duration,
-    /// Set from elsewhere (by a signal): the script ends after its present step, or before its next `relax` or `minimize`, with a checkpoint, its table and log
-    /// whole and m in `stopped.ovf`.
+    /// Set from elsewhere (by a signal): the script ends after its present step (of `relax` and `minimize` within ten), with a checkpoint, its table and log whole
+    /// and m in `stopped.ovf`.
     pub stop: Arc<AtomicBool>,
     /// Who watches, if anybody may.
     pub live: Option<Arc<Live>>,

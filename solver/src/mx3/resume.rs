@@ -5,8 +5,8 @@
 //! of the output. To go on, the script is run from its beginning; calls that had ended (`run`, `relax`, …) are not made again, what they told is told again, and
 //! nothing is written; at the call that was cut off the magnet and the output are put where they were.
 //!
-//! A checkpoint is taken between two steps of a run, and before `relax` and `minimize`, which begin anew. Taking one changes no later bit. Files that grow line
-//! by line are cut back to their length at the checkpoint.
+//! A checkpoint is taken between two steps of a run, and between two rounds of ten steps of `relax` and `minimize`. Taking one changes no later bit. Files that
+//! grow line by line are cut back to their length at the checkpoint.
 
 use super::engine::Fault;
 use spinloom_base::{Diagnostic, Problems, hash};
