@@ -6,7 +6,7 @@ use crate::devices::DeviceChoice;
 use crate::tableau::{RK23, Tableau};
 use rayon::prelude::*;
 use spinloom_base::diagnostics::{Diagnostic, Problems};
-use spinloom_kernels::device::Prepared;
+use spinloom_kernels::device::{Prepared, Window};
 use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::terms::Extra;
 use spinloom_kernels::{Control, Device, DeviceError, Material, ParameterId, RegionMap, Status, System, Term};
@@ -377,9 +377,9 @@ impl Simulation {
         self.device.set_control(replica, control);
     }
 
-    /// m of some cells of a replica, `[component][in the order asked]`.
-    pub fn peek(&self, replica: usize, cells: &[usize]) -> Vec<f32> {
-        self.device.peek(replica, self.buffers.m, cells)
+    /// m of some cells of a replica, for who watches: [`Device::peek`].
+    pub fn peek(&self, replica: usize, window: &Window) -> Vec<u8> {
+        self.device.peek(replica, self.buffers.m, self.system.mesh.n, window)
     }
 
     /// Runs every replica up to its pause time.

@@ -234,7 +234,12 @@ pub fn run(file: &Path, options: &Options) -> Result<Outcome, Failure> {
             before.lines().filter_map(|l| l.split_once(' ')).filter_map(|(n, name)| Some((name.into(), n.parse().ok()?))).collect();
         it.output.begin_anew();
         if let Some(told) = kept.words.remove("told") {
-            it.engine.journal = resume::Journal::again_from(told);
+            let path = out.join(resume::TOLD);
+            let told = <[u64; 2]>::try_from(told).ok().and_then(|told| resume::Journal::read(&path, told));
+            it.engine.journal = told.ok_or_else(|| {
+                let problem = Diagnostic::file(path.display().to_string(), "it is not there, or damaged");
+                Problems::from(problem.hint("a script goes on with the checkpoint and this file; run it anew with -f"))
+            })?;
             it.output.muted = true;
             it.kept = Some(kept);
         }
