@@ -126,9 +126,8 @@ pub fn serve(folders: &[PathBuf], address: &str) -> Result<u8, Problems> {
     let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::default(), standing: Mutex::default() }).collect();
     let watch = signals::watch();
     let served = start(address, runs)?;
-    crate::out::own();
     if crate::out::is_json() {
-        println!("{}", json!({"url": served.url}));
+        crate::out::object(&json!({"url": served.url}));
     } else {
         println!("{}", served.url);
     }

@@ -462,6 +462,52 @@ fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
     }
 }
 
+/// No file may grow beyond a few blocks, as on a disk that is full: what is told names the file, and what was committed goes on.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_with_a_message_and_loses_nothing_that_was_committed() {
+    let dir = folder(&[("long.yaml", &long_run().replace("for: 4 ns", "for: 400 ps")), ("s.mx3", SCRIPT)]);
+    for (file, whole) in [("long.yaml", "a"), ("s.mx3", "b")] {
+        let o = spinloom(dir.path(), &["run", file, "--out", whole]);
+        assert!(o.status.success(), "{}", said(&o));
+        let mut full = 0;
+        // In blocks of 512 bytes.
+        for blocks in [1, 12, 24, 48, 96] {
+            let out = format!("{whole}{blocks}");
+            let words = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" run {file} --out {out} --resume --commit-every 0.01");
+            let o = Command::new("sh").args(["-c", &words, env!("CARGO_BIN_EXE_spinloom")]).current_dir(dir.path()).output().unwrap();
+            if !o.status.success() {
+                full += 1;
+                assert_eq!(o.status.code(), Some(2), "{blocks}: {}", said(&o));
+                assert!(said(&o).contains(&out) && !said(&o).contains("panicked"), "{blocks}: {}", said(&o));
+            }
+            let o = spinloom(dir.path(), &["run", file, "--out", &out, "--resume"]);
+            assert!(o.status.success(), "{blocks}: {}", said(&o));
+            if file == "long.yaml" {
+                equal(dir.path(), whole, &out);
+            } else {
+                for name in ["table.txt", "own.txt", "m000000.ovf"] {
+                    let read = |out: &str| std::fs::read(dir.path().join(out).join(name)).unwrap();
+                    assert!(read(whole) == read(&out), "{blocks}: {name}");
+                }
+            }
+        }
+        assert!(full >= 2, "{file}: {full}");
+    }
+}
+
+/// Where nothing can be written, nothing is computed first.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_written_is_told() {
+    let dir = folder(&[("wall.yaml", EXPERIMENT), ("s.mx3", SCRIPT), ("p.yaml", PIPELINE)]);
+    for file in ["wall.yaml", "s.mx3", "p.yaml"] {
+        let o = spinloom(dir.path(), &["run", file, "--out", "/proc/nothing/here"]);
+        assert_eq!(o.status.code(), Some(2), "{}", said(&o));
+        assert!(said(&o).contains("/proc/nothing"), "{}", said(&o));
+    }
+}
+
 #[test]
 fn an_error_after_a_signal_is_an_error() {
     let dir = folder(&[("long.yaml", &long_run())]);
