@@ -154,8 +154,17 @@ impl Data {
     /// A file that cannot be read, columns that are missing, cells that are no numbers: all of them, with line and column.
     pub fn read_csv(path: &Path, wanted: &[(String, String, String)]) -> Result<Data, Problems> {
         let file = path.display().to_string();
+        let bytes = std::fs::File::open(path).map_err(|e| Diagnostic::file(&file, format!("cannot be read: {e}")))?;
+        Self::parse_csv(file, bytes, wanted)
+    }
+
+    /// The same from what a file holds.
+    ///
+    /// # Errors
+    /// As [`Data::read_csv`].
+    pub fn parse_csv(file: String, bytes: impl std::io::Read, wanted: &[(String, String, String)]) -> Result<Data, Problems> {
         let cannot = |e: csv::Error| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}")));
-        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_path(path).map_err(cannot)?;
+        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(bytes);
         let headings: Vec<String> = reader.headers().map_err(cannot)?.iter().map(str::to_string).collect();
         let mut problems = Problems::new();
         let mut places = Vec::new();

@@ -268,7 +268,26 @@ impl Trace {
         view: &CsvView,
         membrane: &Membrane,
     ) -> Result<Trace, Problems> {
+        let script = path.is_dir();
+        let text = std::fs::read_to_string(if script { path.join("table.txt") } else { path.to_path_buf() });
         let file = path.display().to_string();
+        let text = text.map_err(|e| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}"))))?;
+        Self::parse_csv(file, &text, script, label, coordinates, view, membrane)
+    }
+
+    /// The same from the text of a table, or of a script's.
+    ///
+    /// # Errors
+    /// As [`Trace::from_csv`].
+    pub fn parse_csv(
+        file: String,
+        text: &str,
+        script: bool,
+        label: &str,
+        coordinates: Vec<Coordinate>,
+        view: &CsvView,
+        membrane: &Membrane,
+    ) -> Result<Trace, Problems> {
         let mut problems = Problems::new();
         let mut unit = |what: &str, text: &str, wanted: &[Dimension]| match parse_unit(text) {
             Ok(u) if wanted.is_empty() || wanted.contains(&u.dimension) => Some(u),
@@ -290,18 +309,15 @@ impl Trace {
             return Err(problems);
         }
 
-        let script = path.is_dir();
-        let text = std::fs::read_to_string(if script { path.join("table.txt") } else { path.to_path_buf() });
-        let text = text.map_err(|e| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}"))))?;
         let mut builder = csv::ReaderBuilder::new();
         builder.trim(csv::Trim::All);
         // The header of a script's table looks like a comment.
         let content = if script {
             builder.delimiter(b'\t');
-            text.strip_prefix("# ").unwrap_or(&text)
+            text.strip_prefix("# ").unwrap_or(text)
         } else {
             builder.comment(Some(b'#'));
-            &text
+            text
         };
         let mut reader = builder.from_reader(content.as_bytes());
         let headers = reader.headers().map_err(|e| Problems::from(Diagnostic::file(&file, format!("cannot be read: {e}"))))?.clone();

@@ -116,6 +116,61 @@ impl Control {
         Self { dt: 1e-15, dt_max: f64::INFINITY, max_err: 1e-5, headroom: 0.8, descent: 1e-4, ..Self::default() }
     }
 
+    /// All but slot and samples, as numbers: for checkpoints.
+    pub fn numbers(&self) -> ([f64; 14], [u64; 5]) {
+        let [a, b, c] = self.sums;
+        let floats = [
+            self.t,
+            self.t_pause,
+            self.dt,
+            self.dt_now,
+            self.dt_min,
+            self.dt_max,
+            self.max_err,
+            self.headroom,
+            self.err,
+            self.torque,
+            self.descent,
+            a,
+            b,
+            c,
+        ];
+        let status = match self.status {
+            Status::Running => 0,
+            Status::Due => 1,
+            Status::NotANumber => 2,
+        };
+        (floats, [u64::from(self.fixed), self.steps, self.attempts, self.evaluations, status])
+    }
+
+    /// The block with what [`Control::numbers`] gave, its own slot and samples.
+    ///
+    /// # Panics
+    /// If there are fewer than 14 and 5 of them.
+    pub fn with_numbers(self, f: &[f64], u: &[u64]) -> Self {
+        Self {
+            t: f[0],
+            t_pause: f[1],
+            dt: f[2],
+            dt_now: f[3],
+            dt_min: f[4],
+            dt_max: f[5],
+            max_err: f[6],
+            headroom: f[7],
+            err: f[8],
+            torque: f[9],
+            descent: f[10],
+            sums: [f[11], f[12], f[13]],
+            fixed: u[0] == 1,
+            steps: u[1],
+            attempts: u[2],
+            evaluations: u[3],
+            status: [Status::Running, Status::Due, Status::NotANumber][u[4].min(2) as usize],
+            slot: self.slot,
+            sampling: self.sampling,
+        }
+    }
+
     /// Starts an attempt: the step it will take.
     pub fn begin(&mut self) {
         let left = self.t_pause - self.t;

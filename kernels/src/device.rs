@@ -58,6 +58,48 @@ impl fmt::Display for DeviceError {
 
 impl std::error::Error for DeviceError {}
 
+/// A box of one layer of a mesh, every so many cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Layer.
+    pub layer: usize,
+    /// First cell along x and y.
+    pub from: [usize; 2],
+    /// Cells along x and y.
+    pub size: [usize; 2],
+    /// Every so many, at least one.
+    pub every: usize,
+}
+
+/// A component of a unit vector in 127ths, as the bits of a signed byte.
+pub fn byte(v: f32) -> u8 {
+    // Truncation of what is above zero: rounding would be a call of a function for each.
+    ((127.0 * v + 128.5) as i32 - 128) as i8 as u8
+}
+
+impl Window {
+    /// Width and height in points.
+    pub fn points(&self) -> [usize; 2] {
+        self.size.map(|n| n.div_ceil(self.every.max(1)))
+    }
+
+    /// The index of the first cell of each row in a mesh of `n` cells, beside that row's part of the points.
+    pub fn rows<'a>(&self, n: [usize; 3], out: &'a mut [u8]) -> impl Iterator<Item = (usize, &'a mut [u8])> + use<'a> {
+        let Self { layer, from, every, .. } = *self;
+        let first = move |y: usize| (layer * n[1] + from[1] + y * every) * n[0] + from[0];
+        out.chunks_exact_mut(3 * self.points()[0]).enumerate().map(move |(y, row)| (first(y), row))
+    }
+
+    /// The points of a row of a field `[component][cell]` that begins at a cell.
+    pub fn row<T>(&self, all: &[T], from: usize, out: &mut [u8], narrow: impl Fn(&T) -> f32) {
+        let plane = all.len() / 3;
+        let [x, y, z] = [0, 1, 2].map(|c| all[c * plane + from..][..self.size[0]].iter().step_by(self.every));
+        for (((x, y), z), point) in x.zip(y).zip(z).zip(out.chunks_exact_mut(3)) {
+            point.copy_from_slice(&[byte(narrow(x)), byte(narrow(y)), byte(narrow(z))]);
+        }
+    }
+}
+
 /// A prepared plan, as [`Device::prepare`] numbered it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prepared(pub usize);
@@ -85,11 +127,12 @@ pub trait Device: Send {
     /// Reads a field of one replica.
     fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64>;
 
-    /// Some cells of a field, `[component][in the order asked]`: for whoever watches a run. Processors read only these.
-    fn peek(&self, replica: usize, buffer: Buffer, cells: &[usize]) -> Vec<f32> {
+    /// Some cells of a field as [`byte`]s, `[y][x][component]`: for whoever watches a run. Processors read only these.
+    fn peek(&self, replica: usize, buffer: Buffer, n: [usize; 3], window: &Window) -> Vec<u8> {
         let all = self.download(replica, buffer, false);
-        let plane = all.len() / 3;
-        (0..3).flat_map(|c| cells.iter().map(move |i| c * plane + i)).map(|i| all[i] as f32).collect()
+        let mut out = vec![0; 3 * window.points().iter().product::<usize>()];
+        window.rows(n, &mut out).for_each(|(from, row)| window.row(&all, from, row, |v| *v as f32));
+        out
     }
 
     /// Takes over changed parameters and regions (not mesh or terms) of one replica.

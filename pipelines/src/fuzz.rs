@@ -1,11 +1,12 @@
 //! Mutated inputs for every parser: none may panic, or ask for more memory at once than [`bound`] says.
 //!
-//! 100 000 inputs each in CI; `SPINLOOM_FUZZ=10000000 cargo test --release -p spinloom fuzz -- --nocapture` before a release. Seeds are the project's own files
-//! and what lies in `tests/corpus`, one folder a parser; an input that failed once goes there, and stays.
+//! 100 000 inputs each in CI, fewer of those that are slow; `SPINLOOM_FUZZ=10000000 cargo test --release -p spinloom fuzz:: -- --nocapture` before a release, and
+//! with `SPINLOOM_FUZZ_THREADS=4` each parser by four threads. One parser by its name: `… fuzz::ovf …`. Seeds are the project's own files and what lies in
+//! `tests/corpus`, one folder a parser; an input that failed once goes there, and stays.
 
 use crate::sweep::Sweep;
 use spinloom_base::random::Stream;
-use spinloom_base::{Document, Value};
+use spinloom_base::{Document, Problems, Value};
 use spinloom_record::{Format, Mesh, Ovf, OvfFormat};
 use spinloom_solver::experiment::{Experiment, Point, Points};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -50,10 +51,15 @@ unsafe impl GlobalAlloc for Watching {
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
 
-/// The most memory that a parser may ask for at once: a megabyte, and 128 bytes for each of the input. YAML's aliases stand for what they name, up to the
-/// budget of its reader: 64 megabytes.
+/// The most memory that a parser may ask for at once: a megabyte, and 128 bytes for each of the input. In YAML aliases stand for what they name, up to the
+/// budget of its reader, 64 megabytes, and an experiment or sweep asks for what it says. Packed files unpack to at most 1032 times their size (deflate's
+/// longest run for its shortest code), into room that doubles.
 fn bound(name: &str, input: usize) -> usize {
-    (if name == "yaml" { 64 << 20 } else { 1 << 20 }) + 128 * input
+    match name {
+        "yaml" | "pipeline" | "extract" | "network" | "benchmark" | "experiment" | "sweep" => (64 << 20) + 128 * input,
+        "idx" | "events" => (1 << 20) + 2 * 1032 * input,
+        _ => (1 << 20) + 128 * input,
+    }
 }
 
 /// What numbers go wrong at.
@@ -117,8 +123,13 @@ fn mutated(stream: &mut Stream, seeds: &[Vec<u8>]) -> Vec<u8> {
     v
 }
 
+/// The folder of this crate: where it was built, or, on another machine, where `CARGO_MANIFEST_DIR` says.
+fn home() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 fn corpus(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name)
+    home().join("tests/corpus").join(name)
 }
 
 /// Files below a folder with one of these endings.
@@ -134,30 +145,45 @@ fn files(folder: &Path, endings: &[&str], list: &mut Vec<Vec<u8>>) {
     }
 }
 
+fn number(name: &str) -> Option<f64> {
+    std::env::var(name).ok().and_then(|n| n.parse().ok())
+}
+
 /// Feeds a parser. `share` of the usual number, for those that are slow.
-fn feed(name: &str, mut seeds: Vec<Vec<u8>>, share: f64, parse: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
+fn feed(name: &str, mut seeds: Vec<Vec<u8>>, share: f64, parse: impl Fn(&[u8]) + Sync + std::panic::RefUnwindSafe) {
     files(&corpus(name), &[], &mut seeds);
     assert!(!seeds.is_empty());
-    let wanted = std::env::var("SPINLOOM_FUZZ").ok().and_then(|n| n.parse::<f64>().ok()).unwrap_or(1e5);
-    let count = (wanted * share) as usize;
-    let seed = std::env::var("SPINLOOM_FUZZ_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let mut stream = Stream::new(seed, name.bytes().fold(0, |h: u64, b| h.wrapping_mul(31) + u64::from(b)));
+    let count = number("SPINLOOM_FUZZ").unwrap_or(1e5 * share) as usize;
+    let threads = number("SPINLOOM_FUZZ_THREADS").map_or(1, |n| n.max(1.0) as usize);
+    let seed = number("SPINLOOM_FUZZ_SEED").map_or(1, |n| n as u64);
     let clock = std::time::Instant::now();
-    let mut most = 0.0f64;
-    for k in 0..count + seeds.len() {
-        let input = if k < seeds.len() { seeds[k].clone() } else { mutated(&mut stream, &seeds) };
-        LARGEST.with(|l| l.set(0));
-        let result = std::panic::catch_unwind(|| parse(&input));
-        let largest = LARGEST.with(Cell::get);
-        most = most.max(largest as f64 / bound(name, input.len()) as f64);
-        if result.is_err() || largest > bound(name, input.len()) {
-            let kept = std::env::temp_dir().join(format!("spinloom-{name}-{k}"));
-            let _ = std::fs::write(&kept, &input);
-            panic!("{name}: input {k} of seed {seed} panics or asks for {largest} bytes at once; it lies in {}", kept.display());
+    let some = |thread: usize| -> (usize, f64) {
+        let mut stream = Stream::new(seed + ((thread as u64) << 32), name.bytes().fold(0, |h: u64, b| h.wrapping_mul(31) + u64::from(b)));
+        let (mut most, mut part) = (0, 0.0f64);
+        let own = count / threads + usize::from(thread < count % threads);
+        for k in 0..own + seeds.len() {
+            let input = if k < seeds.len() { seeds[k].clone() } else { mutated(&mut stream, &seeds) };
+            LARGEST.with(|l| l.set(0));
+            let result = std::panic::catch_unwind(|| parse(&input));
+            let largest = LARGEST.with(Cell::get);
+            (most, part) = (most.max(largest), part.max(largest as f64 / bound(name, input.len()) as f64));
+            if result.is_err() || part > 1.0 {
+                let kept = std::env::temp_dir().join(format!("spinloom-{name}-{thread}-{k}"));
+                let _ = std::fs::write(&kept, &input);
+                panic!("{name}: input {k} of seed {seed} panics or asks for {largest} bytes at once; it lies in {}", kept.display());
+            }
         }
-    }
-    let (seconds, part) = (clock.elapsed().as_secs_f64(), 100.0 * most);
-    println!("{name}: {count} inputs from {} seeds in {seconds:.1} s, none panics; at most {part:.0} % of the memory bound", seeds.len());
+        (most, part)
+    };
+    let some = &some;
+    let seen: Vec<(usize, f64)> = std::thread::scope(|s| {
+        let all: Vec<_> = (0..threads).map(|t| s.spawn(move || some(t))).collect();
+        all.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+    });
+    let (seconds, most) = (clock.elapsed().as_secs_f64(), seen.iter().map(|s| s.0).max().unwrap_or(0));
+    let part = 100.0 * seen.iter().fold(0.0, |a: f64, s| a.max(s.1));
+    let seeds = seeds.len();
+    println!("{name}: {count} inputs from {seeds} seeds in {seconds:.1} s, none panics; at most {most} bytes at once, {part:.0} % of the bound");
 }
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -166,10 +192,15 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 
 fn house(folder: &str, endings: &[&str]) -> Vec<Vec<u8>> {
     let mut list = Vec::new();
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), endings, &mut list);
+    files(&home().join("..").join(folder), endings, &mut list);
     // Short ones reach further.
     list.retain(|f| f.len() < 6000);
     list
+}
+
+/// YAML files of the house that hold a word.
+fn seeds_with(folder: &str, word: &str) -> Vec<Vec<u8>> {
+    house(folder, &["yaml"]).into_iter().filter(|f| text(f).contains(word)).collect()
 }
 
 #[test]
@@ -206,8 +237,6 @@ fn sweeps() {
             let own = document.root.get("experiment").is_some_and(|n| matches!(&n.value, Value::Text(t) if t == "a.yaml"));
             drop(own.then(|| Sweep::of(document)));
         }
-        // A million points are allowed: only panics count.
-        LARGEST.with(|l| l.set(0));
     });
 }
 
@@ -224,11 +253,44 @@ fn experiments() {
         {
             return;
         }
-        LARGEST.with(|l| l.set(0));
         let one = Point { id: 0, nodes: Vec::new(), values: Vec::new() };
         drop(Experiment::read_points(&document, &Points { names: Vec::new(), points: vec![one] }));
-        // What an experiment asks for is what it says, not what its text weighs: only panics count.
-        LARGEST.with(|l| l.set(0));
+    });
+}
+
+/// Of what stages name, nothing is there: files have parsers of their own.
+#[test]
+fn pipelines() {
+    let seeds = seeds_with("examples", "pipeline:");
+    feed("pipeline", seeds, 1.0, |b| {
+        if let Ok(document) = Document::parse("/nowhere/p.yaml", &text(b)) {
+            drop(crate::pipeline::Pipeline::read(&document));
+        }
+    });
+}
+
+#[test]
+fn extractions() {
+    let mut seeds = seeds_with("examples", "models:");
+    seeds.extend(seeds_with("examples", "velocity:"));
+    feed("extract", seeds, 1.0, |b| {
+        if let Ok(document) = Document::parse("e.yaml", &text(b)) {
+            drop(spinloom_extract::ExtractConfig::parse(&document.root, &mut Problems::new()));
+        }
+    });
+}
+
+#[test]
+fn networks() {
+    feed("network", seeds_with("examples/saf-domain-wall-neuron", "neurons:"), 1.0, |b| {
+        if let Ok(document) = Document::parse("n.yaml", &text(b)) {
+            crate::stages::network::readable(&document.root);
+        }
+    });
+    feed("benchmark", seeds_with("examples/networks", "task:"), 1.0, |b| {
+        if let Ok(document) = Document::parse("b.yaml", &text(b)) {
+            drop(spinloom_network::tasks::Benchmark::read(&document));
+        }
     });
 }
 
@@ -302,24 +364,120 @@ fn checkpoints_of_scripts() {
     });
 }
 
+/// Measured traces and tables of devices.
+#[test]
+fn traces() {
+    let rows: String = (0..30).map(|i| format!("{i}e-10,{},{}\n", f64::from(i % 7 / 4) * 7e11, 0.01 * f64::from(i))).collect();
+    let own = format!("# measured\nt,drive,v\n{rows}").into_bytes();
+    let script = format!("# t (s)\tdrive (A/m2)\tv (V)\n{}", rows.replace(',', "\t")).into_bytes();
+    let membrane = spinloom_extract::Membrane { reset: 0.0, threshold: 0.2, unit: "V".into() };
+    feed("trace", vec![own, script], 1.0, |b| {
+        for script in [false, true] {
+            let view = spinloom_extract::CsvView::default();
+            drop(spinloom_extract::Trace::parse_csv("t.csv".into(), &text(b), script, "a", Vec::new(), &view, &membrane));
+        }
+    });
+    let wanted = [("x", "t", "ns"), ("y", "v", "mV")].map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string()));
+    feed("device", vec![format!("t,drive,v\n{rows}").into_bytes()], 1.0, |b| {
+        drop(spinloom_extract::Data::parse_csv("t.csv".into(), b, &wanted));
+    });
+}
+
+/// Images of 2 x 2 pixels, and their labels; gzipped in the corpus.
 #[test]
 fn data_sets() {
-    // Images of 2 x 2 pixels, and their labels, as the files lie in a folder.
-    let images = [&0x803u32.to_be_bytes()[..], &3u32.to_be_bytes(), &2u32.to_be_bytes(), &2u32.to_be_bytes(), &[7; 12]].concat();
-    let labels = [&0x801u32.to_be_bytes()[..], &3u32.to_be_bytes(), &[0, 1, 2]].concat();
-    let dir = tempfile::tempdir().expect("a folder");
-    let names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
-    let put = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).expect("it can be written");
-    for name in names {
-        put(name, if name.contains("images") { &images } else { &labels });
+    use spinloom_network::data::idx::{IMAGES, LABELS, parse};
+    let images = [&IMAGES.to_be_bytes()[..], &3u32.to_be_bytes(), &2u32.to_be_bytes(), &2u32.to_be_bytes(), &[7; 12]].concat();
+    let labels = [&LABELS.to_be_bytes()[..], &3u32.to_be_bytes(), &[0, 1, 2]].concat();
+    feed("idx", vec![images, labels], 1.0, |b| {
+        for magic in [IMAGES, LABELS] {
+            drop(parse("a", b, magic));
+        }
+    });
+}
+
+/// Recordings of cameras; one of each kind lies in the corpus.
+#[test]
+fn recordings() {
+    use spinloom_network::data::events::{Camera, parse};
+    feed("events", vec![b"t,x,y,p\n5,3,7,1\n70000,33,0,0\n".to_vec()], 1.0, |b| {
+        for name in ["a.bin", "a.aedat", "a.csv", "a"] {
+            drop(parse(name, b, Camera::Davis));
+        }
+    });
+}
+
+/// What a child of [`records`] reads: how many, and beginning with which.
+const BATCH: &str = "SPINLOOM_FUZZ_BATCH";
+/// Memory a child may take, all its libraries included (KiB).
+const ADDRESSES: usize = 1 << 20;
+
+/// Records are read by a library in C: in children, for it may end a process, with bounded memory, for it has an allocator of its own.
+#[test]
+fn records() {
+    let count = number("SPINLOOM_FUZZ").unwrap_or(2000.0) as usize;
+    let (dir, clock) = (tempfile::tempdir().expect("a folder"), std::time::Instant::now());
+    let (mut from, mut died) = (0, Vec::new());
+    while from < count {
+        let at = dir.path().join("at");
+        std::fs::write(&at, format!("{from}")).expect("it can be written");
+        let exe = std::env::current_exe().expect("a name");
+        let exe = exe.to_str().expect("a plain name");
+        let command = format!("ulimit -v {ADDRESSES}; exec '{exe}' --exact fuzz::some_records --ignored --nocapture --test-threads 1");
+        let o = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .env(BATCH, format!("{from} {count} {}", dir.path().display()))
+            .output()
+            .expect("it starts");
+        if o.status.success() {
+            break;
+        }
+        let k: usize = std::fs::read_to_string(&at).expect("it is there").trim().parse().expect("a number");
+        assert!(o.status.code().is_none(), "input {k}: {}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr));
+        let kept = std::env::temp_dir().join(format!("spinloom-record-{k}"));
+        let _ = std::fs::copy(dir.path().join("input.h5"), &kept);
+        died.push(format!("{} ({})", kept.display(), o.status));
+        from = k + 1;
     }
-    assert!(spinloom_network::data::Dataset::read(dir.path(), spinloom_network::data::Source::Mnist).is_ok());
-    // Through the file system, which takes its time: fewer.
-    for (name, seed) in [(names[0], images.clone()), (names[1], labels.clone())] {
-        feed("idx", vec![seed.clone()], 0.02, |b| {
-            put(name, b);
-            drop(spinloom_network::data::Dataset::read(dir.path(), spinloom_network::data::Source::Mnist));
-        });
-        put(name, &seed);
+    let seconds = clock.elapsed().as_secs_f64();
+    println!("record: {count} inputs in {seconds:.1} s in at most {} MiB a process; {} ended it", ADDRESSES >> 10, died.len());
+    assert!(died.is_empty(), "{}", died.join(", "));
+}
+
+#[test]
+#[ignore = "a part of `records`"]
+fn some_records() {
+    let words = std::env::var(BATCH).expect("it is started by `records`");
+    let mut words = words.splitn(3, ' ');
+    let mut next = || words.next().expect("three words");
+    let (from, to): (usize, usize) = (next().parse().expect("a number"), next().parse().expect("a number"));
+    let dir = PathBuf::from(next());
+    let seed = small_record(&dir.join("seed"));
+    let path = dir.join("input.h5");
+    for k in from..to {
+        std::fs::write(dir.join("at"), format!("{k}")).expect("it can be written");
+        // Each its own stream, so that a child can begin anywhere.
+        let input = mutated(&mut Stream::new(1, k as u64), std::slice::from_ref(&seed));
+        std::fs::write(&path, input).expect("it can be written");
+        let Ok(record) = spinloom_record::Record::open(&path) else { continue };
+        let replicas = record.header().replicas.len();
+        for r in 0..replicas.min(4) {
+            drop(record.table(r));
+        }
+        drop((record.events(), record.checkpoint()));
+        for field in record.fields().unwrap_or_default() {
+            drop((0..field.frames.len().min(4)).map(|i| record.frame(&field.name, i)).collect::<Vec<_>>());
+        }
     }
+}
+
+/// The bytes of a finished record of a few rows and frames.
+fn small_record(dir: &Path) -> Vec<u8> {
+    let text = "name: a\nmesh: {size: [8 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}\nmaterial: {Msat: 1e6 A/m, Aex: 15 pJ/m, alpha: 0.1}\n\
+        initial: {uniform: [1, 0, 1]}\nprotocol: [{phase: wait, for: 3 ps}]\ntable: {every: 1 ps, columns: [mx]}\npictures: 1 ps\n";
+    let document = Document::parse("a.yaml", text).expect("it is right");
+    let experiment = Experiment::read(&document).expect("it is right");
+    let options = spinloom_solver::RunOptions { overwrite: true, ..spinloom_solver::RunOptions::default() };
+    let outcome = spinloom_solver::run(&experiment, dir, &options, &mut |_| ()).expect("it runs");
+    std::fs::read(outcome.record).expect("it is there")
 }

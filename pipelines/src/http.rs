@@ -41,12 +41,12 @@ impl Request {
 pub struct Answer {
     code: u16,
     heads: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+    body: Arc<Vec<u8>>,
 }
 
 impl Answer {
-    /// An answer of a media type.
-    pub fn new(code: u16, kind: &str, body: Vec<u8>) -> Self {
+    /// An answer of a media type. What others hold too is not copied.
+    pub fn new(code: u16, kind: &str, body: impl Into<Arc<Vec<u8>>>) -> Self {
         // Inside, all is ours: nothing else is loaded, framed or guessed.
         let heads = [
             ("Content-Type", kind),
@@ -59,7 +59,7 @@ impl Answer {
             ),
             ("Connection", "close"),
         ];
-        Self { code, heads: heads.map(|(k, v)| (k, v.to_string())).into(), body }
+        Self { code, heads: heads.map(|(k, v)| (k, v.to_string())).into(), body: body.into() }
     }
 
     /// A line of text.
@@ -74,27 +74,29 @@ impl Answer {
     }
 
     fn write(&self, stream: &mut TcpStream, patience: Duration) -> std::io::Result<()> {
-        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.code, if self.code < 400 { "OK" } else { "No" }).into_bytes();
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.code, if self.code < 400 { "OK" } else { "No" }).into_bytes();
         for (k, v) in &self.heads {
-            bytes.extend_from_slice(format!("{k}: {v}\r\n").as_bytes());
+            head.extend_from_slice(format!("{k}: {v}\r\n").as_bytes());
         }
         // "No content" has no length either.
-        if self.code == 204 {
-            bytes.extend_from_slice(b"\r\n");
+        let body: &[u8] = if self.code == 204 {
+            head.extend_from_slice(b"\r\n");
+            &[]
         } else {
-            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
-            bytes.extend_from_slice(&self.body);
-        }
+            head.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
+            &self.body
+        };
         // A client that takes a byte now and then is as good as one that takes none.
         let until = Instant::now() + patience;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            stream.set_write_timeout(Some(left(until).ok_or(ErrorKind::TimedOut)?))?;
-            match stream.write(&rest[..rest.len().min(1 << 16)]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => rest = &rest[n..],
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+        for mut rest in [head.as_slice(), body] {
+            while !rest.is_empty() {
+                stream.set_write_timeout(Some(left(until).ok_or(ErrorKind::TimedOut)?))?;
+                match stream.write(&rest[..rest.len().min(1 << 18)]) {
+                    Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                    Ok(n) => rest = &rest[n..],
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
             }
         }
         Ok(())

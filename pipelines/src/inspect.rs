@@ -13,15 +13,11 @@ pub fn is_record(path: &Path) -> bool {
 /// Prints what a record holds, or how it differs from another.
 pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<u8, Problems> {
     let record = Record::open(path)?;
-    if json {
-        crate::out::own();
-    }
     if let Some(other) = other {
         let differences = diff(&record, &Record::open(other)?)?;
         if json {
-            println!(
-                "{}",
-                json!({"equal": differences.is_empty(), "differences": differences.iter().map(|d| d.to_string()).collect::<Vec<_>>()})
+            crate::out::object(
+                &json!({"equal": differences.is_empty(), "differences": differences.iter().map(|d| d.to_string()).collect::<Vec<_>>()}),
             );
             return Ok(u8::from(!differences.is_empty()));
         }
@@ -38,7 +34,7 @@ pub fn record(path: &Path, other: Option<&Path>, json: bool) -> Result<u8, Probl
     }
     let h = record.header();
     if json {
-        println!("{}", described(&record)?);
+        crate::out::object(&described(&record)?);
         return Ok(0);
     }
     println!("{} {}, {} on {}, from {} (sha256 {})", h.program, h.version, h.precision.name(), h.device, h.source.file, h.source.sha256());

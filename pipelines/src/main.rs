@@ -413,10 +413,9 @@ impl Verb {
             Verb::Devices => {
                 let list = spinloom_solver::devices::list();
                 if json {
-                    out::own();
                     let list: Vec<_> =
                         list.iter().map(|d| serde_json::json!({"name": d.name, "usable": d.usable, "about": d.about})).collect();
-                    println!("{}", serde_json::Value::from(list));
+                    out::object(&serde_json::Value::from(list));
                     return Ok(0);
                 }
                 for d in list {

@@ -28,7 +28,13 @@ pub fn is_json() -> bool {
     TOLD.get().is_some()
 }
 
-/// The command prints an object itself.
+/// Prints an object of the command's own, instead of the one that tells what is noted and said: the one thing on the standard output, whatever follows.
+pub fn object(value: &Value) {
+    own();
+    println!("{value}");
+}
+
+/// The command prints something of its own that is no object.
 pub fn own() {
     told().iter_mut().for_each(|t| t.own = true);
 }
@@ -57,10 +63,10 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// The object, unless the command has printed its own and said all in it.
+/// The object, unless the command has printed its own. What goes wrong after that stands on the standard error, and in the exit code.
 pub fn end(code: u8, problems: &Problems) {
     let Some(mut t) = told() else { return };
-    if t.own && (code != 2 || problems.iter().next().is_none()) {
+    if t.own {
         return;
     }
     let mut object = std::mem::take(&mut t.entries);

@@ -10,7 +10,8 @@ use crate::signals;
 use serde_json::{Value, json};
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_record::Record;
-use spinloom_solver::live::{Live, View, Wish, bytes};
+use spinloom_kernels::device::byte;
+use spinloom_solver::live::{Live, View, Window, Wish};
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -125,9 +126,8 @@ pub fn serve(folders: &[PathBuf], address: &str) -> Result<u8, Problems> {
     let runs = found.into_iter().map(|path| Run::Stored { path, opened: Mutex::default(), standing: Mutex::default() }).collect();
     let watch = signals::watch();
     let served = start(address, runs)?;
-    crate::out::own();
     if crate::out::is_json() {
-        println!("{}", json!({"url": served.url}));
+        crate::out::object(&json!({"url": served.url}));
     } else {
         println!("{}", served.url);
     }
@@ -189,13 +189,13 @@ impl House {
                         .table(id, number("replica", 0), number("from", 0), number("every", 0))
                         .map_or_else(|e| told(500, &e.to_string()), |v| object(&v)),
                     ("GET", ["field"]) => {
-                        let view = View {
-                            replica: number("replica", 0),
+                        let window = Window {
                             layer: number("layer", 0),
                             from: [number("x", 0), number("y", 0)],
                             size: [number("w", usize::MAX), number("h", usize::MAX)],
                             every: number("every", 1),
                         };
+                        let view = View { replica: number("replica", 0), window };
                         run.field(view, number("after", 0) as u64, number("frame", 0))
                     }
                     ("POST", [what]) => {
@@ -355,7 +355,7 @@ impl Run {
     fn field(&self, view: View, after: u64, frame: usize) -> Answer {
         let (points, t, number, m) = match self {
             Run::Live(live) => match live.see(view, after) {
-                Some(seen) => (seen.view.points(), seen.t, seen.number, seen.m.as_slice().to_vec()),
+                Some(seen) => (seen.view.window.points(), seen.t, seen.number, seen.m),
                 None => return told(204, ""),
             },
             Run::Stored { .. } => {
@@ -370,10 +370,13 @@ impl Run {
                     let own = m.frames.iter().enumerate().filter(|(_, f)| f.1 == view.replica).min_by_key(|(k, _)| k.abs_diff(frame));
                     let Some((k, _)) = own else { return Ok(None) };
                     let frame = record.frame("m", k)?;
-                    let cells = view.cells(n);
-                    let m: Vec<f32> =
-                        (0..3).flat_map(|c| cells.iter().map(move |i| (c, *i))).map(|(c, i)| frame.data[3 * i + c] as f32).collect();
-                    Ok(Some((view.points(), frame.t, k as u64 + 1, bytes(&m))))
+                    let points = view.window.points();
+                    let mut m = vec![0; 3 * points[0] * points[1]];
+                    for (from, row) in view.window.rows(n, &mut m) {
+                        let cells = frame.data[3 * from..].chunks_exact(3).step_by(view.window.every);
+                        row.iter_mut().zip(cells.flatten()).for_each(|(point, v)| *point = byte(*v as f32));
+                    }
+                    Ok(Some((points, frame.t, k as u64 + 1, Arc::new(m))))
                 };
                 match read() {
                     Ok(Some(seen)) => seen,
@@ -382,7 +385,7 @@ impl Run {
                 }
             }
         };
-        Answer::new(200, "application/octet-stream", m.into_iter().map(|b| b as u8).collect())
+        Answer::new(200, "application/octet-stream", m)
             .with("X-Width", points[0].to_string())
             .with("X-Height", points[1].to_string())
             .with("X-Time", format!("{t:e}"))

@@ -553,6 +553,9 @@ fn usual_pack(cells: usize, threads: usize) -> usize {
     (CELLS / cells.max(1)).clamp(threads.max(1), 256)
 }
 
+/// Folder of how the rounds of a sweep are packed: a file a round, named by its first point.
+const PACKING: &str = "packing";
+
 /// Everything about a sweep in its folder.
 struct Work<'a> {
     sweep: &'a Sweep,
@@ -566,14 +569,24 @@ impl Work<'_> {
         Experiment::read_points(&self.sweep.experiment, &Points { names: self.sweep.names.clone(), points: points.to_vec() })
     }
 
-    /// Chunks of a round. Every point is read before any is run.
-    fn chunks(&self, points: Vec<Point>) -> Result<Vec<Chunk>, Problems> {
+    /// Chunks of a round. Every point is read before any is run, by whoever comes first: how they are packed is kept, for a task of an array runs one chunk and
+    /// need not know what the others do.
+    fn chunks(&self, mut points: Vec<Point>) -> Result<Vec<Chunk>, Problems> {
+        let Some(first) = points.first().map(|p| p.id) else { return Ok(Vec::new()) };
+        let kept = self.out.join(PACKING).join(format!("{first:06}.json"));
+        let sizes: Option<Vec<usize>> = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(sizes) = sizes.filter(|sizes| sizes.iter().sum::<usize>() == points.len() && !sizes.contains(&0)) {
+            return Ok(sizes.into_iter().map(|n| Chunk { points: points.drain(..n).collect() }).collect());
+        }
         // One point's mistakes are every point's: the first that has some ends it.
         let read = points.into_iter().map(|p| {
             let experiment = self.experiment(std::slice::from_ref(&p))?;
             Ok::<_, Problems>((p, experiment))
         });
         let packed = packed(read, self.plan.pack, |a, b| a.packs_with(b))?;
+        let folder = self.out.join(PACKING);
+        std::fs::create_dir_all(&folder).map_err(|e| Diagnostic::file(folder.display().to_string(), format!("cannot be made: {e}")))?;
+        write_json(&kept, &packed.iter().map(Vec::len).collect::<Vec<_>>())?;
         Ok(packed.into_iter().map(|points| Chunk { points }).collect())
     }
 
@@ -1081,13 +1094,11 @@ pub fn sweep(options: &Options) -> Result<u8, Problems> {
         let record = if results.is_empty() { None } else { Some(work.collect(&known, &chunks, &results)?) };
         let borders = sweep.borders(&known, &results);
         if crate::out::is_json() {
-            crate::out::own();
             let (name, unit) = &sweep.names[0];
             let borders: Vec<_> = borders.iter().map(|(at, between)| json!({"at": at, "between": between})).collect();
-            println!(
-                "{}",
-                json!({"sweep": sweep.name, "points": known.len(), "done": results.len(), "failed": known.len() - results.len(),
-                       "record": record.as_ref().map(|r| r.display().to_string()), "border": {"of": name, "unit": unit, "lines": borders}})
+            crate::out::object(
+                &json!({"sweep": sweep.name, "points": known.len(), "done": results.len(), "failed": known.len() - results.len(),
+                       "record": record.as_ref().map(|r| r.display().to_string()), "border": {"of": name, "unit": unit, "lines": borders}}),
             );
         } else {
             for (at, between) in &borders {
@@ -1142,7 +1153,7 @@ fn clear(out: &Path) -> Result<(), Problems> {
     }
     let claims = std::fs::read_dir(out).map_err(cannot)?.flatten().map(|e| e.path()).filter(|p| Claim::number(p).is_some());
     // The plan last: what is left of a sweep half removed is still a sweep's.
-    let own = ["chunks", "record", "sweep.csv", "slurm", "log", "plan.json"].map(|n| out.join(n));
+    let own = ["chunks", "record", "sweep.csv", "slurm", "log", PACKING, "plan.json"].map(|n| out.join(n));
     claims.chain(own).try_for_each(|p| remove(&p)).map_err(cannot)
 }
 
@@ -1208,10 +1219,8 @@ fn status(folder: &Path) -> Result<u8, Problems> {
         .filter_map(|f| Some((f.file_name()?.to_string_lossy().into_owned(), std::fs::read_to_string(f.join("failed.txt")).ok()?)))
         .collect();
     if crate::out::is_json() {
-        crate::out::own();
-        println!(
-            "{}",
-            json!({"sweep": plan.sweep, "points": points, "pack": plan.pack, "chunks": counts, "jobs": jobs, "failures": failures})
+        crate::out::object(
+            &json!({"sweep": plan.sweep, "points": points, "pack": plan.pack, "chunks": counts, "jobs": jobs, "failures": failures}),
         );
         return Ok(0);
     }

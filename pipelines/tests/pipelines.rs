@@ -328,6 +328,17 @@ fn kills_wanted() -> usize {
 
 /// Runs a command whole, then again and again with kills at random moments until each has come to its end, and compares what they left: kills, runs.
 fn kill_until_done(dir: &Path, command: &[&str], compare: &dyn Fn(&str, &str)) -> (usize, usize) {
+    kill_and_look(dir, command, kills_wanted(), &mut |_| (), compare)
+}
+
+/// The same with so many kills; `look` sees what each has left.
+fn kill_and_look(
+    dir: &Path,
+    command: &[&str],
+    wanted: usize,
+    look: &mut dyn FnMut(&str),
+    compare: &dyn Fn(&str, &str),
+) -> (usize, usize) {
     let with = |out: &str| command.iter().map(|w| w.to_string()).chain(["--out".into(), out.into()]).collect::<Vec<String>>();
     let begun = Instant::now();
     let arguments = with("whole");
@@ -338,7 +349,7 @@ fn kill_until_done(dir: &Path, command: &[&str], compare: &dyn Fn(&str, &str)) -
     println!("seed {seed}; undisturbed in {whole:.2} s");
     let mut random = seed | 1;
     let (mut kills, mut runs) = (0, 0);
-    while kills < kills_wanted() {
+    while kills < wanted {
         let name = format!("run{runs}");
         let arguments = with(&name);
         let before = kills;
@@ -358,7 +369,8 @@ fn kill_until_done(dir: &Path, command: &[&str], compare: &dyn Fn(&str, &str)) -
             signal(&child, "-KILL");
             child.wait().unwrap();
             kills += 1;
-            assert!(kills < 20 * kills_wanted(), "seed {seed}: it does not come to an end");
+            look(&name);
+            assert!(kills < 20 * wanted, "seed {seed}: it does not come to an end");
         }
         compare("whole", &name);
         runs += 1;
@@ -373,6 +385,59 @@ fn a_program_killed_at_random_moments_ends_with_the_same_bits() {
     let (kills, runs) = kill_until_done(dir.path(), &command, &|a, b| equal(dir.path(), a, b));
     println!("{kills} kills in {runs} runs, each ended with the same bits");
 }
+
+/// A film that relaxes from noise for most of its time.
+const RELAXING: &str = "\
+name: a film at rest
+mesh: {size: [192 nm, 192 nm, 2 nm], cell: [4 nm, 4 nm, 2 nm]}
+material: {Msat: 8e5 A/m, Aex: 13 pJ/m, alpha: 0.1}
+initial: random
+settle: relax
+protocol: [{phase: wait, for: 2 ps}]
+table: {every: 1 ps, columns: [mx, E_total]}
+";
+
+/// Kills in the middle of a relaxation: what had been relaxed is not lost.
+#[test]
+fn a_program_killed_while_it_relaxes_goes_on_from_there() {
+    let dir = folder(&[("film.yaml", RELAXING), ("film.mx3", FILM)]);
+    let read = |name: &str| -> Vec<Vec<u8>> {
+        ["table.txt", "m000000.ovf", "m000001.ovf"].map(|f| std::fs::read(dir.path().join(name).join(f)).unwrap()).to_vec()
+    };
+    let (wanted, mut amidst) = (kills_wanted().div_ceil(2), [0, 0]);
+    let settles = |out: &str| {
+        let record = spinloom_record::Record::open(&dir.path().join(out)).ok();
+        record.and_then(|r| r.checkpoint().ok().flatten()).is_some_and(|c| c.arrays.contains_key("settling"))
+    };
+    let (yaml, runs) = kill_and_look(
+        dir.path(),
+        &["run", "film.yaml", "--resume", "--commit-every", "0.02"],
+        wanted,
+        &mut |out| amidst[0] += usize::from(settles(out)),
+        &|a, b| equal(dir.path(), a, b),
+    );
+    println!("{yaml} kills in {runs} runs, {} of them while it relaxed, each ended with the same bits", amidst[0]);
+    for i in 0..runs {
+        std::fs::remove_dir_all(dir.path().join(format!("run{i}"))).unwrap();
+    }
+    std::fs::remove_dir_all(dir.path().join("whole")).unwrap();
+    let settles = |out: &str| {
+        std::fs::read(dir.path().join(out).join("checkpoint")).is_ok_and(|b| b.windows(15).any(|w| w == b"settling counts"))
+    };
+    let (script, runs) = kill_and_look(
+        dir.path(),
+        &["run", "film.mx3", "--resume", "--commit-every", "0.02"],
+        wanted,
+        &mut |out| amidst[1] += usize::from(settles(out)),
+        &|a, b| assert!(read(a) == read(b)),
+    );
+    println!("{script} kills in {runs} scripts, {} of them while it relaxed or minimised, each left the same files", amidst[1]);
+    // Where they hit is chance; of many, some must.
+    assert!(wanted < 10 || amidst.iter().all(|n| *n > 0), "{amidst:?} of {yaml} and {script} kills");
+}
+
+const FILM: &str = "setGridSize(48, 48, 1)\nsetCellSize(4e-9, 4e-9, 2e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.1\nm = randomMagSeed(1)\nrelax()\n\
+    tableSave()\nsave(m)\nm = randomMagSeed(2)\nminimize()\ntableSave()\nsave(m)\n";
 
 #[test]
 fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
@@ -394,6 +459,52 @@ fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
         let o = spinloom(dir.path(), &["run", file, "--out", out, "--resume"]);
         assert!(o.status.success(), "{}", said(&o));
         equal(dir.path(), "whole", record);
+    }
+}
+
+/// No file may grow beyond a few blocks, as on a disk that is full: what is told names the file, and what was committed goes on.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_with_a_message_and_loses_nothing_that_was_committed() {
+    let dir = folder(&[("long.yaml", &long_run().replace("for: 4 ns", "for: 400 ps")), ("s.mx3", SCRIPT)]);
+    for (file, whole) in [("long.yaml", "a"), ("s.mx3", "b")] {
+        let o = spinloom(dir.path(), &["run", file, "--out", whole]);
+        assert!(o.status.success(), "{}", said(&o));
+        let mut full = 0;
+        // In blocks of 512 bytes.
+        for blocks in [1, 12, 24, 48, 96] {
+            let out = format!("{whole}{blocks}");
+            let words = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" run {file} --out {out} --resume --commit-every 0.01");
+            let o = Command::new("sh").args(["-c", &words, env!("CARGO_BIN_EXE_spinloom")]).current_dir(dir.path()).output().unwrap();
+            if !o.status.success() {
+                full += 1;
+                assert_eq!(o.status.code(), Some(2), "{blocks}: {}", said(&o));
+                assert!(said(&o).contains(&out) && !said(&o).contains("panicked"), "{blocks}: {}", said(&o));
+            }
+            let o = spinloom(dir.path(), &["run", file, "--out", &out, "--resume"]);
+            assert!(o.status.success(), "{blocks}: {}", said(&o));
+            if file == "long.yaml" {
+                equal(dir.path(), whole, &out);
+            } else {
+                for name in ["table.txt", "own.txt", "m000000.ovf"] {
+                    let read = |out: &str| std::fs::read(dir.path().join(out).join(name)).unwrap();
+                    assert!(read(whole) == read(&out), "{blocks}: {name}");
+                }
+            }
+        }
+        assert!(full >= 2, "{file}: {full}");
+    }
+}
+
+/// Where nothing can be written, nothing is computed first.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_written_is_told() {
+    let dir = folder(&[("wall.yaml", EXPERIMENT), ("s.mx3", SCRIPT), ("p.yaml", PIPELINE)]);
+    for file in ["wall.yaml", "s.mx3", "p.yaml"] {
+        let o = spinloom(dir.path(), &["run", file, "--out", "/proc/nothing/here"]);
+        assert_eq!(o.status.code(), Some(2), "{}", said(&o));
+        assert!(said(&o).contains("/proc/nothing"), "{}", said(&o));
     }
 }
 

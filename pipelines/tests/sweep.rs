@@ -411,20 +411,41 @@ fn slurm_runs_a_sweep_through_two_node_failures() {
     // The same bits as here, uninterrupted.
     run(dir.path(), &format!("sweep s.yaml --out here --pack {pack}"));
     equal(dir.path(), "o/record", "here/record");
-    // What reaches its time is queued again; what is cancelled is gone.
+    // A task that is told that its time is nearly over, by the signal that `--signal=B:TERM@60` sends then, commits and queues itself again.
     let long = EXPERIMENT.replace("for: 60 ps", "for: 1 us").replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]");
     std::fs::write(dir.path().join("wall.yaml"), long).unwrap();
-    let o = command("sweep s.yaml --out c --pack 64 --slurm --partition test --cpus 1").output().unwrap();
+    let o = command("sweep s.yaml --out c --pack 64 --commit-every 1000 --slurm --partition test --cpus 1").output().unwrap();
     assert!(o.status.success() && said(&o).contains("job "), "{}", said(&o));
     let clock = Instant::now();
-    while !said(&command("sweep status c").output().unwrap()).contains("RUNNING") {
-        assert!(clock.elapsed() < Duration::from_secs(60), "{}", said(&command("sweep status c").output().unwrap()));
-        std::thread::sleep(Duration::from_millis(200));
+    let logs = || -> Vec<String> {
+        let list = std::fs::read_dir(dir.path().join("c/chunks")).into_iter().flatten().flatten();
+        list.filter_map(|e| std::fs::read_to_string(e.path().join("log")).ok()).collect()
+    };
+    let begun = || logs().iter().flat_map(|l| l.lines()).filter(|l| l.starts_with("begins")).count();
+    let waits_for = |what: &str, most: u64, done: &dyn Fn() -> bool| {
+        while !done() {
+            let jobs = slurm.ask("scontrol", &["show", "job"]);
+            assert!(clock.elapsed() < Duration::from_secs(most), "{what}: {jobs} {:?}", logs());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    let state = |word: &str| said(&command("sweep status c").output().unwrap()).contains(word);
+    waits_for("it does not run", 60, &|| state("RUNNING") && begun() > 0);
+    let job = slurm.ask("squeue", &["-h", "-o", "%F"]).lines().next().unwrap().trim().to_string();
+    std::thread::sleep(Duration::from_millis(500));
+    slurm.ask("scancel", &["--batch", "--signal=TERM", &job]);
+    waits_for("it is not queued again", 120, &|| slurm.ask("scontrol", &["show", "job", &job]).contains("Restarts=1"));
+    assert!(logs().iter().any(|l| l.lines().last().is_some_and(|l| l.starts_with("stopped"))), "{:?}", logs());
+    if points > 100 {
+        // Slurm lets it wait for two minutes.
+        waits_for("it does not begin again", 400, &|| begun() > 1);
+        println!("told that its time was over, a task was queued again and went on after {:.0} s", clock.elapsed().as_secs_f64());
     }
     // Submitting again submits nothing that is queued.
     let o = command("sweep s.yaml --out c --slurm --partition test").output().unwrap();
     assert!(o.status.success() && !said(&o).contains("job "), "{}", said(&o));
     assert!(said(&command("sweep cancel c").output().unwrap()).contains("1 jobs"));
+    let clock = Instant::now();
     while slurm.ask("squeue", &["-h"]).lines().count() > 0 {
         assert!(clock.elapsed() < Duration::from_secs(120), "{}", slurm.ask("squeue", &[]));
         std::thread::sleep(Duration::from_millis(200));

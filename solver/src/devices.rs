@@ -75,16 +75,30 @@ fn fastest(precision: Precision) -> DeviceChoice {
     *FASTEST[usize::from(precision == Precision::Double)].get_or_init(|| look(precision))
 }
 
+/// The device of the Vulkan interface that a scheduler has assigned. The CUDA driver lists what is assigned and nothing else; the Vulkan loader lists all that
+/// the job may open, and what Slurm sets for other interfaces names its own.
+fn assigned() -> Option<usize> {
+    static ASSIGNED: OnceLock<Option<usize>> = OnceLock::new();
+    *ASSIGNED.get_or_init(|| {
+        let names = ["GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"];
+        let number = names.iter().find_map(|name| first_number(&std::env::var(name).ok()?))?;
+        vulkan::list().is_ok_and(|all| number < all.len()).then_some(number)
+    })
+}
+
+/// The first of a list of numbers.
+fn first_number(list: &str) -> Option<usize> {
+    list.split(',').next()?.trim().parse().ok()
+}
+
 fn look(precision: Precision) -> DeviceChoice {
     let usable = |all: Result<Vec<Found>, GpuError>| -> Vec<usize> {
         let good = |f: &&Found| !f.software && (precision == Precision::Single || f.limits.double);
         all.unwrap_or_default().iter().filter(good).map(|f| f.index).collect()
     };
-    // The CUDA driver lists what a scheduler assigns and nothing else; the Vulkan loader lists all there is, and the job's is named.
-    let assigned: Option<usize> = std::env::var("GPU_DEVICE_ORDINAL").ok().and_then(|v| v.split(',').next()?.trim().parse().ok());
     let vulkan = || {
         let all = usable(vulkan::list());
-        assigned.and_then(|n| all.get(n)).or(all.first()).copied()
+        all.iter().find(|i| Some(**i) == assigned()).or(all.first()).copied()
     };
     if let Some(i) = usable(cuda::list()).first() {
         DeviceChoice::Cuda(*i, precision)
@@ -145,6 +159,7 @@ impl DeviceChoice {
             ("cpu", Some("reference")) => {
                 Err(Diagnostic::error("the reference device computes in f64 only").hint("write `precision: f64`").into())
             }
+            ("vulkan", None) => Ok(Self::Vulkan(assigned().unwrap_or(0), real)),
             ("vulkan", _) => Ok(Self::Vulkan(index()?, real)),
             ("cuda", _) => Ok(Self::Cuda(index()?, real)),
             _ => Err(unknown()),
@@ -212,5 +227,18 @@ impl DeviceChoice {
                 realise(system, precision, open).map_err(named(format!("cuda:{i}")))?
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_scheduler_assigns_is_read() {
+        assert_eq!(first_number("3"), Some(3));
+        assert_eq!(first_number(" 1,0"), Some(1));
+        // Names of cards are CUDA's alone; nothing is assigned by an empty list.
+        assert_eq!((first_number("GPU-5ebe"), first_number("")), (None, None));
     }
 }

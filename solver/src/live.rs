@@ -6,6 +6,7 @@
 use crate::run::Progress;
 use crate::simulation::Simulation;
 use spinloom_base::Problems;
+pub use spinloom_kernels::device::Window;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -26,44 +27,23 @@ const WISHES: usize = 64;
 /// Rows kept of each replica for plots; beyond, every other one is dropped.
 const ROWS: usize = 8192;
 
-/// Which cells are seen: a box of one layer of one replica, every so many.
+/// Which cells of which replica are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Replica.
     pub replica: usize,
-    /// Layer.
-    pub layer: usize,
-    /// First cell along x and y.
-    pub from: [usize; 2],
-    /// Cells along x and y.
-    pub size: [usize; 2],
-    /// Every so many.
-    pub every: usize,
+    /// Its cells.
+    pub window: Window,
 }
 
 impl View {
-    /// Width and height in points.
-    pub fn points(&self) -> [usize; 2] {
-        self.size.map(|n| n.div_ceil(self.every.max(1)))
-    }
-
     /// The same, inside a mesh.
     pub fn within(self, n: [usize; 3], replicas: usize) -> Self {
-        let from = [0, 1].map(|a| self.from[a].min(n[a] - 1));
-        Self {
-            replica: self.replica.min(replicas - 1),
-            layer: self.layer.min(n[2] - 1),
-            from,
-            size: [0, 1].map(|a| self.size[a].clamp(1, n[a] - from[a])),
-            every: self.every.max(1),
-        }
-    }
-
-    /// Its cells, x fastest.
-    pub fn cells(&self, n: [usize; 3]) -> Vec<usize> {
-        let [w, h] = self.points();
-        let at = |x: usize, y: usize| (self.layer * n[1] + self.from[1] + y * self.every) * n[0] + self.from[0] + x * self.every;
-        (0..h).flat_map(|y| (0..w).map(move |x| at(x, y))).collect()
+        let w = self.window;
+        let from = [0, 1].map(|a| w.from[a].min(n[a] - 1));
+        let size = [0, 1].map(|a| w.size[a].clamp(1, n[a] - from[a]));
+        let window = Window { layer: w.layer.min(n[2] - 1), from, size, every: w.every.max(1) };
+        Self { replica: self.replica.min(replicas - 1), window }
     }
 }
 
@@ -76,14 +56,10 @@ pub struct Seen {
     pub number: u64,
     /// When (s, simulated).
     pub t: f64,
-    /// m, `[point][component]`, as 127ths.
-    pub m: Arc<Vec<i8>>,
-}
-
-/// m as bytes: `[component][point]` to `[point][component]`.
-pub fn bytes(m: &[f32]) -> Vec<i8> {
-    let n = m.len() / 3;
-    (0..n).flat_map(|i| [m[i], m[n + i], m[2 * n + i]]).map(|v| (127.0 * v).round() as i8).collect()
+    /// After how many steps: time stands still while a magnet relaxes.
+    steps: u64,
+    /// m, `[y][x][component]`, each a signed byte of 127ths.
+    pub m: Arc<Vec<u8>>,
 }
 
 /// What a run is.
@@ -255,18 +231,18 @@ impl Live {
 
     /// Copies for one watcher, while paused for all.
     fn copy(&self, s: &mut State, sim: &Simulation) {
-        let n = s.about.n;
         let old = |w: &Wanted| w.seen.as_ref().map_or(0, |seen| seen.number);
         // Nothing new is not copied again.
-        let new = |w: &Wanted| w.seen.as_ref().is_none_or(|seen| seen.t != sim.control(w.view.replica).t);
+        let new = |w: &Wanted| w.seen.as_ref().is_none_or(|seen| seen.steps != sim.control(w.view.replica).steps);
         let mut due: Vec<usize> = (0..s.wanted.len()).filter(|k| s.wanted[*k].asked.elapsed() < GONE && new(&s.wanted[*k])).collect();
         due.sort_by_key(|k| old(&s.wanted[*k]));
         due.truncate(if s.paused { VIEWS } else { 1 });
         for k in due {
             let (view, clock) = (s.wanted[k].view, Instant::now());
-            let m = Arc::new(bytes(&sim.peek(view.replica, &view.cells(n))));
+            let m = Arc::new(sim.peek(view.replica, &view.window));
             s.count += 1;
-            s.wanted[k].seen = Some(Seen { view, number: s.count, t: sim.control(view.replica).t, m });
+            let (t, steps) = (sim.outside(view.replica).t, sim.control(view.replica).steps);
+            s.wanted[k].seen = Some(Seen { view, number: s.count, t, steps, m });
             s.copied = Some((clock, clock.elapsed()));
             self.changed.notify_all();
         }

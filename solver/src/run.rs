@@ -4,7 +4,7 @@ use crate::experiment::{Experiment, Phase, Settle};
 use crate::live::{About, Live};
 use crate::quantities::Source;
 use crate::readout::{Wall, charge, wall};
-use crate::simulation::{Simulation, Step, threads};
+use crate::simulation::{Rest, Simulation, Step, threads};
 use crate::surroundings::{Around, Surroundings};
 use rayon::prelude::*;
 use spinloom_base::{Diagnostic, Problems};
@@ -90,6 +90,11 @@ pub struct Outcome {
     pub layout: String,
 }
 
+/// Wall-clock time between reports.
+const TELL_EVERY: Duration = Duration::from_millis(300);
+/// What a checkpoint of a run that still settles holds.
+const SETTLING: &str = "settling";
+
 /// Where a replica stands in its protocol.
 #[derive(Clone, Debug, Default)]
 struct Cursor {
@@ -123,12 +128,11 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     record_options.overwrite = options.overwrite;
     let mut cursors = vec![Cursor::default(); sim.replicas()];
     let progress = |sim: &Simulation, cursors: &[Cursor], stage| {
-        let controls = (0..sim.replicas()).map(|r| sim.control(r));
         Progress {
             stage,
             finished: cursors.iter().filter(|c| c.done).count(),
             replicas: cursors.len(),
-            simulated: controls.clone().map(|c| c.t).sum(),
+            simulated: (0..sim.replicas()).map(|r| sim.outside(r).t).sum(),
             longest: cursors
                 .iter()
                 .enumerate()
@@ -140,7 +144,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                     }
                 })
                 .sum(),
-            evaluations: controls.map(|c| c.evaluations).sum(),
+            evaluations: (0..sim.replicas()).map(|r| sim.control(r).evaluations).sum(),
             elapsed: clock.elapsed(),
         }
     };
@@ -176,28 +180,53 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     }
     // What who watches has set, after the phases of the protocol: a resumed run sets it again.
     let mut edits: Vec<(String, Phase)> = Vec::new();
+    let mut committed = Instant::now();
+    let mut told = Instant::now();
     match checkpoint {
-        Some(checkpoint) => {
+        Some(checkpoint) if !checkpoint.arrays.contains_key(SETTLING) => {
             for text in checkpoint.text.get("edits").map_or("", String::as_str).lines() {
                 edits.push((text.to_string(), experiment.edit(text)?));
             }
             restore(experiment, &edits, &mut sim, &mut arounds, &mut cursors, &checkpoint)?;
         }
-        None => {
+        halfway => {
             for (r, around) in arounds.iter_mut().enumerate() {
                 sim.set_m(r, &experiment.start(r));
                 around.apply(&mut sim, r, 0.0);
             }
-            match experiment.settle {
-                Settle::No => {}
-                Settle::Relax => {
-                    monitor(&progress(&sim, &cursors, "relaxing"));
-                    sim.relax();
+            let how = match experiment.settle {
+                Settle::No => None,
+                Settle::Relax => Some((Rest::Relax { threshold: None }, "relaxing")),
+                Settle::Minimise => Some((Rest::Minimise { tolerance: 1e-6, samples: 10, limit: 100_000 }, "minimising")),
+            };
+            if let Some((how, stage)) = how {
+                monitor(&progress(&sim, &cursors, stage));
+                match &halfway {
+                    Some(checkpoint) => settle_again(&mut sim, checkpoint)?,
+                    None => sim.begin_settling(how),
                 }
-                Settle::Minimise => {
-                    monitor(&progress(&sim, &cursors, "minimising"));
-                    sim.minimise(1e-6, 100_000);
+                while sim.go_on_settling() {
+                    still_whole(&sim)?;
+                    if let Some(live) = &options.live {
+                        live.look(&sim, &options.stop, &mut |sim| save_field(experiment, sim, dir));
+                    }
+                    if told.elapsed() > TELL_EVERY {
+                        let p = progress(&sim, &cursors, stage);
+                        monitor(&p);
+                        options.live.iter().for_each(|l| l.progress(&p));
+                        told = Instant::now();
+                    }
+                    let stop = options.stop.load(Ordering::Relaxed);
+                    if stop || committed.elapsed() > options.commit_every {
+                        writer.commit(&save_settling(&sim))?;
+                        committed = Instant::now();
+                    }
+                    if stop {
+                        writer.wait()?;
+                        return Ok(outcome(dir.join("run.h5"), false, &progress(&sim, &cursors, "stopped"), &sim));
+                    }
                 }
+                sim.end_settling();
             }
             still_whole(&sim)?;
             for r in 0..sim.replicas() {
@@ -210,11 +239,10 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
             }
             still_whole(&sim)?;
             writer.commit(&save(&sim, &arounds, &cursors, &edits))?;
+            committed = Instant::now();
         }
     }
 
-    let mut committed = Instant::now();
-    let mut told = Instant::now();
     while cursors.iter().any(|c| !c.done) {
         for (r, c) in cursors.iter().enumerate().filter(|(_, c)| !c.done) {
             let phase = &experiment.protocol[r][c.phase];
@@ -279,7 +307,7 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
                 Err(e) => live.say(format!("{text}: {e}")),
             }
         }
-        if told.elapsed() > Duration::from_millis(300) {
+        if told.elapsed() > TELL_EVERY {
             let p = progress(&sim, &cursors, "running");
             monitor(&p);
             options.live.iter().for_each(|l| l.progress(&p));
@@ -513,6 +541,36 @@ fn save(sim: &Simulation, arounds: &[Around], cursors: &[Cursor], edits: &[(Stri
     c
 }
 
+/// The same before the protocol has begun.
+fn save_settling(sim: &Simulation) -> Checkpoint {
+    let mut c = Checkpoint::default();
+    let m = &sim.state()[0];
+    c.arrays.insert(m.name.into(), (0..sim.replicas()).flat_map(|r| sim.read_state(r, m)).collect());
+    if let Some((floats, integers)) = sim.settling_state() {
+        c.arrays.insert(SETTLING.into(), floats);
+        c.integers.insert(SETTLING.into(), integers);
+    }
+    c
+}
+
+/// Goes on with a settling that was cut off.
+fn settle_again(sim: &mut Simulation, c: &Checkpoint) -> Result<(), Problems> {
+    let m = sim.state()[0];
+    let (values, len) = (c.arrays.get(m.name).map_or(&[][..], Vec::as_slice), 3 * sim.system.mesh.cells());
+    let fits = values.len() == sim.replicas() * len;
+    if fits {
+        (0..sim.replicas()).for_each(|r| sim.restore_state(r, &m, &values[r * len..(r + 1) * len]));
+    }
+    match (c.arrays.get(SETTLING), c.integers.get(SETTLING)) {
+        (Some(floats), Some(integers)) if fits && sim.resume_settling(floats, integers) => Ok(()),
+        _ => Err(foreign()),
+    }
+}
+
+fn foreign() -> Problems {
+    Diagnostic::error("the checkpoint does not belong to this experiment").hint("run it anew into another folder").into()
+}
+
 fn restore(
     experiment: &Experiment,
     edits: &[(String, Phase)],
@@ -539,8 +597,6 @@ fn restore(
         && integer("visits").len() == n
         && integer("visited").len() as u64 == visits
         && integer("visited").iter().all(|p| (*p as usize) < experiment.protocol[0].len() + edits.len());
-    let foreign =
-        || Problems::from(Diagnostic::error("the checkpoint does not belong to this experiment").hint("run it anew into another folder"));
     if !fits {
         return Err(foreign());
     }

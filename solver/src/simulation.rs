@@ -1,13 +1,17 @@
 //! A system realised on a device, and the ways to move it: run, relax, minimise.
 
+mod settle;
+
 use crate::devices::DeviceChoice;
 use crate::tableau::{RK23, Tableau};
 use rayon::prelude::*;
 use spinloom_base::diagnostics::{Diagnostic, Problems};
-use spinloom_kernels::device::Prepared;
+use spinloom_kernels::device::{Prepared, Window};
 use spinloom_kernels::plan::{Buffer, Cells, Combine, Dot, Motion, Pass, Plan, Ref, Rule};
 use spinloom_kernels::terms::Extra;
 use spinloom_kernels::{Control, Device, DeviceError, Material, ParameterId, RegionMap, Status, System, Term};
+
+pub use settle::{Rest, Rested};
 
 /// Number of threads that simulations use.
 pub fn threads() -> usize {
@@ -116,8 +120,8 @@ pub struct Simulation {
     stale: Vec<bool>,
     relax: Option<(Prepared, Prepared)>,
     minimise: Option<(Prepared, Prepared)>,
-    /// Steps that relaxation and minimisation have taken, of the replica that took most each time.
-    pub settling: u64,
+    /// Where a relaxation or minimisation stands that is under way.
+    settling: Option<settle::Settling>,
     /// The first plan that the device refused after it had taken others.
     refused: Option<DeviceError>,
     fields: Vec<(Vec<usize>, Prepared)>,
@@ -204,7 +208,7 @@ impl Simulation {
             stale,
             relax: None,
             minimise: None,
-            settling: 0,
+            settling: None,
             refused: None,
             fields: Vec::new(),
         };
@@ -318,7 +322,7 @@ impl Simulation {
         self.stale[replica] |= entry.moves_with_stages;
     }
 
-    /// Clock, step and counters of a replica.
+    /// Clock, step and counters of a replica. While it settles they are of a time of its own: see [`Simulation::outside`].
     pub fn control(&self, replica: usize) -> Control {
         self.device.control(replica)
     }
@@ -373,9 +377,9 @@ impl Simulation {
         self.device.set_control(replica, control);
     }
 
-    /// m of some cells of a replica, `[component][in the order asked]`.
-    pub fn peek(&self, replica: usize, cells: &[usize]) -> Vec<f32> {
-        self.device.peek(replica, self.buffers.m, cells)
+    /// m of some cells of a replica, for who watches: [`Device::peek`].
+    pub fn peek(&self, replica: usize, window: &Window) -> Vec<u8> {
+        self.device.peek(replica, self.buffers.m, self.system.mesh.n, window)
     }
 
     /// Runs every replica up to its pause time.
@@ -600,92 +604,6 @@ impl Simulation {
         self.energy(replica, &terms)
     }
 
-    /// Relaxes every replica: damping without precession, first while the energy falls, then with ever smaller tolerance
-    /// while the torque falls, as mumax3 does. The clocks are put back where they were. Thermal field and spin–orbit torque are left out.
-    ///
-    /// Returns the largest remaining torque |m × B| (T) of each replica.
-    pub fn relax(&mut self) -> Vec<f64> {
-        self.relax_to(None)
-    }
-
-    /// The same; with a threshold (T), damps until the largest torque is below it rather than while the energy falls.
-    pub fn relax_to(&mut self, threshold: Option<f64>) -> Vec<f64> {
-        if self.relax.is_none() {
-            let terms = still_terms(&self.system);
-            let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
-            let plan = step_plan(&self.system, &self.buffers, &RK23, &terms, Motion::Damping, false);
-            self.relax = self.prepare(&start).zip(self.prepare(&plan));
-        }
-        let Some((start, attempt)) = self.relax else { return vec![f64::NAN; self.replicas()] };
-        let terms: Vec<Term> = still_terms(&self.system).into_iter().map(|i| self.system.terms[i]).collect();
-        let moving = self.hold_time(None);
-        let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
-        for (r, control) in before.iter().enumerate() {
-            self.device.set_control(r, Control { t_pause: f64::INFINITY, slot: control.slot, ..Control::new() });
-        }
-        self.device.replay(start, 1);
-        // What must fall in the next ten steps, else the replica goes one step further.
-        enum Stage {
-            Energy(f64),
-            /// The limit, the smallest torque so far, and for how many rounds there has been none smaller.
-            Above(f64, f64, u32),
-            Torque(f64),
-        }
-        // A torque that has not fallen for so long never will: rounding holds it up.
-        const PATIENCE: u32 = 200;
-        let all: Vec<usize> = (0..self.replicas()).collect();
-        let mut stages: Vec<Option<Stage>> = match threshold {
-            Some(t) => all.iter().map(|r| Some(Stage::Above(t * self.gamma(*r), f64::INFINITY, 0))).collect(),
-            None => self.energies(&all, &terms).into_iter().map(|e| Some(Stage::Energy(e))).collect(),
-        };
-        while stages.iter().any(Option::is_some) {
-            self.device.replay(attempt, 10);
-            let by_energy: Vec<usize> = all.iter().copied().filter(|r| matches!(stages[*r], Some(Stage::Energy(_)))).collect();
-            let mut energies = self.energies(&by_energy, &terms).into_iter();
-            for r in 0..self.replicas() {
-                let mut control = self.device.control(r);
-                stages[r] = match stages[r].take() {
-                    Some(Stage::Energy(last)) => match energies.next() {
-                        Some(e) if e < last => Some(Stage::Energy(e)),
-                        _ => Some(Stage::Torque(control.torque)),
-                    },
-                    Some(Stage::Above(limit, least, idle))
-                        if control.torque > limit && control.status == Status::Running && idle < PATIENCE =>
-                    {
-                        let idle = if control.torque < least { 0 } else { idle + 1 };
-                        Some(Stage::Above(limit, least.min(control.torque), idle))
-                    }
-                    Some(Stage::Above(..)) => Some(Stage::Torque(control.torque)),
-                    Some(Stage::Torque(last)) if control.torque < last => Some(Stage::Torque(control.torque)),
-                    Some(Stage::Torque(last)) if control.max_err > 1e-9 && control.status == Status::Running => {
-                        control.max_err /= std::f64::consts::SQRT_2;
-                        self.device.set_control(r, control);
-                        Some(Stage::Torque(last))
-                    }
-                    Some(Stage::Torque(_)) => {
-                        self.device.set_control(r, Control { status: Status::Due, ..control });
-                        None
-                    }
-                    None => None,
-                };
-            }
-        }
-        let mut torques = Vec::new();
-        let mut most = 0;
-        for (r, control) in before.iter().enumerate() {
-            let after = self.device.control(r);
-            torques.push(after.torque / self.gamma(r));
-            most = most.max(after.steps);
-            let evaluations = control.evaluations + after.evaluations;
-            self.device.set_control(r, Control { slot: after.slot, evaluations, ..*control });
-        }
-        self.settling += most;
-        self.hold_time(Some(moving));
-        self.stale.fill(true);
-        (0..self.replicas()).for_each(|r| self.forget_samples(r));
-        torques
-    }
-
     /// γ μ0 Msat (rad/s), the largest of any region.
     fn demag_frequency(&self, replica: usize) -> f64 {
         self.with_cells(replica, Material::own_frequency).max(f64::MIN_POSITIVE)
@@ -699,59 +617,6 @@ impl Simulation {
     fn with_cells(&self, replica: usize, ask: impl Fn(&Material) -> f64) -> f64 {
         // What cannot be expanded was refused when the simulation was made.
         self.system.expanded_for(|r| r == replica).map_or(f64::NAN, |system| ask(&system.replicas[replica].material))
-    }
-
-    /// Finds a minimum of the energy of every replica by steepest descent with Barzilai–Borwein steps (Exl et al., J. Appl. Phys. 115,
-    /// 17D118 (2014)): until no spin turns by more than `tolerance` (rad) in ten successive steps, or `limit` steps.
-    ///
-    /// Returns for each replica the steps taken, or `None` where the limit was reached.
-    pub fn minimise(&mut self, tolerance: f64, limit: u64) -> Vec<Option<u64>> {
-        self.minimise_over(tolerance, 10, limit)
-    }
-
-    /// The same with another number of successive steps, at least one.
-    pub fn minimise_over(&mut self, tolerance: f64, samples: u64, limit: u64) -> Vec<Option<u64>> {
-        let terms = still_terms(&self.system);
-        if self.minimise.is_none() {
-            let start = start_plan(&self.system, &self.buffers, &terms, Motion::Damping);
-            let plan = minimise_plan(&self.system, &self.buffers, &terms);
-            self.minimise = self.prepare(&start).zip(self.prepare(&plan));
-        }
-        let Some((start, plan)) = self.minimise else { return vec![None; self.replicas()] };
-        let moving = self.hold_time(None);
-        let before: Vec<Control> = (0..self.replicas()).map(|r| self.device.control(r)).collect();
-        let mut results = vec![None; self.replicas()];
-        for r in 0..self.replicas() {
-            for (other, control) in before.iter().enumerate() {
-                let status = if other == r { Status::Running } else { Status::Due };
-                let slot = self.device.control(other).slot;
-                let own = if other == r { Control::new() } else { *control };
-                self.device.set_control(other, Control { status, slot, ..own });
-            }
-            self.device.replay(start, 1);
-            let gamma = self.gamma(r);
-            let mut quiet = 0;
-            for step in 1..=limit {
-                self.device.replay(plan, 1);
-                let c = self.device.control(r);
-                if c.status != Status::Running || self.trouble().is_some() {
-                    break;
-                }
-                // The turn of the step just taken: the rate it was taken along is one evaluation old, but both shrink together.
-                quiet = if c.torque / gamma * c.descent < tolerance { quiet + 1 } else { 0 };
-                if quiet >= samples.max(1) {
-                    results[r] = Some(step);
-                    break;
-                }
-            }
-            let after = self.device.control(r);
-            self.settling += after.steps;
-            self.device.set_control(r, Control { slot: after.slot, evaluations: before[r].evaluations + after.evaluations, ..before[r] });
-        }
-        self.hold_time(Some(moving));
-        self.stale.fill(true);
-        (0..self.replicas()).for_each(|r| self.forget_samples(r));
-        results
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) mod tables;
 mod vector;
 
 use crate::control::{Control, Status};
-use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
+use crate::device::{Device, DeviceError, DeviceInfo, Prepared, Window};
 use crate::plan::{Buffer, Dot, MAX_STAGES, Pass, Plan, Ref, Rule};
 use crate::real::Real;
 use crate::region::{Neighbours, RegionMap};
@@ -616,10 +616,13 @@ impl<T: Real> Device for Cpu<T> {
         member.buffers[buffer.0][place(member, buffer, other)].iter().map(|v| v.wide()).collect()
     }
 
-    fn peek(&self, replica: usize, buffer: Buffer, cells: &[usize]) -> Vec<f32> {
+    fn peek(&self, replica: usize, buffer: Buffer, n: [usize; 3], window: &Window) -> Vec<u8> {
         let member = &self.members[replica];
         let all = &member.buffers[buffer.0][place(member, buffer, false)];
-        all.chunks(all.len() / 3).flat_map(|plane| cells.iter().map(|i| plane[*i].wide() as f32)).collect()
+        let mut out = vec![0; 3 * window.points().iter().product::<usize>()];
+        let rows: Vec<_> = window.rows(n, &mut out).collect();
+        rows.into_par_iter().with_min_len(64).for_each(|(from, row)| window.row(all, from, row, |v| v.wide() as f32));
+        out
     }
 
     fn set_material(&mut self, replica: usize, system: &System) {

@@ -4,7 +4,7 @@ use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use spinloom_base::{Document, Problems};
-use spinloom_solver::live::{Live, View, Wish};
+use spinloom_solver::live::{Live, View, Window, Wish};
 use spinloom_solver::{DeviceChoice, Experiment, RunOptions, mx3};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -274,10 +274,10 @@ impl Running {
     /// Time (s) and m of one layer, every so many cells, as 127ths of the shape (ny, nx, 3); none before it has begun.
     #[pyo3(signature = (layer = 0, every = 1, replica = 0))]
     fn field<'py>(&self, py: Python<'py>, layer: usize, every: usize, replica: usize) -> PyResult<Option<(f64, Bound<'py, PyAny>)>> {
-        let view = View { replica, layer, from: [0, 0], size: [usize::MAX; 2], every };
+        let view = View { replica, window: Window { layer, from: [0, 0], size: [usize::MAX; 2], every } };
         let Some(seen) = py.detach(|| self.live.see(view, 0)) else { return Ok(None) };
-        let [w, h] = seen.view.points();
-        let m = PyArray1::from_vec(py, seen.m.as_slice().to_vec()).reshape([h, w, 3])?;
+        let [w, h] = seen.view.window.points();
+        let m = PyArray1::from_vec(py, seen.m.iter().map(|b| *b as i8).collect()).reshape([h, w, 3])?;
         Ok(Some((seen.t, m.into_any())))
     }
 

@@ -73,6 +73,12 @@ fn neuron(node: &Node, problems: &mut Problems) -> Option<(String, Option<Neuron
     Some((name, Some(model)))
 }
 
+/// Whether these settings can be read.
+#[cfg(test)]
+pub fn readable(node: &Node) -> bool {
+    settings(node, &mut Problems::new()).is_some()
+}
+
 fn settings(node: &Node, problems: &mut Problems) -> Option<Settings> {
     let mut f = Fields::of(node, "the network", problems)?;
     let card = f.optional("card").map_or(Some(None), |n| n.text(problems).map(|t| Some(PathBuf::from(t))));

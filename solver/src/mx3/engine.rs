@@ -5,7 +5,7 @@ use super::resume::{Journal, Kept, Told};
 use super::shape::{Config, Shape};
 use super::time::Timed;
 use crate::devices::DeviceChoice;
-use crate::simulation::{DemagEvery, Simulation, Step};
+use crate::simulation::{DemagEvery, Rest, Simulation, Step};
 use crate::tableau::{self, Tableau};
 use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
 use spinloom_kernels::terms::custom::CustomField;
@@ -1104,16 +1104,14 @@ impl Engine {
         let newer = self.copy != Copy::Stale;
         let g = self.magnet()?;
         kept.put("m", g.sim.m(0));
-        let c = g.sim.control(0);
-        let floats = [c.t, c.t_pause, c.dt, c.dt_now, c.dt_min, c.dt_max, c.max_err, c.headroom, c.err, c.torque, c.descent];
-        kept.put("control", floats.into_iter().chain(c.sums));
-        let status = match c.status {
-            Status::Running => 0,
-            Status::Due => 1,
-            Status::NotANumber => 2,
-        };
-        let counts = [u64::from(c.fixed), c.steps, c.attempts, c.evaluations, status, u64::from(g.sim.is_stale(0)), g.sim.settling];
-        kept.words.insert("counts".into(), counts.to_vec());
+        // Of a settling under way the magnetisation is kept as it is, all else as it was when it began, and where it stands.
+        let (floats, counts) = g.sim.outside(0).numbers();
+        kept.put("control", floats);
+        kept.words.insert("counts".into(), counts.into_iter().chain([u64::from(g.sim.is_stale(0))]).collect());
+        if let Some((floats, integers)) = g.sim.settling_state() {
+            kept.put("settling", floats);
+            kept.words.insert("settling counts".into(), integers);
+        }
         kept.put("tracks", g.tracks.iter().flat_map(|t| t.numbers()));
         kept.put("bubble", [g.peak_error]);
         for (key, value) in &g.sim.device().info().choices {
@@ -1150,7 +1148,7 @@ impl Engine {
         self.m = if kept.words.contains_key("copy of m") { kept.floats("copy of m", Some(3 * cells))? } else { m.clone() };
         self.drop_magnet();
         let (copied, f, u) =
-            (kept.words.contains_key("copy of m"), kept.floats("control", Some(14))?, kept.integers("counts", Some(7))?.to_vec());
+            (kept.words.contains_key("copy of m"), kept.floats("control", Some(14))?, kept.integers("counts", Some(6))?.to_vec());
         let tracks = kept.floats("tracks", Some(12))?;
         let peak = kept.floats("bubble", Some(1))?[0];
         let g = self.magnet()?;
@@ -1163,33 +1161,16 @@ impl Engine {
         }
         let entry = g.sim.state()[0];
         g.sim.restore_state(0, &entry, &m);
-        let slot = g.sim.control(0).slot;
-        let control = Control {
-            t: f[0],
-            t_pause: f[1],
-            dt: f[2],
-            dt_now: f[3],
-            dt_min: f[4],
-            dt_max: f[5],
-            max_err: f[6],
-            headroom: f[7],
-            err: f[8],
-            torque: f[9],
-            descent: f[10],
-            sums: [f[11], f[12], f[13]],
-            fixed: u[0] == 1,
-            steps: u[1],
-            attempts: u[2],
-            evaluations: u[3],
-            status: [Status::Running, Status::Due, Status::NotANumber][u[4].min(2) as usize],
-            slot,
-            ..g.sim.control(0)
-        };
+        let control = g.sim.control(0).with_numbers(&f, &u);
         g.sim.set_control(0, control);
         if u[5] == 0 {
             g.sim.warm();
         }
-        g.sim.settling = u[6];
+        if let Ok(counts) = kept.integers("settling counts", None)
+            && !g.sim.resume_settling(&kept.floats("settling", None)?, counts)
+        {
+            return Err(Fault::new("the checkpoint does not belong to this script: `settling`", "run it anew with -f"));
+        }
         g.tracks = [Track::from_numbers(&tracks), Track::from_numbers(&tracks[6..])];
         g.peak_error = peak;
         self.copy = if copied { Copy::Same } else { Copy::Stale };
@@ -1284,52 +1265,59 @@ impl Engine {
         Ok(())
     }
 
-    /// Relaxes.
+    /// How `relax` comes to rest.
+    pub fn relaxing(&self) -> Rest {
+        Rest::Relax { threshold: Some(self.settings.relax_torque_threshold).filter(|t| *t > 0.0) }
+    }
+
+    /// How `minimize` does.
+    pub fn minimising(&self) -> Rest {
+        let samples = self.settings.minimizer_samples.max(1) as u64;
+        Rest::Minimise { tolerance: self.settings.minimizer_stop, samples, limit: 1_000_000 }
+    }
+
+    /// Begins to settle.
     ///
     /// # Errors
     /// As for [`Engine::magnet`].
-    pub fn relax(&mut self) -> Result<(), Fault> {
-        let threshold = self.settings.relax_torque_threshold;
-        let g = self.magnet()?;
-        let before = g.sim.settling;
-        let left = g.sim.relax_to((threshold > 0.0).then_some(threshold))[0];
-        self.steps += (g.sim.settling - before) as i64;
-        let g = self.settled()?;
-        if let Some(e) = g.sim.trouble() {
-            return Err(Fault::new(e.to_string(), ""));
-        }
-        if threshold > 0.0 && left > threshold {
-            self.warn(format!(
-                "relaxation ended at a torque of {left:.2e} T, which falls no further; RelaxTorqueThreshold is {threshold:.2e} T"
-            ));
-        }
+    pub fn begin_settling(&mut self, how: Rest) -> Result<(), Fault> {
+        self.magnet()?.sim.begin_settling(how);
+        self.copy = Copy::Stale;
         Ok(())
     }
 
-    /// The simulation after it has been settled: the torque of the last step is no longer that of its state.
-    fn settled(&mut self) -> Result<&mut Magnet, Fault> {
-        self.copy = Copy::Stale;
-        let g = self.magnet()?;
-        forget_torque(&mut g.sim);
-        Ok(g)
-    }
-
-    /// Minimises.
+    /// Takes a round; whether another is to follow.
     ///
     /// # Errors
-    /// As for [`Engine::magnet`].
-    pub fn minimise(&mut self) -> Result<(), Fault> {
-        let (stop, samples) = (self.settings.minimizer_stop, self.settings.minimizer_samples.max(1) as u64);
+    /// A device that fails.
+    pub fn go_on_settling(&mut self) -> Result<bool, Fault> {
         let g = self.magnet()?;
-        let before = g.sim.settling;
-        let steps = g.sim.minimise_over(stop, samples, 1_000_000);
-        self.steps += (g.sim.settling - before) as i64;
-        let g = self.settled()?;
+        let more = g.sim.go_on_settling();
+        g.sim.trouble().map_or(Ok(more), |e| Err(Fault::new(e.to_string(), "")))
+    }
+
+    /// Comes to the end of it.
+    ///
+    /// # Errors
+    /// A device that fails, a minimum that is not found.
+    pub fn end_settling(&mut self, how: Rest) -> Result<(), Fault> {
+        let g = self.magnet()?;
+        let rested = g.sim.end_settling();
+        // The torque of the last step is no longer that of its state.
+        forget_torque(&mut g.sim);
         if let Some(e) = g.sim.trouble() {
             return Err(Fault::new(e.to_string(), ""));
         }
-        if steps[0].is_none() {
-            return Err(Fault::new("no minimum was found in a million steps", "try relax()"));
+        self.steps += rested.steps as i64;
+        let left = rested.torques[0];
+        match how {
+            Rest::Relax { threshold: Some(threshold) } if left > threshold => self.warn(format!(
+                "relaxation ended at a torque of {left:.2e} T, which falls no further; RelaxTorqueThreshold is {threshold:.2e} T"
+            )),
+            Rest::Minimise { .. } if rested.taken[0].is_none() => {
+                return Err(Fault::new("no minimum was found in a million steps", "try relax()"));
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -407,7 +407,7 @@ impl Magnet {
 
     /// Time (s).
     pub fn time(&self) -> f64 {
-        self.sim.control(0).t
+        self.sim.outside(0).t
     }
 
     fn values(&self) -> Vec<Values> {

@@ -12,6 +12,7 @@ use super::time::{self, Now, Timed};
 use super::value::{Type, Value, serves, wanted};
 use crate::live::{About, Live as Watched};
 use crate::run::Progress;
+use crate::simulation::Rest;
 use spinloom_base::Problems;
 use spinloom_kernels::ParameterId as P;
 use std::cell::RefCell;
@@ -863,7 +864,7 @@ impl Interpreter {
                 self.engine.move_again(&v[1..]);
                 return Ok(Value::Nothing);
             }
-            begun = self.go_on()?;
+            begun = Some(self.go_on()?);
         }
         self.engine.journal.inside += 1;
         work(self, begun)?;
@@ -875,7 +876,7 @@ impl Interpreter {
     }
 
     /// Puts everything where it was when the checkpoint was taken; how far the present call had come.
-    fn go_on(&mut self) -> Result<Option<f64>> {
+    fn go_on(&mut self) -> Result<f64> {
         let kept = self.kept.take().unwrap_or_default();
         self.engine.journal.go_on();
         self.engine.restore(&kept)?;
@@ -883,13 +884,13 @@ impl Interpreter {
         self.told = self.engine.warned.len();
         self.random.draw_to(kept.integers("drawn", Some(1))?[0]);
         self.committed.0 = Instant::now();
-        let place = kept.integers("place", Some(3))?;
+        let place = kept.integers("place", Some(2))?;
         self.logged = (place[0] as u16, place[1] as u32);
-        Ok((place[2] == 1).then_some(kept.floats("begun", Some(1))?[0]))
+        Ok(kept.floats("begun", Some(1))?[0])
     }
 
     /// Keeps what is needed to go on from here, if it is time to, or if a signal has come: then the script ends. `begun` is how far the present call has come.
-    fn keep(&mut self, begun: Option<f64>) -> Result<()> {
+    fn keep(&mut self, begun: f64) -> Result<()> {
         let stop = self.stop.load(Ordering::Relaxed);
         // Writing takes at most a twentieth of the time.
         if self.output.folder.is_none() || !stop && self.committed.0.elapsed() < self.commit_every.max(20 * self.committed.1) {
@@ -899,11 +900,12 @@ impl Interpreter {
         let mut kept = Kept::default();
         self.engine.keep(&mut kept)?;
         self.output.keep(&mut kept)?;
-        kept.words.insert("told".into(), self.engine.journal.words().to_vec());
+        if let Some(path) = self.output.path(resume::TOLD) {
+            kept.words.insert("told".into(), self.engine.journal.file(&path)?.to_vec());
+        }
         kept.words.insert("drawn".into(), vec![self.random.drawn()]);
-        let place = [u64::from(self.logged.0), u64::from(self.logged.1), u64::from(begun.is_some())];
-        kept.words.insert("place".into(), place.to_vec());
-        kept.put("begun", [begun.unwrap_or_default()]);
+        kept.words.insert("place".into(), vec![u64::from(self.logged.0), u64::from(self.logged.1)]);
+        kept.put("begun", [begun]);
         self.write(kept)?;
         self.committed = (Instant::now(), clock.elapsed());
         if stop { Err(Stop::Signal) } else { Ok(()) }
@@ -933,18 +935,30 @@ impl Interpreter {
     pub fn mark(&self, finished: bool) -> std::result::Result<(), Problems> {
         let mut kept = Kept::default();
         kept.words.insert("finished".into(), vec![u64::from(finished), self.expectations as u64]);
-        self.write(kept).map_err(told)
+        self.write(kept).map_err(told)?;
+        if let Some(path) = self.output.path(resume::TOLD) {
+            // It may not be there.
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(())
     }
 
     /// `relax` and `minimize`.
     ///
     /// # Errors
     /// What goes wrong on the way.
-    pub fn settle(&mut self, how: impl FnOnce(&mut Engine) -> std::result::Result<(), Fault>) -> Result<Value> {
-        self.moves(|s, _| {
-            s.warn_without_moment();
-            s.keep(None)?;
-            Ok(how(&mut s.engine)?)
+    pub fn settle(&mut self, how: impl FnOnce(&Engine) -> Rest) -> Result<Value> {
+        self.moves(|s, begun| {
+            let (clock, how) = (Instant::now(), how(&s.engine));
+            if begun.is_none() {
+                s.warn_without_moment();
+                s.engine.begin_settling(how)?;
+            }
+            while s.engine.go_on_settling()? {
+                s.keep(0.0)?;
+                s.watch(clock, 0.0)?;
+            }
+            Ok(s.engine.end_settling(how)?)
         })
     }
 
@@ -1024,12 +1038,12 @@ impl Interpreter {
                 s.warn_without_moment();
                 s.engine.begin(until)?;
                 s.due()?;
-                s.keep(Some(start))?;
+                s.keep(start)?;
             }
             while s.engine.time() < until {
                 s.engine.step()?;
                 s.due()?;
-                s.keep(Some(start))?;
+                s.keep(start)?;
                 let done = (s.engine.time() - start) / duration;
                 s.progress(clock, done);
                 s.watch(clock, done)?;
@@ -1049,12 +1063,12 @@ impl Interpreter {
                 s.warn_without_moment();
                 s.engine.begin(f64::INFINITY)?;
                 s.due()?;
-                s.keep(Some(0.0))?;
+                s.keep(0.0)?;
             }
             for k in begun.unwrap_or_default() as i64..count {
                 s.engine.step()?;
                 s.due()?;
-                s.keep(Some((k + 1) as f64))?;
+                s.keep((k + 1) as f64)?;
                 let done = (k + 1) as f64 / count as f64;
                 s.progress(clock, done);
                 s.watch(clock, done)?;
@@ -1073,13 +1087,13 @@ impl Interpreter {
                 s.warn_without_moment();
                 s.engine.begin(f64::INFINITY)?;
                 s.due()?;
-                s.keep(Some(0.0))?;
+                s.keep(0.0)?;
             }
             let clock = Instant::now();
             while s.now(condition, |s, e| s.truth(e))? {
                 s.engine.step()?;
                 s.due()?;
-                s.keep(Some(0.0))?;
+                s.keep(0.0)?;
                 s.watch(clock, 0.0)?;
             }
             Ok(())

@@ -1,6 +1,6 @@
 //! Every name of the language: what it is, what it takes, what it does. There is no other list.
 
-use super::engine::{Fault, Grains, Hook, RegionStep, Source};
+use super::engine::{Engine, Fault, Grains, Hook, RegionStep, Source};
 use super::field::{Average, Field, Named, QUANTITIES, Quantity, named, parameter};
 use super::interpreter::{Interpreter, Stop};
 use super::output::{Column, Format, Periodic};
@@ -713,8 +713,8 @@ pub const NAMES: &[Entry] = &[
     f("Run", "f", Type::Nothing, "Runs for a time (s)", |it, a| it.run_for(a.f(0))),
     f("Steps", "i", Type::Nothing, "Takes a number of steps", |it, a| it.run_steps(a.i(0))),
     f("RunWhile", "B", Type::Nothing, "Runs while a condition holds", |it, a| it.run_while(&it.live(&a.0[0]))),
-    f("Relax", "", Type::Nothing, "Relaxes to a minimum of the energy", |it, _| it.settle(|e| e.relax())),
-    f("Minimize", "", Type::Nothing, "Steepest descent to a minimum of the energy", |it, _| it.settle(|e| e.minimise())),
+    f("Relax", "", Type::Nothing, "Relaxes to a minimum of the energy", |it, _| it.settle(Engine::relaxing)),
+    f("Minimize", "", Type::Nothing, "Steepest descent to a minimum of the energy", |it, _| it.settle(Engine::minimising)),
     f("SetSolver", "i", Type::Nothing, "Method by number: -1, 1 to 6", |it, a| nothing(it.engine.set_solver(a.i(0)))),
     f("ClearPostSteps", "", Type::Nothing, "Forgets what is done after every step", |it, _| {
         it.engine.hooks.clear();

@@ -47,8 +47,8 @@ pub struct Options {
     pub resume: bool,
     /// Wall-clock time between checkpoints.
     pub commit_every: Duration,
-    /// Set from elsewhere (by a signal): the script ends after its present step, or before its next `relax` or `minimize`, with a checkpoint, its table and log
-    /// whole and m in `stopped.ovf`.
+    /// Set from elsewhere (by a signal): the script ends after its present step (of `relax` and `minimize` within ten), with a checkpoint, its table and log whole
+    /// and m in `stopped.ovf`.
     pub stop: Arc<AtomicBool>,
     /// Who watches, if anybody may.
     pub live: Option<Arc<Live>>,
@@ -234,7 +234,12 @@ pub fn run(file: &Path, options: &Options) -> Result<Outcome, Failure> {
             before.lines().filter_map(|l| l.split_once(' ')).filter_map(|(n, name)| Some((name.into(), n.parse().ok()?))).collect();
         it.output.begin_anew();
         if let Some(told) = kept.words.remove("told") {
-            it.engine.journal = resume::Journal::again_from(told);
+            let path = out.join(resume::TOLD);
+            let told = <[u64; 2]>::try_from(told).ok().and_then(|told| resume::Journal::read(&path, told));
+            it.engine.journal = told.ok_or_else(|| {
+                let problem = Diagnostic::file(path.display().to_string(), "it is not there, or damaged");
+                Problems::from(problem.hint("a script goes on with the checkpoint and this file; run it anew with -f"))
+            })?;
             it.output.muted = true;
             it.kept = Some(kept);
         }

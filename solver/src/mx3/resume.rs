@@ -5,17 +5,20 @@
 //! of the output. To go on, the script is run from its beginning; calls that had ended (`run`, `relax`, …) are not made again, what they told is told again, and
 //! nothing is written; at the call that was cut off the magnet and the output are put where they were.
 //!
-//! A checkpoint is taken between two steps of a run, and before `relax` and `minimize`, which begin anew. Taking one changes no later bit. Files that grow line
-//! by line are cut back to their length at the checkpoint.
+//! A checkpoint is taken between two steps of a run, and between two rounds of ten steps of `relax` and `minimize`. Taking one changes no later bit. Files that
+//! grow line by line are cut back to their length at the checkpoint.
 
 use super::engine::Fault;
 use spinloom_base::{Diagnostic, Problems, hash};
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
 /// Name of the checkpoint in a script's folder.
 pub const FILE: &str = "checkpoint";
+/// Name of the list of what the script was told, while it runs. It grows with the script, so it is appended to, not written anew: the checkpoint says how much of
+/// it counts.
+pub const TOLD: &str = "checkpoint.told";
 
 /// What a script was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +36,11 @@ pub enum Told {
 }
 
 /// Everything that a script was told, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Journal {
     words: Vec<u64>,
+    /// How many of them lie in the file, and their sum.
+    filed: (usize, u64),
     /// The next to be told again.
     at: usize,
     replaying: bool,
@@ -43,10 +48,44 @@ pub struct Journal {
     pub inside: u32,
 }
 
+impl Default for Journal {
+    fn default() -> Self {
+        Self { replaying: false, ..Self::again_from(Vec::new()) }
+    }
+}
+
 impl Journal {
     /// With what was told before the kill.
     pub fn again_from(words: Vec<u64>) -> Self {
-        Self { words, at: 0, replaying: true, inside: 0 }
+        let filed = (words.len(), words.iter().fold(SUM, add));
+        Self { words, filed, at: 0, replaying: true, inside: 0 }
+    }
+
+    /// Appends to the file what has been told since the last time. How much it is in all, and its sum, are for the checkpoint.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn file(&mut self, path: &Path) -> Result<[u64; 2], Fault> {
+        let new = &self.words[self.filed.0..];
+        let write = || -> std::io::Result<()> {
+            // What lies behind, a kill has left between this file and its checkpoint.
+            let mut file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+            file.set_len(8 * self.filed.0 as u64)?;
+            file.seek(std::io::SeekFrom::End(0))?;
+            file.write_all(&new.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>())?;
+            file.sync_all()
+        };
+        write().map_err(|e| Fault::new(format!("{} cannot be written: {e}", path.display()), "the checkpoint before is whole"))?;
+        self.filed = (self.words.len(), new.iter().fold(self.filed.1, add));
+        Ok([self.filed.0 as u64, self.filed.1])
+    }
+
+    /// What [`Journal::file`] has written, as far as the checkpoint says; none if it is not there, or something else.
+    pub fn read(path: &Path, [count, sum]: [u64; 2]) -> Option<Self> {
+        let bytes = std::fs::read(path).ok()?;
+        let words = bytes.get(..usize::try_from(count).ok()?.checked_mul(8)?)?.chunks_exact(8);
+        let journal = Self::again_from(words.map(|w| u64::from_le_bytes(w.try_into().unwrap_or_default())).collect());
+        (journal.filed.1 == sum).then_some(journal)
     }
 
     /// Whether the script is on its way back to where it was.
@@ -93,11 +132,13 @@ impl Journal {
             self.words.extend(values.iter().map(|v| v.to_bits()));
         }
     }
+}
 
-    /// All of it.
-    pub fn words(&self) -> &[u64] {
-        &self.words
-    }
+/// Where FNV-1a begins, over words (Fowler, Noll and Vo, draft-eastlake-fnv).
+const SUM: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn add(sum: u64, word: &u64) -> u64 {
+    (sum ^ word).wrapping_mul(0x0100_0000_01b3)
 }
 
 /// A checkpoint: lists of words by name, and texts.
@@ -236,7 +277,17 @@ mod tests {
         journal.note(Told::Value, &[3.0]);
         journal.inside = 0;
         journal.note(Told::Row, &[]);
-        let mut again = Journal::again_from(journal.words().to_vec());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(TOLD);
+        std::fs::write(&path, "of an earlier script, and longer than what follows: 0123456789").unwrap();
+        let first = journal.file(&path).unwrap_or_else(|f| panic!("{}", f.message));
+        journal.note(Told::Clock, &[4.0]);
+        let second = journal.file(&path).unwrap_or_else(|f| panic!("{}", f.message));
+        assert_eq!((first[0], second[0], std::fs::metadata(&path).unwrap().len()), (6, 9, 72));
+        assert!(Journal::read(&path, [6, second[1]]).is_none() && Journal::read(&path, [10, second[1]]).is_none());
+        assert!(Journal::read(&path, second).is_some());
+        // The checkpoint of the first commit counts only what was there then.
+        let mut again = Journal::read(&path, first).unwrap();
         assert_eq!(again.again(Told::Value).unwrap(), Some(vec![1.0, 2.0]));
         assert!(again.again(Told::Value).is_err());
         assert_eq!(again.again(Told::Row).unwrap(), Some(vec![]));

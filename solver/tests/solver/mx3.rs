@@ -460,6 +460,36 @@ fn a_script_stopped_anywhere_goes_on_to_the_same_bits() {
     assert!(stops >= 4);
 }
 
+/// As `settling_goes_on_where_it_was_stopped`, for scripts.
+#[test]
+fn a_script_goes_on_in_the_middle_of_relax_and_minimize() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.mx3");
+    let text = "setGridSize(16, 8, 1)\nsetCellSize(4e-9, 4e-9, 3e-9)\nMsat = 8e5\nAex = 13e-12\nalpha = 0.1\nB_ext = vector(0.02 * cos(t * 1e10), 0, 0)\n\
+        m = uniform(1, 0.2, 0.1)\ntableAdd(NEval)\nminimize()\ntableSave()\nm = vortex(1, 1)\nrelax()\ntableSave()\nsave(m)\nRelaxTorqueThreshold = 1e-3\nB_ext = \
+        vector(0, 0.05, 0)\nrelax()\nsave(m)\nprint(t, step)\nrun(1e-12)\nsave(m)\n";
+    std::fs::write(&file, text).unwrap();
+    let whole = dir.path().join("whole");
+    mx3::run(&file, &Options { out: Some(whole.clone()), ..Options::default() }).unwrap();
+    let part = dir.path().join("part");
+    let mut parts = 0;
+    loop {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        parts += 1;
+        if mx3::run(&file, &Options { out: Some(part.clone()), resume: true, stop, ..Options::default() }).unwrap().finished {
+            break;
+        }
+        assert!(parts < 3000);
+    }
+    let (have, want) = (contents(&part), contents(&whole));
+    assert_eq!(have.iter().map(|f| &f.0).collect::<Vec<_>>(), want.iter().map(|f| &f.0).collect::<Vec<_>>());
+    for ((name, a), (_, b)) in have.iter().zip(&want) {
+        assert!(a == b, "{name} differs:\n{}\n---\n{}", String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+    }
+    println!("{parts} parts");
+    assert!(parts > 30, "{parts} parts only");
+}
+
 #[test]
 fn a_script_does_not_go_on_as_another() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,11 +4,13 @@ use super::Images;
 use flate2::read::GzDecoder;
 use spinloom_base::{Diagnostic, Problems};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-const IMAGES: u32 = 0x0000_0803;
-const LABELS: u32 = 0x0000_0801;
+/// What files of images begin with.
+pub const IMAGES: u32 = 0x0000_0803;
+/// What files of labels begin with.
+pub const LABELS: u32 = 0x0000_0801;
 
 /// Reads `<part>-images` and `<part>-labels`. Adds what is wrong to `problems`.
 pub(super) fn pair(folder: &Path, part: &str, what: &str, classes: usize, problems: &mut Problems) -> Option<(Images, (usize, usize))> {
@@ -56,15 +58,21 @@ fn find(folder: &Path, stem: &str, dims: u32) -> Result<PathBuf, Diagnostic> {
 /// Shape and bytes of one file.
 fn read(path: &Path, magic: u32) -> Result<(Vec<usize>, Vec<u8>), Diagnostic> {
     let name = path.display().to_string();
-    let fail = |message: String| Diagnostic::file(&name, message);
+    let file = File::open(path).map_err(|e| Diagnostic::file(&name, format!("cannot be opened: {e}")))?;
+    parse(&name, BufReader::new(file), magic)
+}
+
+/// Shape and bytes of what a file holds, gzipped or plain, that is to begin with `magic`.
+///
+/// # Errors
+/// It is another kind of file, longer or shorter than its header says, or damaged.
+pub fn parse(name: &str, mut file: impl BufRead, magic: u32) -> Result<(Vec<usize>, Vec<u8>), Diagnostic> {
+    let fail = |message: String| Diagnostic::file(name, message);
     let broken = |e: std::io::Error| {
         fail(format!("it cannot be read to its end: {e}")).hint("it is truncated or damaged; fetch it again and compare its checksum")
     };
-    let mut file = BufReader::new(File::open(path).map_err(|e| fail(format!("cannot be opened: {e}")))?);
-    let mut start = [0; 2];
-    let gzipped = file.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b];
-    file.rewind().map_err(broken)?;
-    let mut bytes: Box<dyn Read> = if gzipped { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+    let gzipped = file.fill_buf().map_err(broken)?.starts_with(&[0x1f, 0x8b]);
+    let mut bytes: Box<dyn Read + '_> = if gzipped { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
 
     let mut word = || {
         let mut w = [0; 4];

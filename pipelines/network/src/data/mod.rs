@@ -2,7 +2,7 @@
 
 mod digits;
 pub mod events;
-mod idx;
+pub mod idx;
 pub(crate) mod samples;
 
 use serde::{Deserialize, Serialize};
