@@ -613,7 +613,15 @@ mod tests {
         }
     }
 
-    /// Each kind of layer here and there: losses and gradients of a first step, parameters after five, answers and activities; once with a short batch.
+    /// The same in the mean: what jumps (spikes, signs) jumps elsewhere where parameters differ by their rounding, and Adam makes whole steps of gradients that are all rounding.
+    fn near(what: &str, found: &[f32], wanted: &[f32], share: f32, floor: f32) {
+        let length = |v: &mut dyn Iterator<Item = f32>| v.map(|v| v * v).sum::<f32>().sqrt();
+        let off = length(&mut found.iter().zip(wanted).map(|(f, w)| f - w));
+        let limit = share * length(&mut wanted.iter().copied()).max(floor);
+        assert!(off <= limit, "{what}: off by {off} (limit {limit})");
+    }
+
+    /// Each kind of layer here and there: losses, gradients number by number in the first step and in the mean after it, parameters over five steps, once with a short batch; answers and activities.
     fn compare(open: &dyn Fn() -> Box<dyn Backend>) {
         for case in &CASES {
             let build = || Net::new(case.shape, (case.kinds)(), case.steps[1], 11);
@@ -636,25 +644,34 @@ mod tests {
                 let answers = there.learn_there(&mut graphics, &batch, 2e-3, 1e-2).unwrap();
                 graphics.download_gradients(&mut there).unwrap();
                 let what = format!("{}, step {step}", case.name);
-                // Sums of up to 720 terms in another order, and, later, of parameters that differ by as much.
-                assert!((answers.loss / n as f64 - loss).abs() < 2e-4 * loss.abs().max(1.0), "{what}: {} {loss}", answers.loss / n as f64);
+                // Sums of up to 720 terms in another order; later, of parameters that have gone their own way.
+                let limit = if step == 0 { 1e-5 } else { 2e-3 };
+                assert!((answers.loss / n as f64 - loss).abs() < limit * loss.max(1.0), "{what}: {} {loss}", answers.loss / n as f64);
                 for (l, (a, b)) in there.layers.iter().zip(&here.layers).enumerate() {
-                    let whole = largest(&b.weights.gradient).max(1e-3);
-                    close(&format!("{what}, weights of layer {l}"), &a.weights.gradient, &b.weights.gradient, 1e-3, 1e-4);
+                    let (found, wanted) = ([&a.weights.gradient, &a.bias.gradient], [&b.weights.gradient, &b.bias.gradient]);
+                    assert!(wanted[0].is_empty() || largest(wanted[0]) > 1e-7, "{what}, layer {l}: nothing is tested");
                     // Before a normalisation the gradient of a bias is nought but for rounding.
-                    close(&format!("{what}, bias of layer {l}"), &a.bias.gradient, &b.bias.gradient, 1e-3, whole);
-                    assert!(b.weights.gradient.is_empty() || largest(&b.weights.gradient) > 1e-7, "{what}, layer {l}: nothing is tested");
+                    let whole = largest(wanted[0]).max(1e-4);
+                    for (which, floor) in [(0, 1e-4), (1, whole)] {
+                        let what = format!("{what}, layer {l}, gradient {which}");
+                        if step == 0 {
+                            close(&what, found[which], wanted[which], 1e-4, floor);
+                        } else {
+                            near(&what, found[which], wanted[which], 2e-2, floor);
+                        }
+                    }
                 }
                 here.update(2e-3, 1e-2, None);
                 graphics.download(&mut there).unwrap();
-                // A bias before a normalisation changes nothing, its gradient is all rounding, and Adam makes whole steps of that: taken from the other side.
+                // A bias before a normalisation changes nothing, and goes where rounding sends it: taken from the other side.
                 for l in (1..here.layers.len()).filter(|l| matches!(there.layers[*l].kind, Kind::Norm)) {
                     here.layers[l - 1].bias.latent.clone_from(&there.layers[l - 1].bias.latent);
                 }
                 for (l, (a, b)) in there.layers.iter().zip(&here.layers).enumerate() {
-                    close(&format!("{what}, parameters of layer {l}"), &a.weights.latent, &b.weights.latent, 1e-3, 1e-2);
+                    near(&format!("{what}, weights of layer {l}"), &a.weights.latent, &b.weights.latent, 1e-3, 1e-2);
+                    near(&format!("{what}, bias of layer {l}"), &a.bias.latent, &b.bias.latent, 1e-2, 1e-2);
                     for (a, b) in a.running.iter().zip(&b.running) {
-                        close(&format!("{what}, statistics of layer {l}"), a, b, 1e-3, 1e-2);
+                        near(&format!("{what}, statistics of layer {l}"), a, b, 5e-3, 1e-2);
                     }
                 }
             }
@@ -668,9 +685,9 @@ mod tests {
             let batch = Batch { x: &pixels, labels: &labels, samples: &samples, key: [5, 6, 9], phase: 1 };
             let (found, activity) = graphics.answer(&batch).unwrap();
             assert_eq!(found.classes, answers, "{}", case.name);
-            assert!((found.loss / n as f64 - loss).abs() < 1e-3 * loss.max(1.0), "{}: {} {loss}", case.name, found.loss / n as f64);
+            assert!((found.loss / n as f64 - loss).abs() < 5e-3 * loss.max(1.0), "{}: {} {loss}", case.name, found.loss / n as f64);
             for ((sum, features), (mean, width)) in activity.iter().zip(&here.activity) {
-                assert!(features == width && (sum / n as f64 - mean).abs() < 1e-3 * mean.max(0.1), "{}: {sum} {mean}", case.name);
+                assert!(features == width && (sum / n as f64 - mean).abs() < 2e-2 * mean.max(0.1), "{}: {sum} {mean}", case.name);
             }
         }
     }
