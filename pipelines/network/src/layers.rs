@@ -160,7 +160,7 @@ pub(crate) struct Net {
     pub layers: Vec<Layer>,
     pub steps: usize,
     updates: u32,
-    /// Spikes (or absolute activity) of each neuron layer in the last pass, and their number.
+    /// Spikes (or absolute activity) of each neuron layer in the last test, and their number.
     pub activity: Vec<(f64, usize)>,
     /// Answers of the last layer, where its way back needs them.
     output: Vec<f32>,
@@ -404,8 +404,10 @@ impl Net {
                         let answer = &*answer;
                         y.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = graded(answer, *x)));
                     }
-                    let sums: Vec<f64> = y.par_chunks(BLOCK).map(|y| y.iter().map(|y| f64::from(y.abs())).sum()).collect();
-                    activity.push((sums.iter().sum::<f64>() / n as f64, b));
+                    if pass == Pass::Test {
+                        let sums: Vec<f64> = y.par_chunks(BLOCK).map(|y| y.iter().map(|y| f64::from(y.abs())).sum()).collect();
+                        activity.push((sums.iter().sum::<f64>() / n as f64, b));
+                    }
                 }
             }
             memory.give(std::mem::replace(&mut layer.input, std::mem::replace(&mut x, y)));
@@ -508,10 +510,8 @@ impl Net {
                     let scale: Vec<f32> = inverse.iter().zip(&layer.weights.used).map(|(i, w)| i * w).collect();
                     g.par_chunks_mut(c * 64).zip(x.par_chunks(c * 64)).for_each(|(g, x)| {
                         for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                            let (g, x) = (&mut g[..c], &x[..c]);
-                            for k in 0..c {
-                                let z = (x[k] - mean[k]) * inverse[k];
-                                g[k] = scale[k] * (g[k] - sum_m[k] - z * dot_m[k]);
+                            for ((((g, x), (m, i)), s), (sum, dot)) in g.iter_mut().zip(x).zip(mean.iter().zip(&inverse)).zip(&scale).zip(sum_m.iter().zip(&dot_m)) {
+                                *g = s * (*g - sum - (x - m) * i * dot);
                             }
                         }
                     });
@@ -676,13 +676,14 @@ fn sums(layer: &Layer, x: &[f32], weights: &[f32], rows: usize, y: &mut [f32]) {
 
 /// Largest absolute value.
 fn largest(x: &[f32]) -> f32 {
+    // Of numbers without their sign the bits have their order, and maxima of integers run in vectors.
     let most = |x: &[f32]| {
         widest(
             #[inline(always)]
-            || x.iter().fold(0.0f32, |m, v| if v.abs() > m { v.abs() } else { m }),
+            || x.iter().fold(0, |m: u32, v| m.max(v.to_bits() & 0x7FFF_FFFF)),
         )
     };
-    x.par_chunks(1 << 16).map(most).reduce(|| 0.0, f32::max)
+    f32::from_bits(x.par_chunks(1 << 16).map(most).max().unwrap_or(0))
 }
 
 /// Rows of a chunk whose sums are added one after another; those of chunks are added in order, so threads change no bit.
@@ -816,26 +817,17 @@ impl Law<'_> {
                 let ((low, high), (u_low, u_high)) = (bounds(m.x_min, m.x_max), bounds(m.u_min, m.u_max));
                 let (d_on, l_on, gain, d_off, l_off) =
                     (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
-                // Straight arithmetic and choices, so that the loop runs in vectors.
+                // Straight arithmetic, so that the loop runs in vectors: a factor of nought or one in place of each choice.
+                let one = |on: bool| f32::from(u8::from(on));
+                let (down, hard, soft) = (one(signed), one(hard), one(!hard));
                 widest(
                     #[inline(always)]
                     || {
                         for (((h, y), u), x) in h.iter_mut().zip(&mut *y).zip(&mut *u).zip(x) {
                             let v = within(d_on * *u - l_on + gain * within(*x, low, high), u_low, u_high);
-                            let s = if v >= 1.0 {
-                                1.0
-                            } else if signed && v <= -1.0 {
-                                -1.0
-                            } else {
-                                0.0
-                            };
-                            let after = if !hard {
-                                v - s
-                            } else if s != 0.0 {
-                                0.0
-                            } else {
-                                v
-                            };
+                            let (up, under) = (one(v >= 1.0), down * one(v <= -1.0));
+                            let s = up - under;
+                            let after = v - ((up + under) * hard * v + s * soft);
                             let next = d_off * after - l_off;
                             (*h, *y, *u) = (v, s, if next < u_low { u_low } else { next });
                         }
@@ -879,7 +871,7 @@ impl Law<'_> {
     fn step_back(&self, x: &[f32], h: &[f32], y: &[f32], gs: &[f32], du: &mut [f32], dx: &mut [f32]) {
         match self.answer {
             Answer::Membrane { mapping: m, signed, k } => {
-                let (signed, soft, k) = (*signed, m.reset == Reset::Soft, *k);
+                let (down, soft, k) = (f32::from(u8::from(*signed)), m.reset == Reset::Soft, *k);
                 let bounds = |low: Option<f64>, high: Option<f64>| (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32));
                 let ((low, high), (u_low, u_high)) = (bounds(m.x_min, m.x_max), bounds(m.u_min, m.u_max));
                 let (d_on, gain, d_off) = (m.decay_on as f32, m.gain as f32, m.decay_off as f32);
@@ -887,14 +879,14 @@ impl Law<'_> {
                     #[inline(always)]
                     || {
                         for (((((dx, du), gs), x), h), y) in dx.iter_mut().zip(du).zip(gs).zip(x).zip(h).zip(y) {
-                            let d = surrogate(k, h - 1.0) + if signed { surrogate(k, h + 1.0) } else { 0.0 };
-                            let kept = if soft || *y == 0.0 { d_off } else { 0.0 };
+                            let d = surrogate(k, h - 1.0) + down * surrogate(k, h + 1.0);
+                            let kept = if soft | (*y == 0.0) { d_off } else { 0.0 };
                             let dh = gs * d + *du * kept;
                             // The end of a track: gradients that lead back from it pass. A neuron that slept has none.
-                            let stopped = (*h <= u_low && dh > 0.0) || (*h >= u_high && dh < 0.0) || h.is_nan();
+                            let stopped = ((*h <= u_low) & (dh > 0.0)) | ((*h >= u_high) & (dh < 0.0)) | h.is_nan();
                             let dh = if stopped { 0.0 } else { dh };
                             let now = gain * dh;
-                            let clipped = (*x < low && now > 0.0) || (*x > high && now < 0.0);
+                            let clipped = ((*x < low) & (now > 0.0)) | ((*x > high) & (now < 0.0));
                             *dx = if clipped { 0.0 } else { now };
                             *du = d_on * dh;
                         }

@@ -564,12 +564,13 @@ mod tests {
             shape: [1, 1, 70],
             kinds: || {
                 vec![
+                    // At the beginning: a bias whose neuron all samples drive is nought to a normalisation behind it.
                     (Kind::Dense, 40),
+                    (Kind::Norm, 0),
                     neurons(Answer::Sigmoid),
                     (Kind::Dense, 33),
                     neurons(Answer::Linear { top: f32::INFINITY }),
                     (Kind::Dense, 20),
-                    (Kind::Norm, 0),
                     neurons(Answer::Tanh),
                     (Kind::Dense, 20),
                     neurons(Answer::Linear { top: 1.0 }),
@@ -747,9 +748,8 @@ mod tests {
                     eprintln!("SKIPPED: {e}");
                     continue;
                 }
-                for architecture in ["sm_75", "sm_90"] {
-                    cuda::compile(kernel, architecture).unwrap_or_else(|e| panic!("{e}\n{}", kernel.cuda()));
-                }
+                // Plain arithmetic: one architecture speaks for all.
+                cuda::compile(kernel, "sm_75").unwrap_or_else(|e| panic!("{e}\n{}", kernel.cuda()));
             }
         }
     }
