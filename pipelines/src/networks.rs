@@ -226,7 +226,9 @@ fn table(document: &Document, out: &Path, options: &Options) -> Result<u8, Probl
             continue;
         };
         // What was run with another file, card, data or program is shown as such.
-        let stale = !wanted && results.key != Results::identity(file, &Document::read(file)?, options.data.as_deref(), device.as_ref().map(name).as_deref())?;
+        let stale = !wanted
+            && results.key
+                != Results::identity(file, &Document::read(file)?, options.data.as_deref(), device.as_ref().map(name).as_deref())?;
         let _ = writeln!(text, "{}{}", if stale { "stale, run again: " } else { "" }, cells(&results));
     }
     std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}")))?;

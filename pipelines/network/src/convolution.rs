@@ -293,7 +293,9 @@ mod tests {
     #[test]
     fn tiles_are_the_sums_written_out() {
         let mut scratch = Scratch::default();
-        for (rows, columns, channels, kernel, width) in [(5, 7, 3, 3, 24), (2, 3, 5, 3, 10), (9, 4, 16, 5, 48), (8, 8, 20, 1, 64), (6, 6, 2, 4, 130), (1, 1, 1, 3, 1)] {
+        for (rows, columns, channels, kernel, width) in
+            [(5, 7, 3, 3, 24), (2, 3, 5, 3, 10), (9, 4, 16, 5, 48), (8, 8, 20, 1, 64), (6, 6, 2, 4, 130), (1, 1, 1, 3, 1)]
+        {
             let c = Convolution { rows, columns, channels, kernel, width };
             let mut stream = Stream::new(1, width as u64);
             let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| stream.normal() as f32).collect() };

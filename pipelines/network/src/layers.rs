@@ -402,7 +402,9 @@ impl Net {
                     } else {
                         y = memory.take(x.len());
                         let answer = &*answer;
-                        y.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = graded(answer, *x)));
+                        y.par_chunks_mut(4096)
+                            .zip(x.par_chunks(4096))
+                            .for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = graded(answer, *x)));
                     }
                     if pass == Pass::Test {
                         let sums: Vec<f64> = y.par_chunks(BLOCK).map(|y| y.iter().map(|y| f64::from(y.abs())).sum()).collect();
@@ -510,7 +512,9 @@ impl Net {
                     let scale: Vec<f32> = inverse.iter().zip(&layer.weights.used).map(|(i, w)| i * w).collect();
                     g.par_chunks_mut(c * 64).zip(x.par_chunks(c * 64)).for_each(|(g, x)| {
                         for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                            for ((((g, x), (m, i)), s), (sum, dot)) in g.iter_mut().zip(x).zip(mean.iter().zip(&inverse)).zip(&scale).zip(sum_m.iter().zip(&dot_m)) {
+                            for ((((g, x), (m, i)), s), (sum, dot)) in
+                                g.iter_mut().zip(x).zip(mean.iter().zip(&inverse)).zip(&scale).zip(sum_m.iter().zip(&dot_m))
+                            {
                                 *g = s * (*g - sum - (x - m) * i * dot);
                             }
                         }
@@ -813,7 +817,9 @@ impl Law<'_> {
         match self.answer {
             Answer::Membrane { mapping: m, signed, .. } => {
                 let (signed, hard, sleeps) = (*signed, m.reset == Reset::Hard, m.refractory_steps > 0);
-                let bounds = |low: Option<f64>, high: Option<f64>| (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32));
+                let bounds = |low: Option<f64>, high: Option<f64>| {
+                    (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32))
+                };
                 let ((low, high), (u_low, u_high)) = (bounds(m.x_min, m.x_max), bounds(m.u_min, m.u_max));
                 let (d_on, l_on, gain, d_off, l_off) =
                     (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
@@ -872,7 +878,9 @@ impl Law<'_> {
         match self.answer {
             Answer::Membrane { mapping: m, signed, k } => {
                 let (down, soft, k) = (f32::from(u8::from(*signed)), m.reset == Reset::Soft, *k);
-                let bounds = |low: Option<f64>, high: Option<f64>| (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32));
+                let bounds = |low: Option<f64>, high: Option<f64>| {
+                    (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32))
+                };
                 let ((low, high), (u_low, u_high)) = (bounds(m.x_min, m.x_max), bounds(m.u_min, m.u_max));
                 let (d_on, gain, d_off) = (m.decay_on as f32, m.gain as f32, m.decay_off as f32);
                 widest(

@@ -32,9 +32,9 @@
 //! | [`weights`] | the file of weights |
 //! | [`tasks`] | networks of the source papers as benchmarks |
 
+mod convolution;
 pub mod crossbar;
 pub mod data;
-mod convolution;
 mod encode;
 mod graphics;
 mod layers;

@@ -203,7 +203,14 @@ impl Graphics {
                 Kind::Conv { kernel } => Some(kernel),
                 _ => None,
             }
-            .map(|kernel| Synapses { from: layer.from, width: layer.to[2], kernel, steps, weights: places[l][0], bias: places[l][1] });
+            .map(|kernel| Synapses {
+                from: layer.from,
+                width: layer.to[2],
+                kernel,
+                steps,
+                weights: places[l][0],
+                bias: places[l][1],
+            });
             if let Some(s) = &synapses {
                 let (_, groups) = Cut::of(&s.extent(Wanted::Weights), Wanted::Weights, sizes.batch);
                 parts = parts.max(groups[2] as usize * s.fan() * s.width);
@@ -212,18 +219,7 @@ impl Graphics {
             parts = parts.max(2 * text::CHUNKS * channels);
             widest = widest.max(after * features[1]).max(steps * features[0]);
             let y = real(&mut backend, after * most * features[1])?;
-            plans.push(Plan {
-                synapses,
-                steps: [steps, after],
-                features,
-                x,
-                y,
-                h,
-                statistics,
-                running,
-                activity,
-                places: places[l],
-            });
+            plans.push(Plan { synapses, steps: [steps, after], features, x, y, h, statistics, running, activity, places: places[l] });
             (x, steps) = (y, after);
         }
         let gradients = [real(&mut backend, sizes.batch.max(most) * widest)?, real(&mut backend, sizes.batch.max(most) * widest)?];
@@ -298,7 +294,8 @@ impl Graphics {
     /// The whole state of the network, to the device.
     pub(crate) fn upload(&mut self, net: &Net) -> Result<(), GpuError> {
         let [w, _, m, v] = self.parameters;
-        let all = [(w, self.gather(net, |p| &p.latent)), (m, self.gather(net, |p| &p.moments[0])), (v, self.gather(net, |p| &p.moments[1]))];
+        let all =
+            [(w, self.gather(net, |p| &p.latent)), (m, self.gather(net, |p| &p.moments[0])), (v, self.gather(net, |p| &p.moments[1]))];
         for (to, values) in all {
             self.backend.write(to, 0, &words(&values))?;
         }
@@ -694,7 +691,15 @@ mod tests {
     }
 
     /// Numbers as the device gets them, and as the processor does: spikes drawn from the former.
-    fn input(case: &Case, n: usize, features: usize, samples: &[usize], key: [u32; 3], phase: u32, stream: &mut Stream) -> (Vec<f32>, Vec<f32>) {
+    fn input(
+        case: &Case,
+        n: usize,
+        features: usize,
+        samples: &[usize],
+        key: [u32; 3],
+        phase: u32,
+        stream: &mut Stream,
+    ) -> (Vec<f32>, Vec<f32>) {
         if !case.poisson {
             let x: Vec<f32> = (0..case.steps[0] * n * features).map(|_| stream.normal() as f32).collect();
             return (x.clone(), x);

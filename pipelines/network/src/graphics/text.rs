@@ -194,8 +194,7 @@ pub(super) fn product(s: &Synapses, wanted: Wanted, cut: Cut, parted: bool) -> K
     // Odd multiples of four keep the columns of a slice in different banks.
     let (pitch_a, pitch_b) = (tall + 4, wide + 4);
     let of_n = |m: usize| if m == 1 { "n".to_string() } else { format!("n * {m}") };
-    let (rows, terms) =
-        if wanted == Wanted::Weights { (e.rows.to_string(), of_n(e.terms)) } else { (of_n(e.rows), e.terms.to_string()) };
+    let (rows, terms) = if wanted == Wanted::Weights { (e.rows.to_string(), of_n(e.terms)) } else { (of_n(e.rows), e.terms.to_string()) };
     let mut body = format!("FN float first(int i, int k) {{\n{}}}\nFN float second(int k, int j) {{\n{}}}\n", a.read, b.read);
     let _ = write!(
         body,
@@ -305,10 +304,9 @@ pub(super) fn column_sums(what: Columns, rows: usize, channels: usize, chunk: us
     let add = match what {
         Columns::Bias { .. } => "a += g[at];".to_string(),
         Columns::Statistics => "float d = x[at] - x[k]; a += d; b += d * d;".to_string(),
-        Columns::Normalised { .. } => format!(
-            "a += g[at]; b += g[at] * (x[at] - statistics[k]) / sqrt(statistics[{channels} + k] + {});",
-            float(1e-5)
-        ),
+        Columns::Normalised { .. } => {
+            format!("a += g[at]; b += g[at] * (x[at] - statistics[k]) / sqrt(statistics[{channels} + k] + {});", float(1e-5))
+        }
     };
     let body = format!(
         "KERNEL_MAIN {{\n{SAMPLES}    int item = int(LID.x);\n    int k = int(WG.y) * {CHANNELS} + item % {CHANNELS};\n    int r = int(WG.x) * {chunk} + item / {CHANNELS};\n    \
@@ -452,7 +450,12 @@ fn bound(v: f32) -> Option<f64> {
 
 /// Neurons of one layer over `steps`: spikes or answers `y`, what is compared with the threshold `h`, and the sum of |y| of each group. `repeated`: the same drive in every step.
 pub(super) fn neurons(answer: &Answer, features: usize, steps: usize, repeated: bool, layer: usize) -> Kernel {
-    let chance = format!("chance(uint(i), uint(t), control[{}], 79u, control[{}] ^ {layer}u, control[{}], 0)", control::KEY + 2, control::KEY, control::KEY + 1);
+    let chance = format!(
+        "chance(uint(i), uint(t), control[{}], 79u, control[{}] ^ {layer}u, control[{}], 0)",
+        control::KEY + 2,
+        control::KEY,
+        control::KEY + 1
+    );
     // From u and d to h[at], s and the next u.
     let step = match answer {
         Answer::Membrane { mapping: m, signed, .. } => {
@@ -471,11 +474,7 @@ pub(super) fn neurons(answer: &Answer, features: usize, steps: usize, repeated: 
                 ),
                 within(&format!("({} * ({after}) - {})", float(m.decay_off), float(m.leak_off)), m.u_min, None),
             );
-            if m.refractory_steps > 0 {
-                format!("if (wait > 0) {{ wait -= 1; h[at] = {SLEPT}; u = 0.0f; }} else {{ {run} }}")
-            } else {
-                run
-            }
+            if m.refractory_steps > 0 { format!("if (wait > 0) {{ wait -= 1; h[at] = {SLEPT}; u = 0.0f; }} else {{ {run} }}") } else { run }
         }
         Answer::Thermal { decay, slope } => format!(
             "float q = max(d, 0.0f); float v = {} * u + q * q; h[at] = v; float p = 1.0f - exp(-exp(min({} * (v - 1.0f), 20.0f))); if ({chance} <= p) {{ s = 1.0f; }} u = s > 0.0f ? 0.0f : v;",
@@ -521,9 +520,8 @@ pub(super) fn neurons_back(answer: &Answer, features: usize, steps: usize, repea
         Answer::Membrane { mapping: m, signed, k } => {
             // The surrogate: k/2/(1 + (π k v/2)²).
             let k = f64::from(*k);
-            let surrogate = |v: &str| {
-                format!("{} / (1.0f + ({p} * {v}) * ({p} * {v}))", float(0.5 * k), p = float(std::f64::consts::FRAC_PI_2 * k))
-            };
+            let surrogate =
+                |v: &str| format!("{} / (1.0f + ({p} * {v}) * ({p} * {v}))", float(0.5 * k), p = float(std::f64::consts::FRAC_PI_2 * k));
             let mut slope = surrogate("(v - 1.0f)");
             if *signed {
                 slope = format!("{slope} + {}", surrogate("(v + 1.0f)"));

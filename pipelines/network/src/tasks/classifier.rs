@@ -350,7 +350,14 @@ impl Classifier {
     }
 
     /// Moves a network to the graphics device that was asked for; what cannot run there is said, and runs here.
-    fn to_device(&self, net: &mut Net, data: &Samples, synapse: Option<&Synapse>, context: &Context<'_>, out: &mut Outcome) -> Result<(), Problems> {
+    fn to_device(
+        &self,
+        net: &mut Net,
+        data: &Samples,
+        synapse: Option<&Synapse>,
+        context: &Context<'_>,
+        out: &mut Outcome,
+    ) -> Result<(), Problems> {
         let Some(open) = context.device else { return Ok(()) };
         let why = match synapse {
             Some(s) if s.pulses > 0 => Some("weights that learn by pulses do so on the processor only"),
@@ -812,6 +819,8 @@ impl Task for Classifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spinloom_gpu::Backend;
+    use spinloom_gpu::vulkan::Vulkan;
 
     fn run(c: &Classifier, folder: Option<&std::path::Path>) -> Outcome {
         let context = Context { data: None, base: std::path::Path::new("."), folder, device: None, progress: &|_, _| {} };
@@ -859,7 +868,8 @@ mod tests {
         // The one who is told of the progress stops the program in the third epoch.
         let cut = std::panic::catch_unwind(|| {
             let stop = |done: f64, _: &str| assert!(done < 0.6, "stopped");
-            let context = Context { data: None, base: std::path::Path::new("."), folder: Some(folder.path()), device: None, progress: &stop };
+            let context =
+                Context { data: None, base: std::path::Path::new("."), folder: Some(folder.path()), device: None, progress: &stop };
             let _ = c.run(1, &context);
         });
         assert!(cut.is_err());
@@ -909,6 +919,43 @@ mod tests {
         let e = Classifier { card: Some("card.yaml".into()), ..base.clone() }.run(1, &context).unwrap_err().to_string();
         assert!(e.contains("reads no card"), "{e}");
         assert_eq!(base.run(1, &context).unwrap().cards[0].name, "neuron typed: relu");
+    }
+
+    #[test]
+    fn a_graphics_device_trains_the_same_classifier_and_says_what_it_leaves() {
+        if let Err(e) = Vulkan::open(0) {
+            return eprintln!("SKIPPED: {e}");
+        }
+        let open = || -> Result<Box<dyn Backend>, GpuError> { Ok(Box::new(Vulkan::open(0)?)) };
+        let on = |c: &Classifier, device| {
+            let context = Context { data: None, base: std::path::Path::new("."), folder: None, device, progress: &|_, _| {} };
+            c.run(1, &context).unwrap()
+        };
+        let synapse = Synapse { levels: 8, device_to_device: 0.1, when: synapse::When::Both, chips: 2, ..Synapse::default() };
+        let c = Classifier {
+            samples: vec![200, 100],
+            layers: vec![LayerSetting { dense: Some(16), norm: true, ..LayerSetting::default() }],
+            neuron: Neuron::Lif,
+            steps: 4,
+            encoding: Encoding::Poisson,
+            epochs: 2,
+            validation: 0.2,
+            synapse: Some(synapse.clone()),
+            ..Classifier::default()
+        };
+        let (here, there) = (on(&c, None), on(&c, Some(&open)));
+        assert!(there.notes.iter().any(|n| n.contains("network on vulkan:0")), "{:?}", there.notes);
+        for (a, b) in there.curves.iter().zip(&here.curves).filter(|(a, _)| a.title.starts_with("training")) {
+            for (a, b) in a.rows.iter().zip(&b.rows) {
+                // A spike in a thousand falls elsewhere once parameters have gone their own way by rounding.
+                assert!((a[0] - b[0]).abs() < 1e-2 * b[0] && (a[1] - b[1]).abs() < 3.0 && (a[2] - b[2]).abs() < 8.0, "{a:?} {b:?}");
+            }
+        }
+        let chips = ["accuracy on chips", "accuracy, real weights"].map(|s| (there.value(s).unwrap() - here.value(s).unwrap()).abs());
+        assert!(chips.iter().all(|off| *off < 5.0), "{:?} {:?}", there.scores, here.scores);
+        let pulsed = Classifier { synapse: Some(Synapse { pulses: 32, ..synapse }), epochs: 1, ideal: false, ..c };
+        let out = on(&pulsed, Some(&open));
+        assert!(out.notes.iter().any(|n| n.starts_with("on the processor") && n.contains("pulses")), "{:?}", out.notes);
     }
 
     #[test]

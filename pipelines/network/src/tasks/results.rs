@@ -116,7 +116,8 @@ impl Results {
             if force && folder.is_dir() {
                 std::fs::remove_dir_all(&folder).map_err(cannot)?;
             }
-            let context = Context { data, base: &base, folder: Some(&folder), device: device.map(|d| d.1), progress: &|d, w| progress(seed, d, w) };
+            let context =
+                Context { data, base: &base, folder: Some(&folder), device: device.map(|d| d.1), progress: &|d, w| progress(seed, d, w) };
             let mut outcome = benchmark.task.run(seed, &context)?;
             if context.device.is_some() && !benchmark.task.on_graphics() {
                 outcome.note(format!("on the processor: {} has no form for graphics devices", benchmark.kind.name));
