@@ -4,7 +4,7 @@
     python examples/networks/peers.py --data FOLDER --threads 1 --rounds 3
 
 It wants torch, snntorch and spikingjelly, and prints the seconds of every epoch, the medians of each code, and their ratios to ours: of wall time, and of processor time, which on one
-thread is the wall time of a machine that does nothing else (ours includes reading the data and a test of a hundred images). `fc` is 784-256-128-10 on MNIST, 20 steps of
+thread is the wall time of a machine that does nothing else. `fc` is 784-256-128-10 on MNIST, 20 steps of
 Poisson spikes, leaky neurons in all layers, batches of 128; `conv` is conv 24, pool, conv 48, pool, conv 64, pool, dense 128, 10 on CIFAR-10 with batch normalisation, 4 steps of constant
 pixels, leaky neurons, batches of 64, the outputs' sums as answer. All use an arctan surrogate and Adam, in f32. Peers run as their documentation recommends: SpikingJelly in multi-step mode,
 snnTorch with a loop over steps; normalisation over all steps at once where the code allows it.
@@ -129,26 +129,34 @@ def epoch(kind, build, x, y):
 
 CONV = """task: classifier
 settings: {data: cifar-10, samples: [%d, 100], layers: [{conv: 24, norm: true}, {pool: 2}, {conv: 48, norm: true}, {pool: 2}, {conv: 64, norm: true}, {pool: 2}, {dense: 128, norm: true}],
-  neuron: lif, beta: 0.5, steps: 4, epochs: 1, batch: 64, logits: 5}
+  neuron: lif, beta: 0.5, steps: 4, epochs: %d, batch: 64, logits: 5}
 """
 
 
-def ours(kind, x):
+def run(kind, x, epochs):
+    """Seconds of an epoch as the program tells them, and of processors in all."""
     used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     before = used()
     with tempfile.TemporaryDirectory() as folder:
         if kind == "fc":
-            args = [a.programs / "examples/train", "--data", a.data, "--epochs", "1", "--threads", str(a.threads), "--json", f"{folder}/r.json"]
-            # Its epoch trains on eleven twelfths, the rest chooses the epoch; the time is scaled to all of them.
-            subprocess.run([*map(str, args), "--first", str(len(x))], check=True, stdout=subprocess.DEVNULL)
+            args = [a.programs / "examples/train", "--data", a.data, "--epochs", epochs, "--threads", a.threads, "--json", f"{folder}/r.json", "--first", len(x)]
+            subprocess.run([*map(str, args)], check=True, stdout=subprocess.DEVNULL)
             r = json.load(open(f"{folder}/r.json"))[0]
-            share = len(x) / r["split"][0]
-            return r["epochs"][0]["seconds"] * share, used() - before
-        Path(folder, "conv.yaml").write_text(CONV % len(x))
-        args = [a.programs / "spinloom", "network", f"{folder}/conv.yaml", "--data", a.data, "--out", folder]
-        subprocess.run([*map(str, args)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        r = json.load(open(f"{folder}/results.json"))
-        return float(re.search(r"an epoch of ([\d.]+) s", " ".join(r["outcomes"][0]["notes"])).group(1)), used() - before
+            # It trains on eleven twelfths, the rest chooses the epoch; the time is scaled to all of them.
+            seconds = min(e["seconds"] for e in r["epochs"]) * len(x) / r["split"][0]
+        else:
+            Path(folder, "conv.yaml").write_text(CONV % (len(x), epochs))
+            args = [a.programs / "spinloom", "network", f"{folder}/conv.yaml", "--data", a.data, "--out", folder]
+            subprocess.run([*map(str, args)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            r = json.load(open(f"{folder}/results.json"))
+            seconds = float(re.search(r"an epoch of ([\d.]+) s", " ".join(r["outcomes"][0]["notes"])).group(1))
+    return seconds, used() - before
+
+
+def ours(kind, x):
+    """Reading the data and the last test are in every run: the processor time of an epoch is the difference of runs of one and of three, halved."""
+    one, three = run(kind, x, 1), run(kind, x, 3)
+    return min(one[0], three[0]), (three[1] - one[1]) / 2
 
 
 print(f"torch {torch.__version__}, snntorch {snn.__version__}, spikingjelly {getattr(sj, '__version__', '')}, {a.threads} threads")
