@@ -17,6 +17,7 @@ use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
 use crate::neuron::{NeuronModel, Reset};
 use crate::settings::{choice, settings};
 use crate::synapse::{self, Synapse};
+use rayon::prelude::*;
 use spinloom_base::random::{Stream, open_unit, philox4x32};
 use spinloom_base::{Diagnostic, Problems, hash};
 use spinloom_card::Card;
@@ -261,7 +262,10 @@ impl Classifier {
         let spiking = draw && self.spiking(data);
         let steps = if spiking { self.steps } else { data.frames };
         let mut x = vec![0.0f32; steps * n * size];
-        for (i, &s) in indices.iter().enumerate() {
+        // Each sample's own part of every step.
+        let mut of: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(steps)).collect();
+        x.chunks_mut(size).enumerate().for_each(|(q, part)| of[q % n].push(part));
+        of.into_par_iter().zip(indices).for_each(|(mut parts, &s)| {
             let mut stream = Stream::new(u64::from(key[0]) | u64::from(key[1]) << 32, u64::from(phase) << 32 | s as u64);
             let flip = train && self.flip && stream.next_u32() & 1 == 1;
             let (dy, dx) = if train && self.shift > 0 {
@@ -270,21 +274,23 @@ impl Classifier {
             } else {
                 (0, 0)
             };
-            let pixels = &part.pixels[s * data.frames * size..][..data.frames * size];
-            for t in 0..data.frames {
-                let frame = &pixels[t * size..][..size];
-                let to = &mut x[(t * n + i) * size..][..size];
-                for y in 0..h {
-                    for xx in 0..w {
-                        let (sy, mut sx) = (y as i64 + dy, xx as i64 + dx);
-                        if flip {
-                            sx = w as i64 - 1 - sx;
-                        }
-                        if (0..h as i64).contains(&sy) && (0..w as i64).contains(&sx) {
-                            let from = ((sy as usize) * w + sx as usize) * c;
-                            for k in 0..c {
-                                to[(y * w + xx) * c + k] = f32::from(frame[from + k]) / data.unit;
-                            }
+            let value = |v: &u8| f32::from(*v) / data.unit;
+            for (frame, to) in part.pixels[s * data.frames * size..][..data.frames * size].chunks_exact(size).zip(&mut parts) {
+                for (y, to) in to.chunks_exact_mut(w * c).enumerate() {
+                    let sy = y as i64 + dy;
+                    if !(0..h as i64).contains(&sy) {
+                        continue;
+                    }
+                    let line = &frame[sy as usize * w * c..][..w * c];
+                    if !flip && dx == 0 {
+                        to.iter_mut().zip(line).for_each(|(t, v)| *t = value(v));
+                        continue;
+                    }
+                    for (xx, to) in to.chunks_exact_mut(c).enumerate() {
+                        let sx = xx as i64 + dx;
+                        let sx = if flip { w as i64 - 1 - sx } else { sx };
+                        if (0..w as i64).contains(&sx) {
+                            to.iter_mut().zip(&line[sx as usize * c..][..c]).for_each(|(t, v)| *t = value(v));
                         }
                     }
                 }
@@ -293,9 +299,8 @@ impl Classifier {
                 }
             }
             if spiking {
-                let rates: Vec<f32> = x[i * size..][..size].to_vec();
-                for t in 0..steps {
-                    let to = &mut x[(t * n + i) * size..][..size];
+                let rates = parts[0].to_vec();
+                for (t, to) in parts.iter_mut().enumerate() {
                     for (j, v) in to.chunks_mut(4).enumerate() {
                         let bits = philox4x32([j as u32, s as u32, phase, 80 + t as u32], key);
                         v.iter_mut()
@@ -305,7 +310,7 @@ impl Classifier {
                     }
                 }
             }
-        }
+        });
         (x, steps)
     }
 
