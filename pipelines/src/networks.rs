@@ -6,7 +6,9 @@
 use crate::pipeline::write_whole;
 use crate::progress::Meter;
 use spinloom_base::{Diagnostic, Document, Fields, Node, Problems};
+use spinloom_network::Open;
 use spinloom_network::tasks::{Benchmark, Results};
+use spinloom_solver::DeviceChoice;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,27 @@ pub struct Options {
     /// Only the first so many seeds of each benchmark.
     #[arg(long)]
     seeds: Option<usize>,
+    /// Where classifiers are trained and tested: `cpu`, `vulkan`, `cuda`, `auto`; what cannot run there runs on the processor, and says so.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// The graphics device that was asked for: how it is named, and how it is opened. None if the processor is to compute.
+fn device(options: &Options) -> Result<Option<DeviceChoice>, Problems> {
+    let choice = DeviceChoice::parse(&options.device, "f32")?;
+    match choice {
+        DeviceChoice::Vulkan(..) | DeviceChoice::Cuda(..) => {
+            // What is missing is said before data are read.
+            choice.backend().map_err(|e| Diagnostic::error(e.to_string()).hint("`spinloom devices` lists what there is"))?;
+            Ok(Some(choice))
+        }
+        _ => {
+            if options.device == "auto" {
+                eprintln!("no graphics device here: on the processor");
+            }
+            Ok(None)
+        }
+    }
 }
 
 fn text(results: &Results, index: usize) -> Option<String> {
@@ -76,9 +99,14 @@ pub fn network(options: &Options) -> Result<u8, Problems> {
             .hint("a benchmark has the key `task`; a network on a card is run by a pipeline")
             .into());
     }
-    let results = run(file, &document, &out, options)?;
+    let results = run(file, &document, &out, options, device(options)?)?;
     print(&results);
     Ok(0)
+}
+
+/// As users name it.
+fn name(device: &DeviceChoice) -> String {
+    device.to_string().split(',').next().unwrap_or_default().to_string()
 }
 
 fn print(results: &Results) {
@@ -93,10 +121,13 @@ fn print(results: &Results) {
     }
 }
 
-fn run(file: &Path, document: &Document, out: &Path, options: &Options) -> Result<Results, Problems> {
+fn run(file: &Path, document: &Document, out: &Path, options: &Options, device: Option<DeviceChoice>) -> Result<Results, Problems> {
     let meter = RefCell::new(Meter::new(&file.file_stem().unwrap_or_default().to_string_lossy()));
     let progress = |seed: u64, done: f64, words: &str| meter.borrow_mut().show(done, &format!("seed {seed}: {words}"));
-    let results = Results::run(file, document, out, options.data.as_deref(), (options.seeds, options.force), &progress)?;
+    let open = || Ok(device.map_or(Ok(None), DeviceChoice::backend)?.expect("a graphics device was chosen"));
+    let named = device.map(|d| name(&d));
+    let there = named.as_deref().map(|name| (name, &open as &Open<'_>));
+    let results = Results::run(file, document, out, options.data.as_deref(), (options.seeds, options.force), there, &progress)?;
     meter.into_inner().done(&text(&results, 0).unwrap_or_default());
     Ok(results)
 }
@@ -167,6 +198,7 @@ fn table(document: &Document, out: &Path, options: &Options) -> Result<u8, Probl
     }
     let mut text = format!("# {title}\n\n| row | system | paper | here | command | card | seconds |\n|---|---|---|---|---|---|---|\n");
     let mut failed = Vec::new();
+    let device = device(options)?;
     for row in &rows {
         let _ = write!(text, "| {} | {} | {} | ", row.name, row.system, row.paper);
         let Some(file) = &row.file else {
@@ -177,7 +209,7 @@ fn table(document: &Document, out: &Path, options: &Options) -> Result<u8, Probl
         let wanted = !options.collect && (options.only.is_empty() || options.only.contains(&row.name));
         let found = if wanted {
             eprintln!("{}: {}", row.name, file.display());
-            match run(file, &Document::read(file)?, &folder, options) {
+            match run(file, &Document::read(file)?, &folder, options, device) {
                 Ok(r) => Some(r),
                 Err(e) => {
                     eprintln!("{e}");
@@ -194,7 +226,9 @@ fn table(document: &Document, out: &Path, options: &Options) -> Result<u8, Probl
             continue;
         };
         // What was run with another file, card, data or program is shown as such.
-        let stale = !wanted && results.key != Results::identity(file, &Document::read(file)?, options.data.as_deref())?;
+        let stale = !wanted
+            && results.key
+                != Results::identity(file, &Document::read(file)?, options.data.as_deref(), device.as_ref().map(name).as_deref())?;
         let _ = writeln!(text, "{}{}", if stale { "stale, run again: " } else { "" }, cells(&results));
     }
     std::fs::create_dir_all(out).map_err(|e| Diagnostic::file(out.display().to_string(), format!("cannot be made: {e}")))?;

@@ -187,16 +187,24 @@ impl DeviceChoice {
         })
     }
 
+    /// The graphics device itself, for other work than micromagnetics; `None` of a processor.
+    ///
+    /// # Errors
+    /// That it is not there, or cannot be opened.
+    pub fn backend(self) -> Result<Option<Box<dyn Backend>>, GpuError> {
+        Ok(Some(match self {
+            Self::Vulkan(i, _) => Box::new(Vulkan::open(i)?),
+            Self::Cuda(i, _) => Box::new(Cuda::open(i)?),
+            _ => return Ok(None),
+        }))
+    }
+
     /// Bytes read and written a second by copying a large array in the memory of a graphics device; `None` of a processor.
     ///
     /// # Errors
     /// What the device cannot do, or that it is not there.
     pub fn copy_speed(self) -> Result<Option<f64>, GpuError> {
-        let mut backend: Box<dyn Backend> = match self {
-            Self::Vulkan(i, _) => Box::new(Vulkan::open(i)?),
-            Self::Cuda(i, _) => Box::new(Cuda::open(i)?),
-            _ => return Ok(None),
-        };
+        let Some(mut backend) = self.backend()? else { return Ok(None) };
         // No cache holds it, and every device takes it in one piece.
         let bytes = (256 << 20).min(backend.found().limits.buffer);
         spinloom_gpu::copy_speed(backend.as_mut(), bytes).map(Some)

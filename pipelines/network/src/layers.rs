@@ -5,10 +5,13 @@
 //! layer with state repeats it. Gradients are those of back-propagation through time with surrogate derivatives for what jumps (Neftci, Mostafa and Zenke, IEEE Signal Process. Mag.
 //! 36, 51 (2019)); the reset counts as constant. A drive clipped to the range of its device lets those gradients through that lead back into the range.
 
+use crate::convolution::{Convolution, Scratch};
+use crate::graphics::{Answers, Batch, Graphics, Step};
 use crate::neuron::{Mapping, Reset};
 use crate::synapse::Synapse;
 use rayon::prelude::*;
 use spinloom_base::random::{Stream, normals};
+use spinloom_gpu::GpuError;
 
 /// Rows, columns, channels.
 pub(crate) type Shape = [usize; 3];
@@ -65,7 +68,7 @@ pub(crate) struct Param {
     pub latent: Vec<f32>,
     pub used: Vec<f32>,
     pub gradient: Vec<f32>,
-    moments: [Vec<f32>; 2],
+    pub moments: [Vec<f32>; 2],
 }
 
 impl Param {
@@ -88,9 +91,10 @@ pub(crate) struct Layer {
     /// Largest input, likewise.
     input_peak: f32,
     /// Running mean and variance of a norm.
-    running: [Vec<f32>; 2],
+    pub running: [Vec<f32>; 2],
     input: Vec<f32>,
-    saved: [Vec<f32>; 3],
+    /// Of neurons: what drove them, where weights among themselves add to their input, and what is compared with the threshold; of a norm the batch's mean and variance.
+    saved: [Vec<f32>; 2],
     steps_in: usize,
 }
 
@@ -108,6 +112,32 @@ impl Layer {
             for k in 0..c {
                 x[k] = (x[k] - self.running[0][k]) * scale[k] + self.bias.used[k];
             }
+        }
+    }
+}
+
+/// Arrays that are used again: the pages of new ones would cost as much as what is written to them.
+#[derive(Default)]
+struct Memory(Vec<Vec<f32>>);
+
+impl Memory {
+    /// An array of so many numbers, whatever they are.
+    fn take(&mut self, n: usize) -> Vec<f32> {
+        let fits = (0..self.0.len()).filter(|&i| self.0[i].len() >= n).min_by_key(|&i| self.0[i].len());
+        let mut v = match fits.or((0..self.0.len()).max_by_key(|&i| self.0[i].len())) {
+            Some(i) => self.0.swap_remove(i),
+            None => Vec::new(),
+        };
+        v.resize(n, 0.0);
+        v
+    }
+
+    fn give(&mut self, v: Vec<f32>) {
+        self.0.push(v);
+        // Inputs and gradients come from outside in every pass.
+        if self.0.len() > 24 {
+            let least = (0..self.0.len()).min_by_key(|&i| self.0[i].len()).expect("not empty");
+            self.0.swap_remove(least);
         }
     }
 }
@@ -130,8 +160,13 @@ pub(crate) struct Net {
     pub layers: Vec<Layer>,
     pub steps: usize,
     updates: u32,
-    /// Spikes (or absolute activity) of each neuron layer in the last pass, and their number.
+    /// Spikes (or absolute activity) of each neuron layer in the last test, and their number.
     pub activity: Vec<(f64, usize)>,
+    /// Answers of the last layer, where its way back needs them.
+    output: Vec<f32>,
+    memory: Memory,
+    /// Where it learns and answers, if not here.
+    pub graphics: Option<Box<Graphics>>,
 }
 
 fn size(s: Shape) -> usize {
@@ -166,47 +201,6 @@ fn product(out: &mut [f32], a: &[f32], b: &[f32], [m, k, n]: [usize; 3], [ta, tb
             false,
             threads,
         );
-    }
-}
-
-/// Rows of `kernel`² patches of one sample, zero outside.
-fn patches(x: &[f32], [h, w, c]: Shape, kernel: usize, out: &mut [f32]) {
-    let r = kernel / 2;
-    let row = kernel * kernel * c;
-    for y in 0..h {
-        for x0 in 0..w {
-            let to = &mut out[(y * w + x0) * row..][..row];
-            for ky in 0..kernel {
-                for kx in 0..kernel {
-                    let (sy, sx) = ((y + ky).wrapping_sub(r), (x0 + kx).wrapping_sub(r));
-                    let to = &mut to[(ky * kernel + kx) * c..][..c];
-                    if sy < h && sx < w {
-                        to.copy_from_slice(&x[(sy * w + sx) * c..][..c]);
-                    } else {
-                        to.fill(0.0);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds patches back to where they came from.
-fn unpatch(p: &[f32], [h, w, c]: Shape, kernel: usize, out: &mut [f32]) {
-    let r = kernel / 2;
-    let row = kernel * kernel * c;
-    for y in 0..h {
-        for x0 in 0..w {
-            let from = &p[(y * w + x0) * row..][..row];
-            for ky in 0..kernel {
-                for kx in 0..kernel {
-                    let (sy, sx) = ((y + ky).wrapping_sub(r), (x0 + kx).wrapping_sub(r));
-                    if sy < h && sx < w {
-                        out[(sy * w + sx) * c..][..c].iter_mut().zip(&from[(ky * kernel + kx) * c..][..c]).for_each(|(o, f)| *o += f);
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -252,7 +246,7 @@ impl Net {
             });
             from = to;
         }
-        Net { layers, steps, updates: 0, activity: Vec::new() }
+        Net { layers, steps, updates: 0, activity: Vec::new(), output: Vec::new(), memory: Memory::default(), graphics: None }
     }
 
     /// Layers whose weights are synapses: number, inputs, outputs.
@@ -306,6 +300,7 @@ impl Net {
         let total = self.steps;
         self.activity.clear();
         let mut activity = Vec::new();
+        let mut memory = std::mem::take(&mut self.memory);
         for (index, layer) in self.layers.iter_mut().enumerate() {
             let rows = steps * n;
             layer.steps_in = steps;
@@ -314,13 +309,12 @@ impl Net {
             match &mut layer.kind {
                 Kind::Dense | Kind::Conv { .. } => {
                     if pass == Pass::Train {
-                        let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-                        layer.input_peak = (0.98 * layer.input_peak).max(largest);
+                        layer.input_peak = (0.98 * layer.input_peak).max(largest(&x));
                     }
                     if let Some(analog) = analog {
                         Synapse::convert(analog.synapse.dac_bits, &mut x, layer.input_peak);
                     }
-                    y = vec![0.0; rows * b];
+                    y = memory.take(rows * b);
                     sums(layer, &x, &layer.weights.used, rows, &mut y);
                     if let Some(analog) = analog {
                         if analog.synapse.read_noise > 0.0 {
@@ -332,25 +326,25 @@ impl Net {
                         Synapse::convert(analog.synapse.adc_bits, &mut y, layer.peak);
                     }
                     let width = layer.to[2];
-                    let peak = y.iter().fold(0.0f32, |m, v| m.max(v.abs()));
                     if pass == Pass::Train {
                         // Slowly forgetting, so that one odd batch does not set the range of the converters.
-                        layer.peak = (0.98 * layer.peak).max(peak);
+                        layer.peak = (0.98 * layer.peak).max(largest(&y));
                     }
-                    y.par_chunks_mut(width).for_each(|y| y.iter_mut().zip(&layer.bias.used).for_each(|(y, b)| *y += b));
+                    y.par_chunks_mut(64 * width).for_each(|y| {
+                        y.chunks_exact_mut(width).for_each(|y| y.iter_mut().zip(&layer.bias.used).for_each(|(y, b)| *y += b));
+                    });
                 }
                 Kind::Pool { size: s } => {
                     let (s, [_, w, c]) = (*s, layer.from);
-                    let [oh, ow, _] = layer.to;
-                    y = vec![0.0; rows * b];
+                    let ow = layer.to[1];
+                    y = memory.take(rows * b);
                     let share = 1.0 / (s * s) as f32;
                     y.par_chunks_mut(b).zip(x.par_chunks(a)).for_each(|(y, x)| {
-                        for i in 0..oh * s {
-                            for j in 0..ow * s {
-                                let to = ((i / s) * ow + j / s) * c;
-                                let from = (i * w + j) * c;
-                                for k in 0..c {
-                                    y[to + k] += share * x[from + k];
+                        for (i, y) in y.chunks_exact_mut(ow * c).enumerate() {
+                            y.fill(0.0);
+                            for x in x[i * s * w * c..][..s * w * c].chunks_exact(w * c) {
+                                for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(s * c)) {
+                                    x.chunks_exact(c).for_each(|x| y.iter_mut().zip(x).for_each(|(y, x)| *y += share * x));
                                 }
                             }
                         }
@@ -359,13 +353,13 @@ impl Net {
                 Kind::Norm => {
                     let c = layer.from[2];
                     if pass == Pass::Train {
-                        let (mut mean, mut square) = (vec![0.0f64; c], vec![0.0f64; c]);
-                        for x in x.chunks_exact(c) {
-                            for k in 0..c {
-                                mean[k] += f64::from(x[k]);
-                                square[k] += f64::from(x[k]) * f64::from(x[k]);
+                        let [mean, square] = column_sums(c, &[&x], |row, to| {
+                            let [a, q] = to;
+                            for ((x, a), q) in row[0].iter().zip(a).zip(q) {
+                                *a += f64::from(*x);
+                                *q += f64::from(*x) * f64::from(*x);
                             }
-                        }
+                        });
                         let m = (x.len() / c) as f64;
                         layer.saved[0] = mean.iter().map(|v| (v / m) as f32).collect();
                         layer.saved[1] = mean.iter().zip(&square).map(|(a, q)| (q / m - (a / m).powi(2)).max(0.0) as f32).collect();
@@ -376,37 +370,54 @@ impl Net {
                     let [mean, variance] =
                         if pass == Pass::Train { [&layer.saved[0], &layer.saved[1]] } else { [&layer.running[0], &layer.running[1]] };
                     let scale: Vec<f32> = variance.iter().zip(&layer.weights.used).map(|(v, g)| g / (v + 1e-5).sqrt()).collect();
-                    y = x.clone();
-                    y.par_chunks_mut(c * 64).for_each(|y| {
-                        for y in y.chunks_exact_mut(c) {
-                            for k in 0..c {
-                                y[k] = (y[k] - mean[k]) * scale[k] + layer.bias.used[k];
+                    y = memory.take(x.len());
+                    y.par_chunks_mut(c * 64).zip(x.par_chunks(c * 64)).for_each(|(y, x)| {
+                        for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+                            for ((((y, x), m), s), b) in y.iter_mut().zip(x).zip(mean).zip(&scale).zip(&layer.bias.used) {
+                                *y = (x - m) * s + b;
                             }
                         }
                     });
                 }
                 Kind::Neurons { answer, recurrent } => {
                     if answer.has_state() || *recurrent {
-                        let recurrent = recurrent.then_some(Feedback {
-                            weights: &layer.weights.used,
-                            analog: analog.map(|a| (a.synapse, &a.squares[index][..])),
-                            peak: &mut layer.peak,
-                            train: pass == Pass::Train,
-                            index: index as u32,
-                        });
-                        let key = [noise_key[0] ^ index as u32, noise_key[1], noise_key[2]];
-                        y = over_time(answer, recurrent, &x, steps, total, n * b, n, &mut layer.saved, key);
+                        let law = Law { answer, key: [noise_key[0] ^ index as u32, noise_key[1], noise_key[2]] };
+                        y = memory.take(total * n * b);
+                        let [drive, h] = &mut layer.saved;
+                        h.resize(total * n * b, 0.0);
+                        if *recurrent {
+                            drive.resize(total * n * b, 0.0);
+                            let among = Feedback {
+                                weights: &layer.weights.used,
+                                analog: analog.map(|a| (a.synapse, &a.squares[index][..])),
+                                peak: &mut layer.peak,
+                                train: pass == Pass::Train,
+                                index: index as u32,
+                            };
+                            over_time_among(law, among, &x, n, drive, h, &mut y, n * b);
+                        } else {
+                            over_time(law, &x, n * b, h, &mut y);
+                        }
                         steps = total;
                     } else {
-                        y = x.clone();
+                        y = memory.take(x.len());
                         let answer = &*answer;
-                        y.par_chunks_mut(4096).for_each(|y| y.iter_mut().for_each(|y| *y = graded(answer, *y)));
+                        y.par_chunks_mut(4096)
+                            .zip(x.par_chunks(4096))
+                            .for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = graded(answer, *x)));
                     }
-                    activity.push((y.iter().map(|y| f64::from(y.abs())).sum::<f64>() / n as f64, b));
+                    if pass == Pass::Test {
+                        let sums: Vec<f64> = y.par_chunks(BLOCK).map(|y| y.iter().map(|y| f64::from(y.abs())).sum()).collect();
+                        activity.push((sums.iter().sum::<f64>() / n as f64, b));
+                    }
                 }
             }
-            layer.input = std::mem::replace(&mut x, y);
+            memory.give(std::mem::replace(&mut layer.input, std::mem::replace(&mut x, y)));
         }
+        if matches!(self.layers.last(), Some(l) if matches!(l.kind, Kind::Neurons { .. })) {
+            self.output.clone_from(&x);
+        }
+        self.memory = memory;
         self.activity = activity;
         (x, steps)
     }
@@ -414,40 +425,40 @@ impl Net {
     /// Back from the gradient of the outputs; gradients of weights are left in [`Param::gradient`].
     pub(crate) fn backward(&mut self, gradient: Vec<f32>, n: usize) {
         let mut g = gradient;
-        for (index, layer) in self.layers.iter_mut().enumerate().rev() {
+        let mut memory = std::mem::take(&mut self.memory);
+        for index in (0..self.layers.len()).rev() {
+            let (before, behind) = self.layers.split_at_mut(index + 1);
+            let layer = &mut before[index];
+            // What this layer answered is the next one's input.
+            let answers = behind.first().map_or(&self.output, |l| &l.input);
             let rows = layer.steps_in * n;
             let (a, b) = (size(layer.from), size(layer.to));
             let x = &layer.input;
-            g = match &layer.kind {
+            let new = match &layer.kind {
                 Kind::Dense => {
-                    let mut dx = if index > 0 { vec![0.0; rows * a] } else { Vec::new() };
+                    let mut dx = if index > 0 { memory.take(rows * a) } else { Vec::new() };
                     let threads = gemm::Parallelism::Rayon(0);
                     product(&mut layer.weights.gradient, x, &g, [a, rows, b], [true, false], false, threads);
                     if index > 0 {
                         product(&mut dx, &g, &layer.weights.used, [rows, b, a], [false, true], false, threads);
                     }
-                    layer.bias.gradient.fill(0.0);
-                    g.chunks_exact(b).for_each(|g| layer.bias.gradient.iter_mut().zip(g).for_each(|(d, g)| *d += g));
+                    layer.bias.gradient = sum_rows(&g, b);
                     dx
                 }
                 Kind::Conv { kernel } => {
-                    let (kernel, from, width) = (*kernel, layer.from, layer.to[2]);
-                    let (pixels, row) = (from[0] * from[1], kernel * kernel * from[2]);
-                    let mut dx = if index > 0 { vec![0.0; rows * a] } else { Vec::new() };
-                    let w = &layer.weights.used;
+                    let (c, width) = (convolution(layer, *kernel), layer.to[2]);
+                    let mut dx = if index > 0 { memory.take(rows * a) } else { Vec::new() };
+                    let w = if index > 0 { c.pack_back(&layer.weights.used) } else { Vec::new() };
+                    let size = layer.weights.latent.len();
                     // Groups of samples add to their own gradients, which are added in order: threads change no bit. Sixteen of them at most in memory.
                     let per = GROUP.max(rows.div_ceil(16));
                     let parts: Vec<Vec<f32>> = {
                         let work = |(x, g): (&[f32], &[f32]), mut dx: Option<&mut [f32]>| {
-                            let mut dw = vec![0.0; row * width];
-                            let mut p = vec![0.0; pixels * row];
-                            let none = gemm::Parallelism::None;
+                            let (mut dw, mut scratch) = (vec![0.0; size], Scratch::default());
                             for (s, (x, g)) in x.chunks_exact(a).zip(g.chunks_exact(b)).enumerate() {
-                                patches(x, from, kernel, &mut p);
-                                product(&mut dw, &p, g, [row, pixels, width], [true, false], s > 0, none);
+                                c.weights(x, g, &mut dw, &mut scratch);
                                 if let Some(dx) = dx.as_deref_mut() {
-                                    product(&mut p, g, w, [pixels, width, row], [false, true], false, none);
-                                    unpatch(&p, from, kernel, &mut dx[s * a..][..a]);
+                                    c.inputs(g, &w, &mut dx[s * a..][..a], &mut scratch);
                                 }
                             }
                             dw
@@ -461,23 +472,24 @@ impl Net {
                     };
                     layer.weights.gradient.fill(0.0);
                     parts.iter().for_each(|p| layer.weights.gradient.iter_mut().zip(p).for_each(|(d, p)| *d += p));
-                    layer.bias.gradient.fill(0.0);
-                    g.chunks_exact(width).for_each(|g| layer.bias.gradient.iter_mut().zip(g).for_each(|(d, g)| *d += g));
+                    layer.bias.gradient = sum_rows(&g, width);
                     dx
                 }
                 Kind::Pool { size: s } => {
                     let (s, [_, w, c]) = (*s, layer.from);
                     let [oh, ow, _] = layer.to;
                     let share = 1.0 / (s * s) as f32;
-                    let mut dx = vec![0.0; rows * a];
+                    let mut dx = memory.take(rows * a);
                     dx.par_chunks_mut(a).zip(g.par_chunks(b)).for_each(|(dx, g)| {
-                        for i in 0..oh * s {
-                            for j in 0..ow * s {
-                                let from = ((i / s) * ow + j / s) * c;
-                                let to = (i * w + j) * c;
-                                for k in 0..c {
-                                    dx[to + k] = share * g[from + k];
-                                }
+                        for (i, dx) in dx.chunks_exact_mut(w * c).enumerate() {
+                            // What lies outside the squares has no gradient.
+                            if i / s >= oh {
+                                dx.fill(0.0);
+                                continue;
+                            }
+                            dx[ow * s * c..].fill(0.0);
+                            for (dx, g) in dx.chunks_mut(s * c).zip(g[i / s * ow * c..][..ow * c].chunks_exact(c)) {
+                                dx.chunks_exact_mut(c).for_each(|dx| dx.iter_mut().zip(g).for_each(|(d, g)| *d = share * g));
                             }
                         }
                     });
@@ -488,39 +500,53 @@ impl Net {
                     let m = (x.len() / c) as f32;
                     let inverse: Vec<f32> = layer.saved[1].iter().map(|v| 1.0 / (v + 1e-5).sqrt()).collect();
                     let mean = &layer.saved[0];
-                    let (mut sum, mut dot) = (vec![0.0f32; c], vec![0.0f32; c]);
-                    for (g, x) in g.chunks_exact(c).zip(x.chunks_exact(c)) {
-                        for k in 0..c {
-                            sum[k] += g[k];
-                            dot[k] += g[k] * (x[k] - mean[k]) * inverse[k];
+                    let sums: [Vec<f64>; 2] = column_sums(c, &[&g, x], |rows, to| {
+                        let [sum, dot] = to;
+                        for (((((g, x), m), i), sum), dot) in rows[0].iter().zip(rows[1]).zip(mean).zip(&inverse).zip(sum).zip(dot) {
+                            *sum += f64::from(*g);
+                            *dot += f64::from(g * ((x - m) * i));
                         }
-                    }
+                    });
+                    let [sum, dot] = sums.map(|s| s.iter().map(|v| *v as f32).collect::<Vec<f32>>());
+                    let [sum_m, dot_m] = [&sum, &dot].map(|s| s.iter().map(|v| v / m).collect::<Vec<f32>>());
                     let scale: Vec<f32> = inverse.iter().zip(&layer.weights.used).map(|(i, w)| i * w).collect();
                     g.par_chunks_mut(c * 64).zip(x.par_chunks(c * 64)).for_each(|(g, x)| {
                         for (g, x) in g.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                            for k in 0..c {
-                                let z = (x[k] - mean[k]) * inverse[k];
-                                g[k] = scale[k] * (g[k] - sum[k] / m - z * dot[k] / m);
+                            for ((((g, x), (m, i)), s), (sum, dot)) in
+                                g.iter_mut().zip(x).zip(mean.iter().zip(&inverse)).zip(&scale).zip(sum_m.iter().zip(&dot_m))
+                            {
+                                *g = s * (*g - sum - (x - m) * i * dot);
                             }
                         }
                     });
                     layer.weights.gradient.copy_from_slice(&dot);
                     layer.bias.gradient.copy_from_slice(&sum);
-                    g
+                    std::mem::take(&mut g)
                 }
                 Kind::Neurons { answer, recurrent } => {
                     if answer.has_state() || *recurrent {
-                        let weights = recurrent.then_some((&layer.weights.used[..], &mut layer.weights.gradient));
-                        back_over_time(answer, weights, layer.steps_in, self.steps, n * b, n, &layer.saved, &g)
+                        let law = Law { answer, key: [0; 3] };
+                        let mut dx = memory.take(rows * a);
+                        let [drive, h] = &layer.saved;
+                        if *recurrent {
+                            let weights = (&layer.weights.used[..], &mut layer.weights.gradient[..]);
+                            back_over_time_among(law, weights, n, drive, h, answers, &g, &mut dx, n * b);
+                        } else {
+                            back_over_time(law, x, n * b, h, answers, &g, &mut dx);
+                        }
+                        dx
                     } else {
                         g.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(g, x)| {
                             g.iter_mut().zip(x).for_each(|(g, x)| *g *= slope(answer, *x));
                         });
-                        g
+                        std::mem::take(&mut g)
                     }
                 }
             };
+            memory.give(std::mem::replace(&mut g, new));
         }
+        memory.give(g);
+        self.memory = memory;
     }
 
     /// Adam (Kingma and Ba, arXiv:1412.6980) with decoupled weight decay; of synapses learned by pulses, as many pulses as come nearest to that step: what the synapse cannot hold is lost. Returns writes.
@@ -566,6 +592,20 @@ impl Net {
             }
         }
         writes
+    }
+
+    /// On a graphics device: the step of the optimiser that [`Net::forward`], [`Net::backward`] and [`Net::update`] are here.
+    pub(crate) fn learn_there(&mut self, graphics: &mut Graphics, batch: &Batch<'_>, rate: f64, decay: f64) -> Result<Answers, GpuError> {
+        self.updates += 1;
+        graphics.learn(batch, Step { rate, decay, number: self.updates })
+    }
+
+    /// Takes the state of training back from the device it is on; it stays there too.
+    pub(crate) fn fetch(&mut self) -> Result<(), GpuError> {
+        let graphics = self.graphics.take();
+        let done = graphics.as_ref().map_or(Ok(()), |g| g.download(self));
+        self.graphics = graphics;
+        done
     }
 
     /// Everything that a resumed training needs, as bytes.
@@ -618,25 +658,80 @@ impl Net {
     }
 }
 
+fn convolution(layer: &Layer, kernel: usize) -> Convolution {
+    let [rows, columns, channels] = layer.from;
+    Convolution { rows, columns, channels, kernel, width: layer.to[2] }
+}
+
 /// Synaptic sums of a dense or convolutional layer.
 fn sums(layer: &Layer, x: &[f32], weights: &[f32], rows: usize, y: &mut [f32]) {
     let (a, b) = (size(layer.from), size(layer.to));
     match layer.kind {
         Kind::Conv { kernel } => {
-            let (from, width) = (layer.from, layer.to[2]);
-            let (pixels, row) = (from[0] * from[1], kernel * kernel * from[2]);
-            y.par_chunks_mut(GROUP * b).zip(x.par_chunks(GROUP * a)).for_each_init(
-                || vec![0.0; pixels * row],
-                |p, (y, x)| {
-                    for (y, x) in y.chunks_exact_mut(b).zip(x.chunks_exact(a)) {
-                        patches(x, from, kernel, p);
-                        product(y, p, weights, [pixels, row, width], [false, false], false, gemm::Parallelism::None);
-                    }
-                },
-            );
+            let c = convolution(layer, kernel);
+            let w = c.pack(weights);
+            y.par_chunks_mut(GROUP * b).zip(x.par_chunks(GROUP * a)).for_each_init(Scratch::default, |scratch, (y, x)| {
+                y.chunks_exact_mut(b).zip(x.chunks_exact(a)).for_each(|(y, x)| c.sums(x, &w, y, scratch));
+            });
         }
         _ => product(y, x, weights, [rows, a, b], [false, false], false, gemm::Parallelism::Rayon(0)),
     }
+}
+
+/// Largest absolute value.
+fn largest(x: &[f32]) -> f32 {
+    // Of numbers without their sign the bits have their order, and maxima of integers run in vectors.
+    let most = |x: &[f32]| {
+        widest(
+            #[inline(always)]
+            || x.iter().fold(0, |m: u32, v| m.max(v.to_bits() & 0x7FFF_FFFF)),
+        )
+    };
+    f32::from_bits(x.par_chunks(1 << 16).map(most).max().unwrap_or(0))
+}
+
+/// Rows of a chunk whose sums are added one after another; those of chunks are added in order, so threads change no bit.
+const ROWS: usize = 1024;
+
+/// Two sums over rows of `c` numbers, column by column, of arrays side by side.
+fn column_sums(c: usize, arrays: &[&[f32]], add: impl Fn(&[&[f32]], &mut [Vec<f64>; 2]) + Sync) -> [Vec<f64>; 2] {
+    let chunks: Vec<[Vec<f64>; 2]> = (0..arrays[0].len().div_ceil(ROWS * c))
+        .into_par_iter()
+        .map(|chunk| {
+            let mut sums = [vec![0.0; c], vec![0.0; c]];
+            let end = arrays[0].len().min((chunk + 1) * ROWS * c);
+            widest(
+                #[inline(always)]
+                || {
+                    for at in (chunk * ROWS * c..end).step_by(c) {
+                        match arrays {
+                            [x] => add(&[&x[at..at + c]], &mut sums),
+                            [x, y, ..] => add(&[&x[at..at + c], &y[at..at + c]], &mut sums),
+                            [] => {}
+                        }
+                    }
+                },
+            );
+            sums
+        })
+        .collect();
+    let mut all = [vec![0.0; c], vec![0.0; c]];
+    for chunk in &chunks {
+        all.iter_mut().zip(chunk).for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
+    }
+    all
+}
+
+/// Σ over rows of `c` numbers.
+fn sum_rows(g: &[f32], c: usize) -> Vec<f32> {
+    let [sum, _] = column_sums(c, &[g], |row, [sum, _]| row[0].iter().zip(sum).for_each(|(g, s)| *s += f64::from(*g)));
+    sum.iter().map(|v| *v as f32).collect()
+}
+
+/// Runs a loop compiled for the widest vectors of this processor; they change no bit.
+#[inline(always)]
+fn widest<T>(f: impl FnOnce() -> T) -> T {
+    pulp::Arch::new().dispatch(f)
 }
 
 fn graded(answer: &Answer, x: f32) -> f32 {
@@ -668,10 +763,18 @@ fn slope(answer: &Answer, x: f32) -> f32 {
     }
 }
 
+/// Between bounds; what is no number stays none.
+#[inline(always)]
+fn within(v: f32, low: f32, high: f32) -> f32 {
+    let v = if v < low { low } else { v };
+    if v > high { high } else { v }
+}
+
 /// Surrogate derivative of a spike (arctan; Fang et al., ICCV 2021, 2661).
 #[inline(always)]
 fn surrogate(k: f32, v: f32) -> f32 {
-    0.5 * k / (1.0 + (std::f32::consts::FRAC_PI_2 * k * v).powi(2))
+    let a = std::f32::consts::FRAC_PI_2 * k * v;
+    0.5 * k / (1.0 + a * a)
 }
 
 /// Read noise of sums, from the variances that their devices add up to.
@@ -692,232 +795,245 @@ struct Feedback<'a> {
     index: u32,
 }
 
-/// Neurons over time. `saved` keeps the drive, h and the spikes.
-fn over_time(
-    answer: &Answer,
-    mut recurrent: Option<Feedback<'_>>,
-    x: &[f32],
-    steps_in: usize,
-    steps: usize,
-    width: usize,
-    n: usize,
-    saved: &mut [Vec<f32>; 3],
+/// Neurons of one block, and what they compute with.
+#[derive(Clone, Copy)]
+struct Law<'a> {
+    answer: &'a Answer,
+    /// Of random numbers.
     key: [u32; 3],
-) -> Vec<f32> {
-    let mut out = vec![0.0f32; steps * width];
-    for s in saved.iter_mut() {
-        s.clear();
-        s.resize(steps * width, 0.0);
+}
+
+/// Neurons that one thread takes at a time: their state stays near it over all steps.
+const BLOCK: usize = 2048;
+
+impl Law<'_> {
+    /// One step of some neurons, the first of which is number `first` of the layer: from state and drive to h, answer and state.
+    fn step(&self, first: usize, t: usize, x: &[f32], h: &mut [f32], y: &mut [f32], u: &mut [f32], wait: &mut [u32]) {
+        let key = self.key;
+        let chance = |i: usize| -> f32 {
+            let w = spinloom_base::random::philox4x32([(first + i) as u32, t as u32, key[2], 79], [key[0], key[1]]);
+            spinloom_base::random::open_unit(w[0]) as f32
+        };
+        match self.answer {
+            Answer::Membrane { mapping: m, signed, .. } => {
+                let (signed, hard, sleeps) = (*signed, m.reset == Reset::Hard, m.refractory_steps > 0);
+                let bounds = |low: Option<f64>, high: Option<f64>| {
+                    (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32))
+                };
+                let ((low, high), (u_low, u_high)) = (bounds(m.x_min, m.x_max), bounds(m.u_min, m.u_max));
+                let (d_on, l_on, gain, d_off, l_off) =
+                    (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
+                // Straight arithmetic, so that the loop runs in vectors: a factor of nought or one in place of each choice.
+                let one = |on: bool| f32::from(u8::from(on));
+                let (down, hard, soft) = (one(signed), one(hard), one(!hard));
+                widest(
+                    #[inline(always)]
+                    || {
+                        for (((h, y), u), x) in h.iter_mut().zip(&mut *y).zip(&mut *u).zip(x) {
+                            let v = within(d_on * *u - l_on + gain * within(*x, low, high), u_low, u_high);
+                            let (up, under) = (one(v >= 1.0), down * one(v <= -1.0));
+                            let s = up - under;
+                            let after = v - ((up + under) * hard * v + s * soft);
+                            let next = d_off * after - l_off;
+                            (*h, *y, *u) = (v, s, if next < u_low { u_low } else { next });
+                        }
+                    },
+                );
+                if sleeps {
+                    for (((h, y), u), wait) in h.iter_mut().zip(y).zip(u).zip(wait) {
+                        if *wait > 0 {
+                            // Marks a neuron that slept: no gradient comes back here.
+                            (*h, *y, *u) = (f32::NAN, 0.0, 0.0);
+                            *wait -= 1;
+                        } else if *y != 0.0 {
+                            *wait = m.refractory_steps;
+                        }
+                    }
+                }
+            }
+            Answer::Thermal { decay, slope } => {
+                for i in 0..h.len() {
+                    h[i] = decay * u[i] + x[i].max(0.0).powi(2);
+                    let p = 1.0 - (-((slope * (h[i] - 1.0)).min(20.0)).exp()).exp();
+                    y[i] = f32::from(u8::from(chance(i) <= p));
+                    u[i] = if y[i] > 0.0 { 0.0 } else { h[i] };
+                }
+            }
+            Answer::Firing { slope } => {
+                for i in 0..h.len() {
+                    y[i] = f32::from(u8::from(chance(i) <= 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp())));
+                }
+            }
+            Answer::PBit => {
+                for i in 0..h.len() {
+                    y[i] = if chance(i) <= 0.5 * (1.0 + x[i].tanh()) { 1.0 } else { -1.0 };
+                }
+            }
+            other => y.iter_mut().zip(x).for_each(|(y, x)| *y = graded(other, *x)),
+        }
     }
-    let mut u = vec![0.0f32; width];
-    let mut wait = vec![0u32; width];
+
+    /// One step back: from the gradient of the answers to that of the drives, with that of the state carried on.
+    fn step_back(&self, x: &[f32], h: &[f32], y: &[f32], gs: &[f32], du: &mut [f32], dx: &mut [f32]) {
+        match self.answer {
+            Answer::Membrane { mapping: m, signed, k } => {
+                let (down, soft, k) = (f32::from(u8::from(*signed)), m.reset == Reset::Soft, *k);
+                let bounds = |low: Option<f64>, high: Option<f64>| {
+                    (low.map_or(f32::NEG_INFINITY, |v| v as f32), high.map_or(f32::INFINITY, |v| v as f32))
+                };
+                let ((low, high), (u_low, u_high)) = (bounds(m.x_min, m.x_max), bounds(m.u_min, m.u_max));
+                let (d_on, gain, d_off) = (m.decay_on as f32, m.gain as f32, m.decay_off as f32);
+                widest(
+                    #[inline(always)]
+                    || {
+                        for (((((dx, du), gs), x), h), y) in dx.iter_mut().zip(du).zip(gs).zip(x).zip(h).zip(y) {
+                            let d = surrogate(k, h - 1.0) + down * surrogate(k, h + 1.0);
+                            let kept = if soft | (*y == 0.0) { d_off } else { 0.0 };
+                            let dh = gs * d + *du * kept;
+                            // The end of a track: gradients that lead back from it pass. A neuron that slept has none.
+                            let stopped = ((*h <= u_low) & (dh > 0.0)) | ((*h >= u_high) & (dh < 0.0)) | h.is_nan();
+                            let dh = if stopped { 0.0 } else { dh };
+                            let now = gain * dh;
+                            let clipped = ((*x < low) & (now > 0.0)) | ((*x > high) & (now < 0.0));
+                            *dx = if clipped { 0.0 } else { now };
+                            *du = d_on * dh;
+                        }
+                    },
+                );
+            }
+            Answer::Thermal { decay, slope } => {
+                for i in 0..dx.len() {
+                    // P = 1 − e^(−e^a): dP/dh = slope e^(a − e^a).
+                    let a = (slope * (h[i] - 1.0)).min(20.0);
+                    let d = slope * (a - a.exp()).exp();
+                    let dh = gs[i] * d + if y[i] > 0.0 { 0.0 } else { du[i] };
+                    dx[i] = dh * 2.0 * x[i].max(0.0);
+                    du[i] = decay * dh;
+                }
+            }
+            Answer::Firing { slope } => {
+                for i in 0..dx.len() {
+                    let p = 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp());
+                    dx[i] = gs[i] * slope * p * (1.0 - p);
+                }
+            }
+            Answer::PBit => dx.iter_mut().zip(gs.iter().zip(x)).for_each(|(d, (g, x))| *d = g * (1.0 - x.tanh().powi(2))),
+            other => dx.iter_mut().zip(gs.iter().zip(x)).for_each(|(d, (g, x))| *d = g * slope(other, *x)),
+        }
+    }
+}
+
+/// Neurons over time, from drives `x` of one step or of all to answers `y`; `h` is kept for the way back.
+fn over_time(law: Law<'_>, x: &[f32], width: usize, h: &mut [f32], y: &mut [f32]) {
+    let repeated = x.len() == width;
+    let steps = y.len() / width;
+    // Of each block its part of every step.
+    let mut blocks: Vec<Vec<(&mut [f32], &mut [f32])>> = (0..width.div_ceil(BLOCK)).map(|_| Vec::with_capacity(steps)).collect();
+    for (h, y) in h.chunks_mut(width).zip(y.chunks_mut(width)) {
+        blocks.iter_mut().zip(h.chunks_mut(BLOCK).zip(y.chunks_mut(BLOCK))).for_each(|(b, part)| b.push(part));
+    }
+    blocks.par_iter_mut().enumerate().for_each(|(b, parts)| {
+        let n = parts[0].0.len();
+        let (mut u, mut wait) = ([0.0f32; BLOCK], [0u32; BLOCK]);
+        for (t, (h, y)) in parts.iter_mut().enumerate() {
+            let from = if repeated { 0 } else { t * width } + b * BLOCK;
+            law.step(b * BLOCK, t, &x[from..from + n], h, y, &mut u[..n], &mut wait[..n]);
+        }
+    });
+}
+
+/// The way back of [`over_time`], from the gradient of the answers: overwrites `dx`, of one step or of all.
+fn back_over_time(law: Law<'_>, x: &[f32], width: usize, h: &[f32], y: &[f32], g: &[f32], dx: &mut [f32]) {
+    let repeated = x.len() == width;
+    let steps = y.len() / width;
+    let mut blocks: Vec<Vec<&mut [f32]>> = (0..width.div_ceil(BLOCK)).map(|_| Vec::new()).collect();
+    for dx in dx.chunks_mut(width) {
+        blocks.iter_mut().zip(dx.chunks_mut(BLOCK)).for_each(|(b, part)| b.push(part));
+    }
+    blocks.par_iter_mut().enumerate().for_each(|(b, parts)| {
+        let n = parts[0].len();
+        let (mut du, mut now) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
+        if repeated {
+            parts[0].fill(0.0);
+        }
+        for t in (0..steps).rev() {
+            let at = t * width + b * BLOCK..t * width + b * BLOCK + n;
+            let from = if repeated { b * BLOCK } else { at.start };
+            let (h, y, g, x) = (&h[at.clone()], &y[at.clone()], &g[at], &x[from..from + n]);
+            if repeated {
+                law.step_back(x, h, y, g, &mut du[..n], &mut now[..n]);
+                parts[0].iter_mut().zip(&now).for_each(|(d, v)| *d += v);
+            } else {
+                law.step_back(x, h, y, g, &mut du[..n], parts[t]);
+            }
+        }
+    });
+}
+
+/// Neurons among which there are weights, step by step. `drive` keeps what drove them.
+fn over_time_among(law: Law<'_>, r: Feedback<'_>, x: &[f32], n: usize, drive: &mut [f32], h: &mut [f32], y: &mut [f32], width: usize) {
+    let (mut u, mut wait) = (vec![0.0f32; width], vec![0u32; width]);
     let features = width / n;
-    for t in 0..steps {
-        let from = if steps_in == steps { t * width } else { 0 };
-        let (past, now) = out.split_at_mut(t * width);
-        let now = &mut now[..width];
-        let [drive, h, _] = saved;
+    let key = law.key;
+    for t in 0..y.len() / width {
+        let from = if x.len() == y.len() { t * width } else { 0 };
+        let (past, now) = y.split_at_mut(t * width);
         let drive = &mut drive[t * width..][..width];
         drive.copy_from_slice(&x[from..from + width]);
-        if let (Some(r), true) = (&mut recurrent, t > 0) {
+        if t > 0 {
             let (before, dims, all) = (&past[(t - 1) * width..], [n, features, features], gemm::Parallelism::Rayon(0));
-            let mut y = vec![0.0; width];
-            product(&mut y, before, r.weights, dims, [false, false], false, all);
+            let mut sums = vec![0.0; width];
+            product(&mut sums, before, r.weights, dims, [false, false], false, all);
             if r.train {
-                *r.peak = y.iter().fold(0.98 * *r.peak, |m, v| m.max(v.abs()));
+                *r.peak = sums.iter().fold(0.98 * *r.peak, |m, v| m.max(v.abs()));
             }
             if let Some((synapse, squares)) = r.analog {
                 if synapse.read_noise > 0.0 {
                     let square: Vec<f32> = before.iter().map(|x| x * x).collect();
                     let mut variance = vec![0.0; width];
                     product(&mut variance, &square, squares, dims, [false, false], false, all);
-                    add_noise(&mut y, &variance, synapse.read_noise, [key[2], r.index << 16 | t as u32, 85], key);
+                    add_noise(&mut sums, &variance, synapse.read_noise, [key[2], r.index << 16 | t as u32, 85], key);
                 }
-                Synapse::convert(synapse.adc_bits, &mut y, *r.peak);
+                Synapse::convert(synapse.adc_bits, &mut sums, *r.peak);
             }
-            drive.iter_mut().zip(&y).for_each(|(d, y)| *d += y);
+            drive.iter_mut().zip(&sums).for_each(|(d, y)| *d += y);
         }
-        let h = &mut h[t * width..][..width];
-        let block = 1024;
-        h.par_chunks_mut(block)
-            .zip(now.par_chunks_mut(block))
-            .zip(u.par_chunks_mut(block).zip(wait.par_chunks_mut(block)))
-            .zip(drive.par_chunks(block))
-            .enumerate()
-            .for_each(|(piece, (((h, y), (u, wait)), x))| {
-                let chance = |i: usize| -> f32 {
-                    let w = spinloom_base::random::philox4x32([(piece * block + i) as u32, t as u32, key[2], 79], [key[0], key[1]]);
-                    spinloom_base::random::open_unit(w[0]) as f32
-                };
-                match answer {
-                    Answer::Membrane { mapping: m, signed, .. } => {
-                        let (low, high) = (m.x_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.x_max.map_or(f32::INFINITY, |v| v as f32));
-                        let (u_low, u_high) =
-                            (m.u_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.u_max.map_or(f32::INFINITY, |v| v as f32));
-                        let (d_on, l_on, gain, d_off, l_off) =
-                            (m.decay_on as f32, m.leak_on as f32, m.gain as f32, m.decay_off as f32, m.leak_off as f32);
-                        for i in 0..h.len() {
-                            if wait[i] > 0 {
-                                wait[i] -= 1;
-                                // Marks a neuron that slept: no gradient comes back here.
-                                h[i] = f32::NAN;
-                                u[i] = 0.0;
-                                continue;
-                            }
-                            h[i] = (d_on * u[i] - l_on + gain * x[i].clamp(low, high)).clamp(u_low, u_high);
-                            y[i] = if h[i] >= 1.0 {
-                                1.0
-                            } else if *signed && h[i] <= -1.0 {
-                                -1.0
-                            } else {
-                                0.0
-                            };
-                            let after = match m.reset {
-                                Reset::Hard if y[i] != 0.0 => 0.0,
-                                Reset::Hard => h[i],
-                                Reset::Soft => h[i] - y[i],
-                            };
-                            u[i] = (d_off * after - l_off).max(u_low);
-                            if y[i] != 0.0 {
-                                wait[i] = m.refractory_steps;
-                            }
-                        }
-                    }
-                    Answer::Thermal { decay, slope } => {
-                        for i in 0..h.len() {
-                            h[i] = decay * u[i] + x[i].max(0.0).powi(2);
-                            let p = 1.0 - (-((slope * (h[i] - 1.0)).min(20.0)).exp()).exp();
-                            y[i] = f32::from(u8::from(chance(i) <= p));
-                            u[i] = if y[i] > 0.0 { 0.0 } else { h[i] };
-                        }
-                    }
-                    Answer::Firing { slope } => {
-                        for i in 0..h.len() {
-                            h[i] = x[i];
-                            y[i] = f32::from(u8::from(chance(i) <= 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp())));
-                        }
-                    }
-                    Answer::PBit => {
-                        for i in 0..h.len() {
-                            h[i] = x[i];
-                            y[i] = if chance(i) <= 0.5 * (1.0 + x[i].tanh()) { 1.0 } else { -1.0 };
-                        }
-                    }
-                    other => {
-                        for i in 0..h.len() {
-                            h[i] = x[i];
-                            y[i] = graded(other, x[i]);
-                        }
-                    }
-                }
-            });
+        law.step(0, t, drive, &mut h[t * width..][..width], &mut now[..width], &mut u, &mut wait);
     }
-    saved[2].copy_from_slice(&out);
-    out
 }
 
-/// Gradient with respect to the drives, and of the recurrent weights.
-fn back_over_time(
-    answer: &Answer,
-    mut recurrent: Option<(&[f32], &mut Vec<f32>)>,
-    steps_in: usize,
-    steps: usize,
-    width: usize,
+/// The way back of [`over_time_among`]; overwrites the gradient of the recurrent weights.
+fn back_over_time_among(
+    law: Law<'_>,
+    (weights, gradient): (&[f32], &mut [f32]),
     n: usize,
-    saved: &[Vec<f32>; 3],
+    drive: &[f32],
+    h: &[f32],
+    y: &[f32],
     g: &[f32],
-) -> Vec<f32> {
-    let mut dx = vec![0.0f32; steps_in * width];
-    let mut du = vec![0.0f32; width];
-    let mut later = vec![0.0f32; width];
-    let mut ds = vec![0.0f32; width];
-    let mut now = vec![0.0f32; width];
+    dx: &mut [f32],
+    width: usize,
+) {
     let features = width / n;
-    if let Some((_, gradient)) = &mut recurrent {
-        gradient.fill(0.0);
-    }
+    let steps = y.len() / width;
+    let repeated = dx.len() == width && steps > 1;
+    let (mut du, mut later, mut ds, mut now) = (vec![0.0f32; width], vec![0.0f32; width], vec![0.0f32; width], vec![0.0f32; width]);
+    gradient.fill(0.0);
+    dx.fill(0.0);
     for t in (0..steps).rev() {
-        ds.copy_from_slice(&g[t * width..][..width]);
-        if let (Some((w, gradient)), true) = (&mut recurrent, t + 1 < steps) {
+        let at = t * width..(t + 1) * width;
+        ds.copy_from_slice(&g[at.clone()]);
+        if t + 1 < steps {
             // `later` is the gradient of the drive one step on, to which this step's outputs added.
-            product(&mut ds, &later, w, [n, features, features], [false, true], true, gemm::Parallelism::Rayon(0));
-            product(
-                gradient,
-                &saved[2][t * width..][..width],
-                &later,
-                [features, n, features],
-                [true, false],
-                true,
-                gemm::Parallelism::Rayon(0),
-            );
+            let all = gemm::Parallelism::Rayon(0);
+            product(&mut ds, &later, weights, [n, features, features], [false, true], true, all);
+            product(gradient, &y[at.clone()], &later, [features, n, features], [true, false], true, all);
         }
-        let (drive, h, s) = (&saved[0][t * width..][..width], &saved[1][t * width..][..width], &saved[2][t * width..][..width]);
-        let block = 1024;
-        now.par_chunks_mut(block)
-            .zip(du.par_chunks_mut(block).zip(ds.par_chunks(block)))
-            .zip(drive.par_chunks(block).zip(h.par_chunks(block).zip(s.par_chunks(block))))
-            .for_each(|((now, (du, ds)), (x, (h, s)))| match answer {
-                Answer::Membrane { mapping: m, signed, k } => {
-                    let (low, high) = (m.x_min.map_or(f32::NEG_INFINITY, |v| v as f32), m.x_max.map_or(f32::INFINITY, |v| v as f32));
-                    let u_low = m.u_min.map_or(f32::NEG_INFINITY, |v| v as f32);
-                    let u_high = m.u_max.map_or(f32::INFINITY, |v| v as f32);
-                    let (d_on, gain, d_off) = (m.decay_on as f32, m.gain as f32, m.decay_off as f32);
-                    let soft = m.reset == Reset::Soft;
-                    for i in 0..now.len() {
-                        if h[i].is_nan() {
-                            (now[i], du[i]) = (0.0, 0.0);
-                            continue;
-                        }
-                        let mut d = surrogate(*k, h[i] - 1.0);
-                        if *signed {
-                            d += surrogate(*k, h[i] + 1.0);
-                        }
-                        let kept = if soft || s[i] == 0.0 { d_off } else { 0.0 };
-                        let mut dh = ds[i] * d + du[i] * kept;
-                        // The end of a track: gradients that lead back from it pass.
-                        if (h[i] <= u_low && dh > 0.0) || (h[i] >= u_high && dh < 0.0) {
-                            dh = 0.0;
-                        }
-                        let mut dx = gain * dh;
-                        if (x[i] < low && dx > 0.0) || (x[i] > high && dx < 0.0) {
-                            dx = 0.0;
-                        }
-                        now[i] = dx;
-                        du[i] = d_on * dh;
-                    }
-                }
-                Answer::Thermal { decay, slope } => {
-                    for i in 0..now.len() {
-                        // P = 1 − e^(−e^a): dP/dh = slope e^(a − e^a).
-                        let a = (slope * (h[i] - 1.0)).min(20.0);
-                        let d = slope * (a - a.exp()).exp();
-                        let dh = ds[i] * d + if s[i] > 0.0 { 0.0 } else { du[i] };
-                        now[i] = dh * 2.0 * x[i].max(0.0);
-                        du[i] = decay * dh;
-                    }
-                }
-                Answer::Firing { slope } => {
-                    for i in 0..now.len() {
-                        let p = 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp());
-                        now[i] = ds[i] * slope * p * (1.0 - p);
-                    }
-                }
-                Answer::PBit => {
-                    for i in 0..now.len() {
-                        now[i] = ds[i] * (1.0 - x[i].tanh().powi(2));
-                    }
-                }
-                other => {
-                    for i in 0..now.len() {
-                        now[i] = ds[i] * self::slope(other, x[i]);
-                    }
-                }
-            });
-        let at = if steps_in == steps { t * width } else { 0 };
-        dx[at..at + width].iter_mut().zip(&now).for_each(|(d, v)| *d += v);
+        law.step_back(&drive[at.clone()], &h[at.clone()], &y[at.clone()], &ds, &mut du, &mut now);
+        let to = if repeated { 0..width } else { at };
+        dx[to].iter_mut().zip(&now).for_each(|(d, v)| *d += v);
         std::mem::swap(&mut later, &mut now);
     }
-    dx
 }
 
 /// Cross-entropy of softmax(scale × mean over steps of the outputs): mean loss, answers, gradient of the outputs.
@@ -1020,8 +1136,8 @@ mod tests {
         let mapping = crate::neuron::NeuronModel::ideal_lif(0.9, Reset::Soft).mapping;
         let answer = Answer::Membrane { mapping: Box::new(mapping.clone()), signed: true, k: 2.0 };
         let x: Vec<f32> = vec![0.7, -0.8];
-        let mut saved = Default::default();
-        let y = over_time(&answer, None, &x, 1, 20, 2, 1, &mut saved, [0; 3]);
+        let (mut h, mut y) = (vec![0.0; 40], vec![0.0; 40]);
+        over_time(Law { answer: &answer, key: [0; 3] }, &x, 2, &mut h, &mut y);
         // Up as the mapping says, down its mirror image.
         let (mut u, mut spikes) = (0.0, 0.0);
         for _ in 0..20 {

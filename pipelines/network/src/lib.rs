@@ -24,14 +24,19 @@
 //! | [`neuron`] | from a card to one step; what an inference costs |
 //! | `encode` | pixels to Poisson spike trains |
 //! | `network` | forward and back through layers and time: the arithmetic |
+//! | `layers` | layers of any kind: dense, convolutional, recurrent |
+//! | `convolution` | the arithmetic of their convolutions |
+//! | `graphics` | the same on graphics devices |
 //! | [`mod@train`] | batches, Adam, validation, checkpoints, the report |
 //! | [`crossbar`] | weights as pairs of binary conductances |
 //! | [`weights`] | the file of weights |
 //! | [`tasks`] | networks of the source papers as benchmarks |
 
+mod convolution;
 pub mod crossbar;
 pub mod data;
 mod encode;
+mod graphics;
 mod layers;
 mod network;
 pub mod neuron;
@@ -44,6 +49,7 @@ pub mod weights;
 
 pub use crossbar::{Crossbar, CrossbarReport};
 pub use data::{Dataset, Images, Source};
+pub use graphics::Open;
 pub use network::Surrogate;
 pub use neuron::{Cost, EventCounts, Mapping, NeuronModel, Reset};
 pub use train::{Config, EpochRecord, Evaluation, LayerActivity, Outcome, Progress, Report, Schedule, Trainer, evaluate, train};

@@ -317,6 +317,11 @@ impl Synapse {
         x.par_chunks_mut(4096).for_each(|x| x.iter_mut().for_each(|x| *x = code(f64::from(*x), f64::from(largest), 1 << bits) as f32));
     }
 
+    /// Whether a read gives what the weights say: no noise, no converters.
+    pub(crate) fn reads_exactly(&self) -> bool {
+        self.read_noise == 0.0 && self.dac_bits == 0 && self.adc_bits == 0
+    }
+
     /// Whether anything but levels acts at the time.
     pub(crate) fn acts(&self, training: bool) -> bool {
         match self.when {

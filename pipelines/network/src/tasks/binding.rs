@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_coupling_that_never_acts_is_refused() {
         let b = Binding { coupling: 1e3, ..Binding::default() };
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         assert!(b.run(1, &context).unwrap_err().to_string().contains("coupling"));
     }
 

@@ -130,6 +130,7 @@ impl Bitstreams {
             })
             .collect();
         let size = data.size();
+        let layers = &net.layers;
         let right = data
             .test
             .labels
@@ -157,7 +158,7 @@ impl Bitstreams {
                     let n = x.len() as f64;
                     x = counts
                         .iter()
-                        .zip(&net.layers[*i].bias.used)
+                        .zip(&layers[*i].bias.used)
                         .map(|(c, bias)| w_max * (2.0 * f64::from(*c) / bits as f64 - n) + f64::from(*bias))
                         .map(|v| if l + 1 < arrays.len() { v.tanh() } else { v })
                         .collect();
@@ -234,7 +235,7 @@ mod tests {
     fn more_bits_come_closer_to_real_products() {
         let s = Bitstreams { samples: vec![800, 150], hidden: vec![40], epochs: 4, learning_rate: 3e-3, ..Bitstreams::default() };
         let data = Samples::grey_images(s.data, None, &[800, 150]).unwrap();
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let (net, levels, real) = s.train(&data, 1, &context);
         let (few, many) = (s.test(&net, &levels, &data, 8, 0.0, 1), s.test(&net, &levels, &data, 2000, 0.0, 1));
         assert!(few + 5.0 < many && (many - real).abs() < 12.0, "{few} {many} {real}");

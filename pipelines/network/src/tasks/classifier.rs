@@ -12,13 +12,16 @@
 use super::{AC, CardNote, Context, MAC, Outcome, Task, percent};
 use crate::data::events::Slice;
 use crate::data::samples::{Part, Samples, Set};
+use crate::graphics::{self, Batch, Graphics, Sizes};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
 use crate::neuron::{NeuronModel, Reset};
 use crate::settings::{choice, settings};
 use crate::synapse::{self, Synapse};
+use rayon::prelude::*;
 use spinloom_base::random::{Stream, open_unit, philox4x32};
 use spinloom_base::{Diagnostic, Problems, hash};
 use spinloom_card::Card;
+use spinloom_gpu::GpuError;
 use std::path::PathBuf;
 
 choice!(
@@ -236,7 +239,12 @@ impl Classifier {
         Ok(Net::new(data.shape, kinds, self.steps, seed))
     }
 
-    /// `[step][sample][features]` of some samples, and the number of steps.
+    /// Whether pixels come in as spikes.
+    fn spiking(&self, data: &Samples) -> bool {
+        self.encoding == Encoding::Poisson && data.frames == 1
+    }
+
+    /// `[step][sample][features]` of some samples, and the number of steps; where spikes are not to be drawn, the pixels.
     fn input(
         &self,
         data: &Samples,
@@ -246,14 +254,18 @@ impl Classifier {
         phase: u32,
         train: bool,
         noise: f64,
+        draw: bool,
     ) -> (Vec<f32>, usize) {
         let [h, w, c] = data.shape;
         let size = h * w * c;
         let n = indices.len();
-        let spiking = self.encoding == Encoding::Poisson && data.frames == 1;
+        let spiking = draw && self.spiking(data);
         let steps = if spiking { self.steps } else { data.frames };
         let mut x = vec![0.0f32; steps * n * size];
-        for (i, &s) in indices.iter().enumerate() {
+        // Each sample's own part of every step.
+        let mut of: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(steps)).collect();
+        x.chunks_mut(size).enumerate().for_each(|(q, part)| of[q % n].push(part));
+        of.into_par_iter().zip(indices).for_each(|(mut parts, &s)| {
             let mut stream = Stream::new(u64::from(key[0]) | u64::from(key[1]) << 32, u64::from(phase) << 32 | s as u64);
             let flip = train && self.flip && stream.next_u32() & 1 == 1;
             let (dy, dx) = if train && self.shift > 0 {
@@ -262,21 +274,23 @@ impl Classifier {
             } else {
                 (0, 0)
             };
-            let pixels = &part.pixels[s * data.frames * size..][..data.frames * size];
-            for t in 0..data.frames {
-                let frame = &pixels[t * size..][..size];
-                let to = &mut x[(t * n + i) * size..][..size];
-                for y in 0..h {
-                    for xx in 0..w {
-                        let (sy, mut sx) = (y as i64 + dy, xx as i64 + dx);
-                        if flip {
-                            sx = w as i64 - 1 - sx;
-                        }
-                        if (0..h as i64).contains(&sy) && (0..w as i64).contains(&sx) {
-                            let from = ((sy as usize) * w + sx as usize) * c;
-                            for k in 0..c {
-                                to[(y * w + xx) * c + k] = f32::from(frame[from + k]) / data.unit;
-                            }
+            let value = |v: &u8| f32::from(*v) / data.unit;
+            for (frame, to) in part.pixels[s * data.frames * size..][..data.frames * size].chunks_exact(size).zip(&mut parts) {
+                for (y, to) in to.chunks_exact_mut(w * c).enumerate() {
+                    let sy = y as i64 + dy;
+                    if !(0..h as i64).contains(&sy) {
+                        continue;
+                    }
+                    let line = &frame[sy as usize * w * c..][..w * c];
+                    if !flip && dx == 0 {
+                        to.iter_mut().zip(line).for_each(|(t, v)| *t = value(v));
+                        continue;
+                    }
+                    for (xx, to) in to.chunks_exact_mut(c).enumerate() {
+                        let sx = xx as i64 + dx;
+                        let sx = if flip { w as i64 - 1 - sx } else { sx };
+                        if (0..w as i64).contains(&sx) {
+                            to.iter_mut().zip(&line[sx as usize * c..][..c]).for_each(|(t, v)| *t = value(v));
                         }
                     }
                 }
@@ -285,9 +299,8 @@ impl Classifier {
                 }
             }
             if spiking {
-                let rates: Vec<f32> = x[i * size..][..size].to_vec();
-                for t in 0..steps {
-                    let to = &mut x[(t * n + i) * size..][..size];
+                let rates = parts[0].to_vec();
+                for (t, to) in parts.iter_mut().enumerate() {
                     for (j, v) in to.chunks_mut(4).enumerate() {
                         let bits = philox4x32([j as u32, s as u32, phase, 80 + t as u32], key);
                         v.iter_mut()
@@ -297,7 +310,7 @@ impl Classifier {
                     }
                 }
             }
-        }
+        });
         (x, steps)
     }
 
@@ -310,22 +323,78 @@ impl Classifier {
         key: [u32; 2],
         analog: Option<&Analog<'_>>,
         noise: f64,
-    ) -> (f64, Vec<(f64, usize)>) {
+    ) -> Result<(f64, Vec<(f64, usize)>), Problems> {
         let all: Vec<usize> = (0..part.labels.len()).collect();
         let mut right = 0;
         let mut activity: Vec<(f64, usize)> = Vec::new();
+        // Noise of reads and converters are the processor's: the host has the weights of a chip too.
+        let there = analog.is_none_or(|a| a.synapse.reads_exactly());
         for (b, some) in all.chunks(self.batch.max(64)).enumerate() {
-            let (x, steps) = self.input(data, part, some, key, u32::MAX, false, noise);
-            let (y, steps) = net.forward(x, steps, some.len(), Pass::Test, analog, [key[0], key[1], b as u32]);
             let labels: Vec<u8> = some.iter().map(|&i| part.labels[i]).collect();
-            let (_, answers, _) = cross_entropy(&y, steps, some.len(), data.classes, &labels, self.logits as f32);
+            let key = [key[0], key[1], b as u32];
+            let draw = !(there && net.graphics.is_some());
+            let (x, steps) = self.input(data, part, some, [key[0], key[1]], u32::MAX, false, noise, draw);
+            let (answers, active) = match &mut net.graphics {
+                Some(graphics) if there => {
+                    let batch = Batch { x: &x, labels: &labels, samples: some, key, phase: u32::MAX };
+                    let (answers, sums) = graphics.answer(&batch).map_err(trouble)?;
+                    (answers.classes, sums.into_iter().map(|(sum, n)| (sum / some.len() as f64, n)).collect())
+                }
+                _ => {
+                    let (y, steps) = net.forward(x, steps, some.len(), Pass::Test, analog, key);
+                    (cross_entropy(&y, steps, some.len(), data.classes, &labels, self.logits as f32).1, net.activity.clone())
+                }
+            };
             right += answers.iter().zip(&labels).filter(|(a, l)| **a == usize::from(**l)).count();
-            activity.resize(net.activity.len(), (0.0, 0));
-            for (a, n) in activity.iter_mut().zip(&net.activity) {
+            activity.resize(active.len(), (0.0, 0));
+            for (a, n) in activity.iter_mut().zip(&active) {
                 *a = (a.0 + n.0 * some.len() as f64 / all.len() as f64, n.1);
             }
         }
-        (percent(right, all.len()), activity)
+        Ok((percent(right, all.len()), activity))
+    }
+
+    /// Moves a network to the graphics device that was asked for; what cannot run there is said, and runs here.
+    fn to_device(
+        &self,
+        net: &mut Net,
+        data: &Samples,
+        synapse: Option<&Synapse>,
+        context: &Context<'_>,
+        out: &mut Outcome,
+    ) -> Result<(), Problems> {
+        let Some(open) = context.device else { return Ok(()) };
+        let why = match synapse {
+            Some(s) if s.pulses > 0 => Some("weights that learn by pulses do so on the processor only"),
+            Some(s) if s.dac_bits + s.adc_bits > 0 => Some("ranges of converters are found on the processor only"),
+            _ => graphics::cannot(net),
+        };
+        let mut say = |text: String| {
+            if !out.notes.contains(&text) {
+                eprintln!("{text}");
+                out.note(text);
+            }
+        };
+        if let Some(why) = why {
+            say(format!("on the processor, not on the graphics device: {why}"));
+            return Ok(());
+        }
+        let sizes = Sizes {
+            batch: self.batch,
+            test: self.batch.max(64),
+            steps_in: if self.spiking(data) { self.steps } else { data.frames },
+            poisson: self.spiking(data),
+            classes: data.classes,
+            logits: self.logits,
+            realised: synapse.is_some(),
+        };
+        let graphics = Graphics::new(open().map_err(trouble)?, net, sizes).map_err(trouble)?;
+        say(format!("network on {}", graphics.name()));
+        if synapse.is_some_and(|s| !s.reads_exactly()) {
+            say("chips with noise of reads are tested on the processor".into());
+        }
+        net.graphics = Some(Box::new(graphics));
+        Ok(())
     }
 
     /// Trains; returns the network of the last (or best validated) epoch, losses, and writes of pulses.
@@ -337,6 +406,7 @@ impl Classifier {
         seed: u64,
         context: &Context<'_>,
         words: &str,
+        out: &mut Outcome,
     ) -> Result<(Net, Vec<Vec<f64>>, u64), Problems> {
         let mut net = self.net(data, answer, seed)?;
         let key = crate::encode::key(seed);
@@ -361,7 +431,11 @@ impl Classifier {
             cards.push_str(&hash::of_bytes(&bytes));
         }
         let settings = serde_json::to_string(self).map_err(|e| Diagnostic::error(e.to_string()))?;
-        let identity = hash::of_bytes(format!("{settings} {cards} {} {seed} {words}", data.sha256).as_bytes());
+        let mut identity = hash::of_bytes(format!("{settings} {cards} {} {seed} {words}", data.sha256).as_bytes());
+        if context.device.is_some() {
+            // What a graphics device began is another run: sums are added in another order.
+            identity = hash::of_bytes(format!("{identity} graphics").as_bytes());
+        }
         let place = context.folder.map(|f| f.join(format!("{words}.checkpoint")));
         if let Some(path) = &place
             && let Ok(bytes) = std::fs::read(path)
@@ -384,34 +458,61 @@ impl Classifier {
                 curve = (0..epochs).map(|e| vec![f(3 * e), f(3 * e + 1), f(3 * e + 2)]).collect();
             }
         }
+        self.to_device(&mut net, data, synapse, context, out)?;
+        let draw = net.graphics.is_none();
         let batches = order.len().div_ceil(self.batch);
         let first = curve.len();
+        let mut quickest = f64::INFINITY;
         for epoch in first..self.epochs {
             let mut order = order.clone();
             Stream::new(seed, 0x4350 << 40 | epoch as u64).shuffle(&mut order);
             let (mut loss, mut right) = (0.0, 0);
+            let input = |some: &[usize]| self.input(data, &data.train, some, key, epoch as u32, true, 0.0, draw);
+            let mut ready = input(&order[..self.batch.min(order.len())]);
+            let started = std::time::Instant::now();
             for (b, some) in order.chunks(self.batch).enumerate() {
                 (context.progress)((epoch as f64 + b as f64 / batches as f64) / self.epochs as f64, words);
                 let noisy = synapse.filter(|s| s.acts(true)).map(|_| (seed, (epoch * batches + b) as u32 & 0xFFFF));
-                net.realise(synapse, noisy);
-                let (x, steps) = self.input(data, &data.train, some, key, epoch as u32, true, 0.0);
-                let (y, steps) = net.forward(x, steps, some.len(), Pass::Train, None, [key[0], key[1], (epoch * batches + b) as u32]);
+                realise(&mut net, synapse, noisy)?;
+                let key = [key[0], key[1], (epoch * batches + b) as u32];
                 let labels: Vec<u8> = some.iter().map(|&i| data.train.labels[i]).collect();
-                let (l, answers, gradient) = cross_entropy(&y, steps, some.len(), data.classes, &labels, self.logits as f32);
-                loss += l * some.len() as f64;
-                right += answers.iter().zip(&labels).filter(|(a, l)| **a == usize::from(**l)).count();
-                net.backward(gradient, some.len());
                 let at = (epoch * batches + b) as f64 / (self.epochs * batches) as f64;
                 let rate = self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * at).cos());
-                writes += net.update(rate, self.weight_decay, pulsed.map(|s| (s, seed)));
+                let (x, steps) = ready;
+                let next = &order[order.len().min((b + 1) * self.batch)..order.len().min((b + 2) * self.batch)];
+                // While this batch is learned from, the next is made ready.
+                let (learned, then) = rayon::join(
+                    || -> Result<_, Problems> {
+                        if let Some(mut graphics) = net.graphics.take() {
+                            let batch = Batch { x: &x, labels: &labels, samples: some, key, phase: epoch as u32 };
+                            let answers = net.learn_there(&mut graphics, &batch, rate, self.weight_decay);
+                            net.graphics = Some(graphics);
+                            let answers = answers.map_err(trouble)?;
+                            return Ok((answers.loss, answers.classes, 0));
+                        }
+                        let (y, steps) = net.forward(x, steps, some.len(), Pass::Train, None, key);
+                        let (l, answers, gradient) = cross_entropy(&y, steps, some.len(), data.classes, &labels, self.logits as f32);
+                        net.backward(gradient, some.len());
+                        let writes = net.update(rate, self.weight_decay, pulsed.map(|s| (s, seed)));
+                        Ok((l * some.len() as f64, answers, writes))
+                    },
+                    || input(next),
+                );
+                let (l, answers, written) = learned?;
+                ready = then;
+                loss += l;
+                right += answers.iter().zip(&labels).filter(|(a, l)| **a == usize::from(**l)).count();
+                writes += written;
                 if !l.is_finite() {
-                    return Err(Diagnostic::error(format!("the loss is {l} in epoch {}", epoch + 1))
+                    return Err(Diagnostic::error(format!("the loss is {} in epoch {}", l / some.len() as f64, epoch + 1))
                         .hint("take a smaller learning rate")
                         .into());
                 }
             }
-            net.realise(synapse, None);
-            let checked = if aside > 0 { self.test(&mut net, data, &held, key, None, 0.0).0 } else { -1.0 };
+            quickest = quickest.min(started.elapsed().as_secs_f64());
+            net.fetch().map_err(trouble)?;
+            realise(&mut net, synapse, None)?;
+            let checked = if aside > 0 { self.test(&mut net, data, &held, key, None, 0.0)?.0 } else { -1.0 };
             curve.push(vec![loss / order.len() as f64, percent(right, order.len()), checked]);
             if aside > 0 && checked > best.0 {
                 best = (checked, epoch, net.save());
@@ -435,24 +536,31 @@ impl Classifier {
                 break;
             }
         }
+        if quickest.is_finite() {
+            out.note(format!("{words}: {} samples an epoch of {quickest:.3} s, the quickest", order.len()));
+        }
         if aside > 0 && !best.2.is_empty() {
             net.load(&best.2);
+            if let Some(mut graphics) = net.graphics.take() {
+                graphics.upload(&net).map_err(trouble)?;
+                net.graphics = Some(graphics);
+            }
         }
-        net.realise(synapse, None);
+        realise(&mut net, synapse, None)?;
         Ok((net, curve, writes))
     }
 
     /// Mean and lowest accuracy over chips.
-    fn chips(&self, net: &mut Net, synapse: &Synapse, data: &Samples, seed: u64, noise: f64) -> (f64, f64) {
+    fn chips(&self, net: &mut Net, synapse: &Synapse, data: &Samples, seed: u64, noise: f64) -> Result<(f64, f64), Problems> {
         let key = crate::encode::key(seed);
         let mut all = Vec::new();
         for chip in 0..synapse.chips {
-            let squares = net.realise(Some(synapse), Some((seed ^ 0xC41F, chip as u32)));
+            let squares = realise(net, Some(synapse), Some((seed ^ 0xC41F, chip as u32)))?;
             let analog = Analog { synapse, squares };
-            all.push(self.test(net, data, &data.test, key, Some(&analog), noise).0);
+            all.push(self.test(net, data, &data.test, key, Some(&analog), noise)?.0);
         }
-        net.realise(Some(synapse), None);
-        (all.iter().sum::<f64>() / all.len() as f64, all.iter().copied().fold(f64::INFINITY, f64::min))
+        realise(net, Some(synapse), None)?;
+        Ok((all.iter().sum::<f64>() / all.len() as f64, all.iter().copied().fold(f64::INFINITY, f64::min)))
     }
 
     /// The last layer anew by STDP; updates made, and updates a full back-propagation of as many epochs would make.
@@ -483,7 +591,7 @@ impl Classifier {
             stream.shuffle(&mut order);
             for (b, some) in order.chunks(64).enumerate() {
                 (context.progress)((epoch * n + b * 64) as f64 / (hybrid.epochs * n) as f64, "STDP of the last layer");
-                let (x, steps) = self.input(data, &data.train, some, key, 0x5000 + epoch as u32, false, 0.0);
+                let (x, steps) = self.input(data, &data.train, some, key, 0x5000 + epoch as u32, false, 0.0, true);
                 let (h, steps) = net.forward(x, steps, some.len(), Pass::Test, None, [key[0], key[1], b as u32]);
                 for (i, &s) in some.iter().enumerate() {
                     // Trace of each input: its mean activity, what an exponential trace longer than a sample holds.
@@ -564,7 +672,30 @@ impl Classifier {
     }
 }
 
+/// [`Net::realise`], also of a network on a graphics device.
+fn realise(net: &mut Net, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) -> Result<Vec<Vec<f32>>, Problems> {
+    let Some(mut graphics) = net.graphics.take() else { return Ok(net.realise(synapse, noisy)) };
+    if synapse.is_none() {
+        // The weights in use are those that learn, and stay where they are.
+        net.graphics = Some(graphics);
+        return Ok(Vec::new());
+    }
+    graphics.download_latent(net).map_err(trouble)?;
+    let squares = net.realise(synapse, noisy);
+    graphics.upload_used(net).map_err(trouble)?;
+    net.graphics = Some(graphics);
+    Ok(squares)
+}
+
+fn trouble(e: GpuError) -> Problems {
+    Diagnostic::error(e.to_string()).hint("`--device cpu` runs it on the processor").into()
+}
+
 impl Task for Classifier {
+    fn on_graphics(&self) -> bool {
+        true
+    }
+
     fn cards(&self) -> Vec<PathBuf> {
         self.card.iter().chain(self.synapse.iter().filter_map(|s| s.card.as_ref())).cloned().collect()
     }
@@ -584,8 +715,8 @@ impl Task for Classifier {
         let key = crate::encode::key(seed);
         let columns = ["loss", "training accuracy (%)", "validation accuracy (%, -1: none)"];
         let ideal = if synapse.is_none() || self.ideal {
-            let (mut net, curve, _) = self.train(&data, &answer, None, seed, context, "ideal")?;
-            let found = self.test(&mut net, &data, &data.test, key, None, 0.0);
+            let (mut net, curve, _) = self.train(&data, &answer, None, seed, context, "ideal", &mut out)?;
+            let found = self.test(&mut net, &data, &data.test, key, None, 0.0)?;
             out.curve("training, real weights", &columns, curve);
             Some((net, found))
         } else {
@@ -598,10 +729,10 @@ impl Task for Classifier {
                 (net, activity)
             }
             Some(s) => {
-                let (mut net, curve, writes) = self.train(&data, &answer, Some(s), seed, context, "device")?;
+                let (mut net, curve, writes) = self.train(&data, &answer, Some(s), seed, context, "device", &mut out)?;
                 out.curve("training, on devices", &columns, curve);
-                let (nominal, activity) = self.test(&mut net, &data, &data.test, key, None, 0.0);
-                let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0);
+                let (nominal, activity) = self.test(&mut net, &data, &data.test, key, None, 0.0)?;
+                let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0)?;
                 out.score("accuracy on chips", mean, "%");
                 if let Some((_, (ideal, _))) = &ideal {
                     out.score("accuracy, real weights", *ideal, "%");
@@ -616,11 +747,14 @@ impl Task for Classifier {
             }
         };
         if let Some(hybrid) = &self.hybrid {
+            if net.graphics.take().is_some() {
+                out.note("STDP of the last layer, and all after it, on the processor");
+            }
             let (updates, full) = self.stdp(&mut net, hybrid, synapse.as_ref(), &data, seed, context);
             net.realise(synapse.as_ref(), None);
             let after = match &synapse {
-                Some(s) => self.chips(&mut net, s, &data, seed, 0.0).0,
-                None => self.test(&mut net, &data, &data.test, key, None, 0.0).0,
+                Some(s) => self.chips(&mut net, s, &data, seed, 0.0)?.0,
+                None => self.test(&mut net, &data, &data.test, key, None, 0.0)?.0,
             };
             out.scores.insert(0, super::Score { name: "accuracy, last layer by STDP".into(), value: after, unit: "%".into() });
             out.score("updates of STDP", updates as f64, "writes");
@@ -632,10 +766,10 @@ impl Task for Classifier {
             let rows: Vec<Vec<f64>> = drawn
                 .iter()
                 .map(|s| {
-                    let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0);
-                    vec![s.g_min.0, s.g_max.0, s.bow, mean, worst]
+                    let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0)?;
+                    Ok(vec![s.g_min.0, s.g_max.0, s.bow, mean, worst])
                 })
-                .collect();
+                .collect::<Result<_, Problems>>()?;
             if !rows.is_empty() {
                 let n = rows.len() as f64;
                 let mean = rows.iter().map(|r| r[3]).sum::<f64>() / n;
@@ -664,7 +798,7 @@ impl Task for Classifier {
                         Swept::AdcBits => s.adc_bits = v as usize,
                         Swept::Temperature => s.retention.0 *= (self.delta * (300.0 / v.max(1.0) - 1.0)).exp(),
                     }
-                    let (mean, worst) = self.chips(&mut net, &s, &data, seed, 0.0);
+                    let (mean, worst) = self.chips(&mut net, &s, &data, seed, 0.0)?;
                     rows.push(vec![v, mean, worst]);
                 }
                 out.curve(
@@ -675,8 +809,9 @@ impl Task for Classifier {
             }
         }
         if !self.pixel_noise.is_empty() {
-            net.realise(synapse.as_ref(), None);
-            let rows = self.pixel_noise.iter().map(|&v| vec![v, self.test(&mut net, &data, &data.test, key, None, v).0]).collect();
+            realise(&mut net, synapse.as_ref(), None)?;
+            let rows = self.pixel_noise.iter().map(|&v| Ok(vec![v, self.test(&mut net, &data, &data.test, key, None, v)?.0]));
+            let rows = rows.collect::<Result<_, Problems>>()?;
             out.curve("accuracy against noise of the pixels", &["standard deviation", "accuracy (%)"], rows);
         }
         let n = data.train.labels.len();
@@ -689,9 +824,11 @@ impl Task for Classifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spinloom_gpu::Backend;
+    use spinloom_gpu::vulkan::Vulkan;
 
     fn run(c: &Classifier, folder: Option<&std::path::Path>) -> Outcome {
-        let context = Context { data: None, base: std::path::Path::new("."), folder, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder, device: None, progress: &|_, _| {} };
         c.run(1, &context).unwrap()
     }
 
@@ -736,7 +873,8 @@ mod tests {
         // The one who is told of the progress stops the program in the third epoch.
         let cut = std::panic::catch_unwind(|| {
             let stop = |done: f64, _: &str| assert!(done < 0.6, "stopped");
-            let context = Context { data: None, base: std::path::Path::new("."), folder: Some(folder.path()), progress: &stop };
+            let context =
+                Context { data: None, base: std::path::Path::new("."), folder: Some(folder.path()), device: None, progress: &stop };
             let _ = c.run(1, &context);
         });
         assert!(cut.is_err());
@@ -775,7 +913,7 @@ mod tests {
 
     #[test]
     fn a_sweep_that_cannot_act_and_a_card_that_is_not_read_are_refused() {
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let base = Classifier { samples: vec![20, 10], epochs: 1, ..Classifier::default() };
         let sweep = |over, synapse| Classifier { sweeps: vec![Sweep { over, values: vec![1.0] }], synapse, ..base.clone() };
         let e = sweep(Swept::Temperature, Some(Synapse::default())).run(1, &context).unwrap_err().to_string();
@@ -789,9 +927,46 @@ mod tests {
     }
 
     #[test]
+    fn a_graphics_device_trains_the_same_classifier_and_says_what_it_leaves() {
+        if let Err(e) = Vulkan::open(0) {
+            return eprintln!("SKIPPED: {e}");
+        }
+        let open = || -> Result<Box<dyn Backend>, GpuError> { Ok(Box::new(Vulkan::open(0)?)) };
+        let on = |c: &Classifier, device| {
+            let context = Context { data: None, base: std::path::Path::new("."), folder: None, device, progress: &|_, _| {} };
+            c.run(1, &context).unwrap()
+        };
+        let synapse = Synapse { levels: 8, device_to_device: 0.1, when: synapse::When::Both, chips: 2, ..Synapse::default() };
+        let c = Classifier {
+            samples: vec![200, 100],
+            layers: vec![LayerSetting { dense: Some(16), norm: true, ..LayerSetting::default() }],
+            neuron: Neuron::Lif,
+            steps: 4,
+            encoding: Encoding::Poisson,
+            epochs: 2,
+            validation: 0.2,
+            synapse: Some(synapse.clone()),
+            ..Classifier::default()
+        };
+        let (here, there) = (on(&c, None), on(&c, Some(&open)));
+        assert!(there.notes.iter().any(|n| n.contains("network on vulkan:0")), "{:?}", there.notes);
+        for (a, b) in there.curves.iter().zip(&here.curves).filter(|(a, _)| a.title.starts_with("training")) {
+            for (a, b) in a.rows.iter().zip(&b.rows) {
+                // A spike in a thousand falls elsewhere once parameters have gone their own way by rounding.
+                assert!((a[0] - b[0]).abs() < 1e-2 * b[0] && (a[1] - b[1]).abs() < 3.0 && (a[2] - b[2]).abs() < 8.0, "{a:?} {b:?}");
+            }
+        }
+        let chips = ["accuracy on chips", "accuracy, real weights"].map(|s| (there.value(s).unwrap() - here.value(s).unwrap()).abs());
+        assert!(chips.iter().all(|off| *off < 5.0), "{:?} {:?}", there.scores, here.scores);
+        let pulsed = Classifier { synapse: Some(Synapse { pulses: 32, ..synapse }), epochs: 1, ideal: false, ..c };
+        let out = on(&pulsed, Some(&open));
+        assert!(out.notes.iter().any(|n| n.starts_with("on the processor") && n.contains("pulses")), "{:?}", out.notes);
+    }
+
+    #[test]
     fn a_pool_larger_than_the_picture_is_refused() {
         let layers = vec![LayerSetting { pool: Some(32), ..LayerSetting::default() }];
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let e = Classifier { samples: vec![20, 10], layers, ..Classifier::default() }.run(1, &context).unwrap_err().to_string();
         assert!(e.contains("pool: 32") && e.contains("28 x 28"), "{e}");
     }

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn one_series_is_learned_and_goes_on_alone() {
         let s = Force { nodes: vec![50], series: 1, rounds: 10, noises: vec![0.0], ..Force::default() };
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         assert_eq!(s.share(50, 1, &context), [100.0]);
         // Without learning there is no read-out.
         let still = Force { rounds: 1, start: 1e-6, ..s };

@@ -1,5 +1,6 @@
 //! Networks of the source papers as benchmarks: each a small file with its equations and settings, one line in [`TASKS`], and scores that a table can compare.
 
+use crate::graphics::Open;
 use crate::settings::Setting;
 use serde::{Deserialize, Serialize};
 use spinloom_base::diagnostics::{nearest, one_of};
@@ -36,6 +37,8 @@ pub struct Context<'a> {
     pub base: &'a Path,
     /// Where checkpoints may be kept.
     pub folder: Option<&'a Path>,
+    /// The graphics device to run on; the processor without one.
+    pub device: Option<&'a Open<'a>>,
     /// Told how much is done (0 to 1), and of what.
     pub progress: &'a dyn Fn(f64, &str),
 }
@@ -51,6 +54,11 @@ pub trait Task: Send + Sync {
     /// Cards it reads.
     fn cards(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// Whether it runs on graphics devices.
+    fn on_graphics(&self) -> bool {
+        false
     }
 
     /// Folders in the user's folder of data that it reads; none where data change nothing.

@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn tastes_are_learned_by_ideal_and_by_uneven_bits() {
         let s = Recommendation { users: vec![300, 50], epochs: 15, looks: 40, ..Recommendation::default() };
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let out = s.run(1, &context).unwrap();
         // A constant answer "no" is right in about 69 %.
         assert!(out.value("held-out ratings told, ideal bits").unwrap() > 80.0 && out.scores[0].value > 78.0, "{:?}", out.scores);

@@ -542,7 +542,7 @@ mod tests {
 
     #[test]
     fn feedback_gives_memory() {
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let s = Reservoir { lengths: vec![100, 800, 800], ..Reservoir::default() };
         let device = oscillators::Device::typical();
         let ask = |feedback: f64| {

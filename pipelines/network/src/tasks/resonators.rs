@@ -269,7 +269,7 @@ mod tests {
         let s = Resonators { samples: vec![800, 200], epochs: 6, ..Resonators::default() };
         let data = Samples::grey_images(s.data, None, &[800, 200]).unwrap();
         let (x, t) = (shrink(&data.train, [28, 28], 8), shrink(&data.test, [28, 28], 8));
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let right = s.train([(&x, &data.train.labels), (&t, &data.test.labels)], 100.0, 1, &context).0;
         assert!(right > 50.0, "{right}");
     }

@@ -1,6 +1,7 @@
 //! Running a benchmark seed by seed, and keeping what came out.
 
 use super::{Benchmark, Context, Outcome};
+use crate::graphics::Open;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Document, Problems, hash};
@@ -37,16 +38,19 @@ impl Results {
         Some((first.name.clone(), mean, sd, first.unit.clone()))
     }
 
-    /// What results depend on: the text of the file, its cards' bytes, the program's version, and the checksum of the data it reads.
+    /// What results depend on: the text of the file, its cards' bytes, the program's version, the checksum of the data it reads, and the graphics device that computes, if one does.
     ///
     /// # Errors
     /// A file that is no benchmark; cards or data that cannot be read.
-    pub fn identity(file: &Path, document: &Document, data: Option<&Path>) -> Result<String, Problems> {
+    pub fn identity(file: &Path, document: &Document, data: Option<&Path>, device: Option<&str>) -> Result<String, Problems> {
         let benchmark = Benchmark::read(document)?;
         let base = file.parent().unwrap_or(Path::new("."));
         let mut key = format!("{} {}", env!("CARGO_PKG_VERSION"), hash::of_bytes(document.text.as_bytes()));
         for card in benchmark.task.cards() {
             key = format!("{key} {}", hash::of_bytes(&bytes(&base.join(card))?));
+        }
+        if let (Some(name), true) = (device, benchmark.task.on_graphics()) {
+            key = format!("{key} {name}");
         }
         let folders = benchmark.task.data();
         Ok(match data {
@@ -83,13 +87,16 @@ impl Results {
         out: &Path,
         data: Option<&Path>,
         (at_most, force): (Option<usize>, bool),
+        device: Option<(&str, &Open<'_>)>,
         progress: &dyn Fn(u64, f64, &str),
     ) -> Result<Results, Problems> {
         let benchmark = Benchmark::read(document)?;
         let base = file.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let key = Self::identity(file, document, data)?;
+        let key = Self::identity(file, document, data, device.map(|d| d.0))?;
         let flag = data.map_or("", |_| " --data FOLDER");
-        let command = format!("spinloom network {}{flag}", file.display());
+        let device = device.filter(|_| benchmark.task.on_graphics());
+        let on = device.map_or(String::new(), |(name, _)| format!(" --device {name}"));
+        let command = format!("spinloom network {}{flag}{on}", file.display());
         let mut results = Results { task: benchmark.kind.name.into(), command, key, seeds: vec![], outcomes: vec![], seconds: vec![] };
         let path = out.join("results.json");
         if !force
@@ -109,8 +116,12 @@ impl Results {
             if force && folder.is_dir() {
                 std::fs::remove_dir_all(&folder).map_err(cannot)?;
             }
-            let context = Context { data, base: &base, folder: Some(&folder), progress: &|d, w| progress(seed, d, w) };
-            let outcome = benchmark.task.run(seed, &context)?;
+            let context =
+                Context { data, base: &base, folder: Some(&folder), device: device.map(|d| d.1), progress: &|d, w| progress(seed, d, w) };
+            let mut outcome = benchmark.task.run(seed, &context)?;
+            if context.device.is_some() && !benchmark.task.on_graphics() {
+                outcome.note(format!("on the processor: {} has no form for graphics devices", benchmark.kind.name));
+            }
             results.seeds.push(seed);
             results.outcomes.push(outcome);
             results.seconds.push(started.elapsed().as_secs_f64());
@@ -159,7 +170,7 @@ mod tests {
         std::fs::write(at("data/mnist/a"), "one").unwrap();
         std::fs::write(at("card.yaml"), "one").unwrap();
         std::fs::write(at("b.yaml"), "task: classifier\nsettings: {neuron: card, card: card.yaml}\n").unwrap();
-        let key = || Results::identity(&at("b.yaml"), &Document::read(&at("b.yaml")).unwrap(), Some(&at("data"))).unwrap();
+        let key = || Results::identity(&at("b.yaml"), &Document::read(&at("b.yaml")).unwrap(), Some(&at("data")), None).unwrap();
         let first = key();
         assert_eq!(first, key());
         std::fs::write(at("data/mnist/a"), "two").unwrap();
@@ -174,7 +185,7 @@ mod tests {
 
         std::fs::write(at("l.yaml"), "task: letters\nsettings: {epochs: 1}\n").unwrap();
         let document = Document::read(&at("l.yaml")).unwrap();
-        let run = |force| Results::run(&at("l.yaml"), &document, &at("out"), None, (None, force), &|_, _, _| {});
+        let run = |force| Results::run(&at("l.yaml"), &document, &at("out"), None, (None, force), None, &|_, _, _| {});
         // One epoch at this rate does not settle: the score is infinite, and read again.
         let results = run(false).unwrap();
         let back = Results::kept(&at("out")).unwrap().unwrap();

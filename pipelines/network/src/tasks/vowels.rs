@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn vowels_drawn_by_the_program_are_told_apart() {
         let v = Vowels { tries: 60, folds: 2, starts: 1, ..Vowels::default() };
-        let context = Context { data: None, base: Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let out = v.run(1, &context).unwrap();
         // Chance is 14 %; the four currents must carry more than two vowels' worth.
         assert!(out.value("accuracy").unwrap() > 45.0, "{:?}", out.scores);

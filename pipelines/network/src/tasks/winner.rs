@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn classes_are_found_without_labels() {
         let s = Winner { samples: vec![1500, 300], neurons: 50, epochs: 1, ..Winner::default() };
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let right = s.run(1, &context).unwrap().value("accuracy").unwrap();
         assert!(right > 45.0, "{right}");
         // Junctions that cannot switch learn nothing: what is left is how random weights answer.

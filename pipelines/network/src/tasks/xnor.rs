@@ -138,6 +138,7 @@ impl Xnor {
             })
             .collect();
         let all: Vec<usize> = (0..data.test.labels.len()).collect();
+        let layers = &net.layers;
         let right: usize = all
             .par_chunks(50)
             .map(|some| {
@@ -171,10 +172,10 @@ impl Xnor {
                         }
                     }
                     // The scale of the weights, and the normalisation and sign behind.
-                    let scale = net.layers[*i].weights.used[0].abs();
+                    let scale = layers[*i].weights.used[0].abs();
                     y.iter_mut().for_each(|y| *y *= scale);
-                    y.chunks_exact_mut(*outputs).for_each(|y| y.iter_mut().zip(&net.layers[*i].bias.used).for_each(|(y, b)| *y += b));
-                    net.layers[i + 1].normalise(&mut y);
+                    y.chunks_exact_mut(*outputs).for_each(|y| y.iter_mut().zip(&layers[*i].bias.used).for_each(|(y, b)| *y += b));
+                    layers[i + 1].normalise(&mut y);
                     if l + 1 < arrays.len() {
                         y.iter_mut().for_each(|y| *y = if *y >= 0.0 { 1.0 } else { -1.0 });
                     }
@@ -247,7 +248,7 @@ mod tests {
             ..Xnor::default()
         };
         let data = Samples::grey_images(x.data, None, &[800, 200]).unwrap();
-        let context = Context { data: None, base: std::path::Path::new("."), folder: None, progress: &|_, _| {} };
+        let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let mut net = x.train(&data, 1, &context);
         let all: Vec<usize> = (0..200).collect();
         let (y, _) = net.forward(x.binary(&data, &data.test, &all), 1, 200, Pass::Test, None, [0; 3]);
