@@ -1,7 +1,7 @@
 //! Mutated inputs for every parser: none may panic, or ask for more memory at once than [`bound`] says.
 //!
 //! 100 000 inputs each in CI, fewer of those that are slow; `SPINLOOM_FUZZ=10000000 cargo test --release -p spinloom fuzz:: -- --nocapture` before a release, and
-//! with `SPINLOOM_FUZZ_THREADS=4` each parser by four threads. One parser by its name: `… fuzz::ovf …`. Seeds are the project's own files and what lies in
+//! with `SPINLOOM_FUZZ_THREADS=4` each parser by four threads, with `SPINLOOM_FUZZ_SECONDS` no longer than that. One parser by its name: `… fuzz::ovf …`. Seeds are the project's own files and what lies in
 //! `tests/corpus`, one folder a parser; an input that failed once goes there, and stays.
 
 use crate::sweep::Sweep;
@@ -157,11 +157,17 @@ fn feed(name: &str, mut seeds: Vec<Vec<u8>>, share: f64, parse: impl Fn(&[u8]) +
     let threads = number("SPINLOOM_FUZZ_THREADS").map_or(1, |n| n.max(1.0) as usize);
     let seed = number("SPINLOOM_FUZZ_SEED").map_or(1, |n| n as u64);
     let clock = std::time::Instant::now();
-    let some = |thread: usize| -> (usize, f64) {
+    let seconds = number("SPINLOOM_FUZZ_SECONDS").unwrap_or(f64::INFINITY);
+    let some = |thread: usize| -> (usize, usize, f64) {
         let mut stream = Stream::new(seed + ((thread as u64) << 32), name.bytes().fold(0, |h: u64, b| h.wrapping_mul(31) + u64::from(b)));
         let (mut most, mut part) = (0, 0.0f64);
         let own = count / threads + usize::from(thread < count % threads);
+        let mut fed = 0;
         for k in 0..own + seeds.len() {
+            if clock.elapsed().as_secs_f64() > seconds {
+                break;
+            }
+            fed += usize::from(k >= seeds.len());
             let input = if k < seeds.len() { seeds[k].clone() } else { mutated(&mut stream, &seeds) };
             LARGEST.with(|l| l.set(0));
             let result = std::panic::catch_unwind(|| parse(&input));
@@ -173,17 +179,17 @@ fn feed(name: &str, mut seeds: Vec<Vec<u8>>, share: f64, parse: impl Fn(&[u8]) +
                 panic!("{name}: input {k} of seed {seed} panics or asks for {largest} bytes at once; it lies in {}", kept.display());
             }
         }
-        (most, part)
+        (fed, most, part)
     };
     let some = &some;
-    let seen: Vec<(usize, f64)> = std::thread::scope(|s| {
+    let seen: Vec<(usize, usize, f64)> = std::thread::scope(|s| {
         let all: Vec<_> = (0..threads).map(|t| s.spawn(move || some(t))).collect();
         all.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
     });
-    let (seconds, most) = (clock.elapsed().as_secs_f64(), seen.iter().map(|s| s.0).max().unwrap_or(0));
-    let part = 100.0 * seen.iter().fold(0.0, |a: f64, s| a.max(s.1));
-    let seeds = seeds.len();
-    println!("{name}: {count} inputs from {seeds} seeds in {seconds:.1} s, none panics; at most {most} bytes at once, {part:.0} % of the bound");
+    let (seconds, most) = (clock.elapsed().as_secs_f64(), seen.iter().map(|s| s.1).max().unwrap_or(0));
+    let part = 100.0 * seen.iter().fold(0.0, |a: f64, s| a.max(s.2));
+    let (seeds, fed) = (seeds.len(), seen.iter().map(|s| s.0).sum::<usize>());
+    println!("{name}: {fed} inputs from {seeds} seeds in {seconds:.1} s, none panics; at most {most} bytes at once, {part:.0} % of the bound");
 }
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
