@@ -332,13 +332,7 @@ fn kill_until_done(dir: &Path, command: &[&str], compare: &dyn Fn(&str, &str)) -
 }
 
 /// The same with so many kills; `look` sees what each has left.
-fn kill_and_look(
-    dir: &Path,
-    command: &[&str],
-    wanted: usize,
-    look: &mut dyn FnMut(&str),
-    compare: &dyn Fn(&str, &str),
-) -> (usize, usize) {
+fn kill_and_look(dir: &Path, command: &[&str], wanted: usize, look: &mut dyn FnMut(&str), compare: &dyn Fn(&str, &str)) -> (usize, usize) {
     let with = |out: &str| command.iter().map(|w| w.to_string()).chain(["--out".into(), out.into()]).collect::<Vec<String>>();
     let begun = Instant::now();
     let arguments = with("whole");
@@ -421,9 +415,8 @@ fn a_program_killed_while_it_relaxes_goes_on_from_there() {
         std::fs::remove_dir_all(dir.path().join(format!("run{i}"))).unwrap();
     }
     std::fs::remove_dir_all(dir.path().join("whole")).unwrap();
-    let settles = |out: &str| {
-        std::fs::read(dir.path().join(out).join("checkpoint")).is_ok_and(|b| b.windows(15).any(|w| w == b"settling counts"))
-    };
+    let settles =
+        |out: &str| std::fs::read(dir.path().join(out).join("checkpoint")).is_ok_and(|b| b.windows(15).any(|w| w == b"settling counts"));
     let (script, runs) = kill_and_look(
         dir.path(),
         &["run", "film.mx3", "--resume", "--commit-every", "0.02"],
