@@ -1,7 +1,7 @@
 //! Mutated inputs for every parser: none may panic, or ask for more memory at once than [`bound`] says.
 //!
 //! 100 000 inputs each in CI, fewer of those that are slow; `SPINLOOM_FUZZ=10000000 cargo test --release -p spinloom fuzz:: -- --nocapture` before a release, and
-//! with `SPINLOOM_FUZZ_THREADS=4` each parser by four threads. One parser by its name: `… fuzz::ovf …`. Seeds are the project's own files and what lies in
+//! with `SPINLOOM_FUZZ_THREADS=4` each parser by four threads, with `SPINLOOM_FUZZ_SECONDS` no longer than that. One parser by its name: `… fuzz::ovf …`. Seeds are the project's own files and what lies in
 //! `tests/corpus`, one folder a parser; an input that failed once goes there, and stays.
 
 use crate::sweep::Sweep;
@@ -157,11 +157,17 @@ fn feed(name: &str, mut seeds: Vec<Vec<u8>>, share: f64, parse: impl Fn(&[u8]) +
     let threads = number("SPINLOOM_FUZZ_THREADS").map_or(1, |n| n.max(1.0) as usize);
     let seed = number("SPINLOOM_FUZZ_SEED").map_or(1, |n| n as u64);
     let clock = std::time::Instant::now();
-    let some = |thread: usize| -> (usize, f64) {
+    let seconds = number("SPINLOOM_FUZZ_SECONDS").unwrap_or(f64::INFINITY);
+    let some = |thread: usize| -> (usize, usize, f64) {
         let mut stream = Stream::new(seed + ((thread as u64) << 32), name.bytes().fold(0, |h: u64, b| h.wrapping_mul(31) + u64::from(b)));
         let (mut most, mut part) = (0, 0.0f64);
         let own = count / threads + usize::from(thread < count % threads);
+        let mut fed = 0;
         for k in 0..own + seeds.len() {
+            if clock.elapsed().as_secs_f64() > seconds {
+                break;
+            }
+            fed += usize::from(k >= seeds.len());
             let input = if k < seeds.len() { seeds[k].clone() } else { mutated(&mut stream, &seeds) };
             LARGEST.with(|l| l.set(0));
             let result = std::panic::catch_unwind(|| parse(&input));
@@ -173,17 +179,19 @@ fn feed(name: &str, mut seeds: Vec<Vec<u8>>, share: f64, parse: impl Fn(&[u8]) +
                 panic!("{name}: input {k} of seed {seed} panics or asks for {largest} bytes at once; it lies in {}", kept.display());
             }
         }
-        (most, part)
+        (fed, most, part)
     };
     let some = &some;
-    let seen: Vec<(usize, f64)> = std::thread::scope(|s| {
+    let seen: Vec<(usize, usize, f64)> = std::thread::scope(|s| {
         let all: Vec<_> = (0..threads).map(|t| s.spawn(move || some(t))).collect();
         all.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
     });
-    let (seconds, most) = (clock.elapsed().as_secs_f64(), seen.iter().map(|s| s.0).max().unwrap_or(0));
-    let part = 100.0 * seen.iter().fold(0.0, |a: f64, s| a.max(s.1));
-    let seeds = seeds.len();
-    println!("{name}: {count} inputs from {seeds} seeds in {seconds:.1} s, none panics; at most {most} bytes at once, {part:.0} % of the bound");
+    let (seconds, most) = (clock.elapsed().as_secs_f64(), seen.iter().map(|s| s.1).max().unwrap_or(0));
+    let part = 100.0 * seen.iter().fold(0.0, |a: f64, s| a.max(s.2));
+    let (seeds, fed) = (seeds.len(), seen.iter().map(|s| s.0).sum::<usize>());
+    println!(
+        "{name}: {fed} inputs from {seeds} seeds in {seconds:.1} s, none panics; at most {most} bytes at once, {part:.0} % of the bound"
+    );
 }
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -218,7 +226,7 @@ fn yaml() {
 fn sweeps() {
     let dir = tempfile::tempdir().expect("a folder");
     let experiment = "name: a\nmesh: {size: [8 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}\nmaterial: {Msat: 1e6 A/m, Aex: 15 pJ/m, alpha: $a}\n\
-        initial: {uniform: [1, 0, 1]}\nprotocol: [{phase: wait, for: $T}]\ntable: {every: 10 ps, columns: [mx]}\n";
+        initial: {uniform: [1, 0, 1]}\nprotocol: [{phase: wait, for: $T}]\ntable: {every: 10 ps, columns: [E_total]}\n";
     std::fs::write(dir.path().join("a.yaml"), experiment).expect("it can be written");
     let seeds = [
         "grid: {a: [0.1, 0.2], T: {from: 10 ps, to: 30 ps, count: 3}}",
@@ -262,7 +270,7 @@ fn experiments() {
 #[test]
 fn pipelines() {
     let seeds = seeds_with("examples", "pipeline:");
-    feed("pipeline", seeds, 1.0, |b| {
+    feed("pipeline", seeds, 0.1, |b| {
         if let Ok(document) = Document::parse("/nowhere/p.yaml", &text(b)) {
             drop(crate::pipeline::Pipeline::read(&document));
         }
@@ -273,7 +281,7 @@ fn pipelines() {
 fn extractions() {
     let mut seeds = seeds_with("examples", "models:");
     seeds.extend(seeds_with("examples", "velocity:"));
-    feed("extract", seeds, 1.0, |b| {
+    feed("extract", seeds, 0.1, |b| {
         if let Ok(document) = Document::parse("e.yaml", &text(b)) {
             drop(spinloom_extract::ExtractConfig::parse(&document.root, &mut Problems::new()));
         }
@@ -282,12 +290,12 @@ fn extractions() {
 
 #[test]
 fn networks() {
-    feed("network", seeds_with("examples/saf-domain-wall-neuron", "neurons:"), 1.0, |b| {
+    feed("network", seeds_with("examples/saf-domain-wall-neuron", "neurons:"), 0.1, |b| {
         if let Ok(document) = Document::parse("n.yaml", &text(b)) {
             crate::stages::network::readable(&document.root);
         }
     });
-    feed("benchmark", seeds_with("examples/networks", "task:"), 1.0, |b| {
+    feed("benchmark", seeds_with("examples/networks", "task:"), 0.1, |b| {
         if let Ok(document) = Document::parse("b.yaml", &text(b)) {
             drop(spinloom_network::tasks::Benchmark::read(&document));
         }
@@ -415,7 +423,7 @@ const ADDRESSES: usize = 1 << 20;
 /// Records are read by a library in C: in children, for it may end a process, with bounded memory, for it has an allocator of its own.
 #[test]
 fn records() {
-    let count = number("SPINLOOM_FUZZ").unwrap_or(2000.0) as usize;
+    let count = number("SPINLOOM_FUZZ").unwrap_or(500.0) as usize;
     let (dir, clock) = (tempfile::tempdir().expect("a folder"), std::time::Instant::now());
     let (mut from, mut died) = (0, Vec::new());
     while from < count {
@@ -474,7 +482,7 @@ fn some_records() {
 /// The bytes of a finished record of a few rows and frames.
 fn small_record(dir: &Path) -> Vec<u8> {
     let text = "name: a\nmesh: {size: [8 nm, 8 nm, 1 nm], cell: [4 nm, 4 nm, 1 nm]}\nmaterial: {Msat: 1e6 A/m, Aex: 15 pJ/m, alpha: 0.1}\n\
-        initial: {uniform: [1, 0, 1]}\nprotocol: [{phase: wait, for: 3 ps}]\ntable: {every: 1 ps, columns: [mx]}\npictures: 1 ps\n";
+        initial: {uniform: [1, 0, 1]}\nprotocol: [{phase: wait, for: 3 ps}]\ntable: {every: 1 ps, columns: [E_total]}\npictures: 1 ps\n";
     let document = Document::parse("a.yaml", text).expect("it is right");
     let experiment = Experiment::read(&document).expect("it is right");
     let options = spinloom_solver::RunOptions { overwrite: true, ..spinloom_solver::RunOptions::default() };

@@ -127,26 +127,24 @@ pub fn run(experiment: &Experiment, dir: &Path, options: &RunOptions, monitor: &
     let mut record_options = options.record.clone();
     record_options.overwrite = options.overwrite;
     let mut cursors = vec![Cursor::default(); sim.replicas()];
-    let progress = |sim: &Simulation, cursors: &[Cursor], stage| {
-        Progress {
-            stage,
-            finished: cursors.iter().filter(|c| c.done).count(),
-            replicas: cursors.len(),
-            simulated: (0..sim.replicas()).map(|r| sim.outside(r).t).sum(),
-            longest: cursors
-                .iter()
-                .enumerate()
-                .map(|(r, c)| {
-                    if c.done {
-                        sim.control(r).t
-                    } else {
-                        c.phase_start + experiment.protocol[r][c.phase..].iter().map(|p| p.duration).sum::<f64>()
-                    }
-                })
-                .sum(),
-            evaluations: (0..sim.replicas()).map(|r| sim.control(r).evaluations).sum(),
-            elapsed: clock.elapsed(),
-        }
+    let progress = |sim: &Simulation, cursors: &[Cursor], stage| Progress {
+        stage,
+        finished: cursors.iter().filter(|c| c.done).count(),
+        replicas: cursors.len(),
+        simulated: (0..sim.replicas()).map(|r| sim.outside(r).t).sum(),
+        longest: cursors
+            .iter()
+            .enumerate()
+            .map(|(r, c)| {
+                if c.done {
+                    sim.control(r).t
+                } else {
+                    c.phase_start + experiment.protocol[r][c.phase..].iter().map(|p| p.duration).sum::<f64>()
+                }
+            })
+            .sum(),
+        evaluations: (0..sim.replicas()).map(|r| sim.control(r).evaluations).sum(),
+        elapsed: clock.elapsed(),
     };
 
     let begun = if options.resume {

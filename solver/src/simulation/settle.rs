@@ -267,9 +267,7 @@ impl Simulation {
                     Some(e) if e < last => Stage::Energy(e),
                     _ => Stage::Torque(control.torque),
                 },
-                Stage::Above { limit, least, idle }
-                    if control.torque > limit && control.status == Status::Running && idle < PATIENCE =>
-                {
+                Stage::Above { limit, least, idle } if control.torque > limit && control.status == Status::Running && idle < PATIENCE => {
                     let idle = if control.torque < least { 0 } else { idle + 1 };
                     Stage::Above { limit, least: least.min(control.torque), idle }
                 }
