@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`data`] | images: IDX files, stand-in digits |
 //! | [`neuron`] | from a card to one step; what an inference costs |
+//! | `posterior` | cards drawn from a card's own uncertainty |
 //! | `encode` | pixels to Poisson spike trains |
 //! | `network` | forward and back through layers and time: the arithmetic |
 //! | [`mod@train`] | batches, Adam, validation, checkpoints, the report |
@@ -35,6 +36,7 @@ mod encode;
 mod layers;
 mod network;
 pub mod neuron;
+mod posterior;
 mod ridge;
 mod settings;
 mod synapse;
