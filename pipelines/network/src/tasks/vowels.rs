@@ -32,7 +32,11 @@ settings!(
         /// Phase noise (rad² per 1/range of frequencies).
         noise: f64 = 0.0, 0.0..=100.0;
         /// Changes tried on the array.
-        tries: usize = 150, 1.0..=100000.0;
+        tries: usize = 30, 1.0..=100000.0;
+        /// Scatter of the copies of each training vowel (over the range of an input): what is learned must hold for its neighbours too.
+        jitter: f64 = 0.03, 0.0..=1.0;
+        /// Copies, the vowel itself among them.
+        copies: usize = 5, 1.0..=100.0;
         /// Changes tried by Adler's law before, from each start; 0 goes to the array at once.
         rough: usize = 4000, 0.0..=1e7;
         /// Parts of the data: one is tested, the others train, in turn.
@@ -334,6 +338,12 @@ impl Task for Vowels {
                 })
                 .count();
             let mut stream = Stream::new(seed, 0x59 << 40 | fold as u64);
+            let (own, own_classes) = (x.clone(), classes.clone());
+            let (mut x, mut classes) = (x, classes);
+            for _ in 1..self.copies {
+                x.extend(own.iter().map(|x| x.map(|x| x + self.jitter * stream.normal())));
+                classes.extend(&own_classes);
+            }
             let (patterns, classes_of) = (|s: &Setting| self.patterns(s, &x, beta, seed), &classes);
             let by_law = |s: &Setting| answers(&x.iter().map(|x| rough(s, *x, self.force)).collect::<Vec<_>>(), classes_of).1;
             let by_array = |s: &Setting| answers(&patterns(s), classes_of).1;
@@ -358,7 +368,7 @@ impl Task for Vowels {
             });
             let trained_patterns = self.patterns(&setting, &x, beta, seed);
             let (map, _) = answers(&trained_patterns, &classes);
-            let train_right = trained_patterns.iter().zip(&classes).filter(|(p, c)| map.get(p) == Some(c)).count();
+            let train_right = trained_patterns.iter().zip(&own_classes).filter(|(p, c)| map.get(p) == Some(c)).count();
             trained += percent(train_right, train.len()) / self.folds as f64;
             let found = self.patterns(&setting, &test_x, beta, seed);
             right += found.iter().zip(&test).filter(|(p, s)| map.get(p) == Some(&s.class)).count();
@@ -400,7 +410,7 @@ mod tests {
 
     #[test]
     fn vowels_drawn_by_the_program_are_told_apart() {
-        let v = Vowels { tries: 20, rough: 1000, folds: 2, starts: 1, ..Vowels::default() };
+        let v = Vowels { tries: 5, rough: 1000, copies: 2, folds: 2, starts: 1, ..Vowels::default() };
         let context = Context { data: None, base: Path::new("."), folder: None, progress: &|_, _| {} };
         let out = v.run(1, &context).unwrap();
         // Chance is 14 %; the four currents must carry more than two vowels' worth.
