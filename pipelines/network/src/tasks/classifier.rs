@@ -913,10 +913,13 @@ mod tests {
         let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
         let synapse = Synapse { card: Some("stepped-wall-synapse.yaml".into()), chips: 1, ..Synapse::default() };
         let c = Classifier {
-            samples: vec![300, 100],
+            samples: vec![600, 100],
             layers: vec![LayerSetting { dense: Some(20), norm: true, ..LayerSetting::default() }],
-            epochs: 2,
-            steps: 6,
+            epochs: 4,
+            steps: 20,
+            learning_rate: 0.01,
+            slope: 3.0,
+            logits: 30.0,
             neuron: Neuron::Card,
             card: Some("saf-domain-wall-neuron.yaml".into()),
             synapse: Some(synapse),
@@ -935,7 +938,7 @@ mod tests {
         assert!(cards.len() == 6 && cards.windows(2).all(|r| r[0][1] != r[1][1]), "{cards:?}");
         assert!(cards.iter().all(|r| (r[1] - card.value("G_last").unwrap()).abs() < 1.5 * (high - low)), "{cards:?}");
         let sweep = curve("accuracy against device_to_device");
-        assert!(sweep.iter().all(|r| r.len() == 5) && sweep[0][3] > sweep[1][3], "{sweep:?}");
+        assert!(sweep.iter().all(|r| r.len() == 5) && sweep[0][3] > sweep[1][3] + 3.0 && sweep[0][4] > 0.0, "{sweep:?}");
         // What the posterior left behind: the network is again that of the card itself.
         let (nominal, swept) = (out.value("accuracy on chips").unwrap(), sweep[0][1]);
         assert_eq!(nominal, swept);
