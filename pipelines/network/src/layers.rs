@@ -342,7 +342,7 @@ impl Net {
                         layer.input_peak = (0.98 * layer.input_peak).max(largest);
                     }
                     if let Some(analog) = analog {
-                        Synapse::convert(analog.synapse.dac_bits, &mut x, layer.input_peak);
+                        Synapse::convert_inputs(analog.synapse.dac_bits, &mut x, layer.input_peak);
                     }
                     y = vec![0.0; rows * b];
                     sums(layer, &x, &layer.weights.used, rows, &mut y);

@@ -316,6 +316,17 @@ impl Synapse {
         x.par_chunks_mut(4096).for_each(|x| x.iter_mut().for_each(|x| *x = code(f64::from(*x), f64::from(largest), 1 << bits) as f32));
     }
 
+    /// The same for inputs: where none is negative, as of pixels and rates, codes lie between 0 and `largest`, one of them at 0.
+    pub(crate) fn convert_inputs(bits: usize, x: &mut [f32], largest: f32) {
+        if bits == 0 || x.iter().any(|x| *x < 0.0) {
+            return Self::convert(bits, x, largest);
+        }
+        // Moved so that 0 is the lower end.
+        x.iter_mut().for_each(|x| *x = 2.0 * *x - largest);
+        Self::convert(bits, x, largest);
+        x.iter_mut().for_each(|x| *x = 0.5 * (*x + largest));
+    }
+
     /// Whether anything but levels acts at the time.
     pub(crate) fn acts(&self, training: bool) -> bool {
         match self.when {
@@ -544,6 +555,14 @@ mod tests {
             assert_eq!((codes[0], *codes.last().unwrap()), (-2.0, 2.0));
             assert!(x.windows(2).all(|w| w[0] <= w[1]));
         }
+        // Pixels use all codes, and black stays black.
+        let mut x: Vec<f32> = (0..=3000).map(|i| i as f32 / 1000.0).collect();
+        Synapse::convert_inputs(4, &mut x, 2.0);
+        x.dedup();
+        assert!(x.len() == 16 && x[0] == 0.0 && *x.last().unwrap() == 2.0, "{x:?}");
+        let mut x = [-1.0f32, 0.1];
+        Synapse::convert_inputs(1, &mut x, 2.0);
+        assert_eq!(x, [-2.0, 2.0]);
         // None at 0 bits: inputs stay.
         let mut x = [0.3f32];
         Synapse::convert(0, &mut x, 1.0);
