@@ -68,13 +68,20 @@ pub(crate) struct Param {
     pub latent: Vec<f32>,
     pub used: Vec<f32>,
     pub gradient: Vec<f32>,
+    /// Largest weight, where devices learn and so have a range that nothing moves; else it follows the weights that are written.
+    pub fixed: Option<f64>,
     pub moments: [Vec<f32>; 2],
 }
 
 impl Param {
     fn new(latent: Vec<f32>) -> Self {
         let n = latent.len();
-        Self { used: latent.clone(), gradient: vec![0.0; n], moments: [vec![0.0; n], vec![0.0; n]], latent }
+        Self { used: latent.clone(), gradient: vec![0.0; n], fixed: None, moments: [vec![0.0; n], vec![0.0; n]], latent }
+    }
+
+    /// Largest weight of devices of the kind.
+    pub(crate) fn w_max(&self, s: &Synapse) -> f64 {
+        self.fixed.unwrap_or_else(|| s.w_max(&self.latent))
     }
 }
 
@@ -262,6 +269,23 @@ impl Net {
             .collect()
     }
 
+    /// Puts other neurons in the place of all there are.
+    pub(crate) fn set_answer(&mut self, to: &Answer) {
+        for l in &mut self.layers {
+            if let Kind::Neurons { answer, .. } = &mut l.kind {
+                *answer = to.clone();
+            }
+        }
+    }
+
+    /// Gives every array the range that devices need which will learn in it: what the weights have now sets it, for good.
+    pub(crate) fn fix_ranges(&mut self, s: &Synapse) {
+        for (i, _) in self.arrays() {
+            let p = &mut self.layers[i].weights;
+            p.fixed = Some(p.w_max(s));
+        }
+    }
+
     /// Sets the weights in use: on the levels of devices, with their errors where those act in training, or as they are.
     pub(crate) fn realise(&mut self, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) -> Vec<Vec<f32>> {
         let mut squares = vec![Vec::new(); self.layers.len()];
@@ -269,9 +293,9 @@ impl Net {
             let p = &mut self.layers[i].weights;
             match (synapse, noisy) {
                 (None, _) => p.used.copy_from_slice(&p.latent),
-                (Some(s), None) => s.quantise(&p.latent, &mut p.used),
+                (Some(s), None) => s.quantise(&p.latent, p.w_max(s), &mut p.used),
                 (Some(s), Some((seed, chip))) => {
-                    let (w, sq) = s.chip(&p.latent, dims, k, seed, chip);
+                    let (w, sq) = s.chip(&p.latent, p.w_max(s), dims, k, seed, chip);
                     p.used = w;
                     squares[i] = sq;
                 }
@@ -312,7 +336,7 @@ impl Net {
                         layer.input_peak = (0.98 * layer.input_peak).max(largest(&x));
                     }
                     if let Some(analog) = analog {
-                        Synapse::convert(analog.synapse.dac_bits, &mut x, layer.input_peak);
+                        Synapse::convert_inputs(analog.synapse.dac_bits, &mut x, layer.input_peak);
                     }
                     y = memory.take(rows * b);
                     sums(layer, &x, &layer.weights.used, rows, &mut y);
@@ -561,7 +585,7 @@ impl Net {
             for (which, p) in [&mut layer.weights, &mut layer.bias].into_iter().enumerate() {
                 let [m, v] = &mut p.moments;
                 if let (0, true, Some((s, seed))) = (which, synaptic, pulses) {
-                    let w_max = s.w_max(&p.latent);
+                    let w_max = p.fixed.unwrap_or_else(|| s.w_max(&p.latent));
                     let updates = self.updates;
                     writes += p
                         .latent

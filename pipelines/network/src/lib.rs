@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`data`] | images: IDX files, stand-in digits |
 //! | [`neuron`] | from a card to one step; what an inference costs |
+//! | `posterior` | cards drawn from a card's own uncertainty |
 //! | `encode` | pixels to Poisson spike trains |
 //! | `network` | forward and back through layers and time: the arithmetic |
 //! | `layers` | layers of any kind: dense, convolutional, recurrent |
@@ -40,6 +41,7 @@ mod graphics;
 mod layers;
 mod network;
 pub mod neuron;
+mod posterior;
 mod ridge;
 mod settings;
 mod synapse;

@@ -10,7 +10,7 @@
 //! | wires | bit and word lines have a resistance per cell; the network of resistors of a tile is solved (below) |
 //! | read noise | every read of a device is off by σ G ξ: σ² Σ x²(G⁺² + G⁻²) on a sum |
 //! | DAC, ADC | inputs and sums in 2^bits steps |
-//! | pulses, `pulses` above 0 | weights stay continuous; one pulse moves x along f = (1 − e^(−a x))/(1 − e^(−a)), a_up and a_down apart (card `ltp-ltd`; Chen et al., IEEE TCAD 37, 3067 (2018), equation 1) |
+//! | pulses, `pulses` above 0 | weights are learned by pulses between fixed ends; one pulse moves x along f = (1 − e^(−a x))/(1 − e^(−a)), a_up and a_down apart (card `ltp-ltd`; Chen et al., IEEE TCAD 37, 3067 (2018), equation 1) |
 //!
 //! A tile with wires: rows are driven at their left end, columns are read (virtual ground) at their bottom. Node equations of both planes are solved by conjugate gradients, one right-hand side a column: because
 //! the conductance matrix is symmetric, the potentials that a unit voltage at a column's foot makes at the row drivers are that column's effective conductances.
@@ -66,8 +66,8 @@ settings!(
         dac_bits: usize = 0, 0.0..=24.0;
         /// Bits of sums; 0 is continuous.
         adc_bits: usize = 0, 0.0..=24.0;
-        /// Pulses from one end of the range to the other, where weights are learned by pulses; 0: weights are computed elsewhere and written. The range follows `range` times the layer's root mean
-        /// square in every update, so that the ends are soft, and the state stays continuous between pulses.
+        /// Pulses from one end of the range to the other, where weights are learned by pulses; 0: weights are computed elsewhere and written. The range is then `range` times the root mean
+        /// square of the layer's weights before learning, for good.
         pulses: usize = 0, 0.0..=1e6;
         /// Curvature of potentiation.
         a_up: f64 = 0.0, -20.0..=20.0;
@@ -77,8 +77,6 @@ settings!(
         pulse_noise: f64 = 0.0, 0.0..=1.0;
         /// When all but the levels act.
         when: When = When::Inference;
-        /// Cards drawn from the intervals of `card`, parameters apart, each tested with the same chips.
-        posterior: usize = 0, 0.0..=1000.0;
         /// Chips drawn and tested.
         chips: usize = 3, 1.0..=1000.0;
     }
@@ -138,26 +136,6 @@ impl Synapse {
         Ok(s)
     }
 
-    /// `n` cards drawn from the card's own uncertainty: every parameter normal with the width of its 95 % interval, each on its own (correlations of the fit are left out).
-    pub(crate) fn ensemble(&self, base: &std::path::Path, n: usize, seed: u64) -> Result<Vec<Synapse>, Problems> {
-        let Some(path) = &self.card else { return Ok(Vec::new()) };
-        let card = Card::read(&base.join(path))?;
-        (0..n)
-            .map(|k| {
-                let mut stream = Stream::new(seed, 0x454E << 40 | k as u64);
-                let mut drawn = card.clone();
-                for p in drawn.parameters.values_mut() {
-                    if let Some([low, high]) = p.interval {
-                        p.value += (high - low) / (2.0 * 1.96) * stream.normal();
-                    }
-                }
-                let s = self.with_card(&drawn)?;
-                s.check()?;
-                Ok(s)
-            })
-            .collect()
-    }
-
     /// Numbers of the device that were typed and act beside a card, or in place of it.
     fn typed(&self, real: &Synapse) -> Vec<String> {
         let default = Synapse::default();
@@ -203,7 +181,7 @@ impl Synapse {
         if self.devices > 1 { self.devices + 1 } else { self.levels }
     }
 
-    /// Largest weight of a layer.
+    /// Largest weight of a layer that is written with these weights.
     pub(crate) fn w_max(&self, w: &[f32]) -> f64 {
         let square = w.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / w.len().max(1) as f64;
         // Two states of a pair are signs: their size is what the weights have on average.
@@ -211,26 +189,36 @@ impl Synapse {
         (range * square.sqrt()).max(1e-30)
     }
 
-    /// x (0 to 1) of a side on its nearest level, and where the level lies after the bow.
+    /// Where level k of a side lies after the bow.
+    fn level(&self, k: usize) -> f64 {
+        let x = k as f64 / (self.states() - 1) as f64;
+        x + 4.0 * self.bow * x * (1.0 - x)
+    }
+
+    /// x (0 to 1) of a side on its nearest level.
     fn settle(&self, x: f64) -> f64 {
         let n = self.states();
         let x = x.clamp(0.0, 1.0);
         if n < 2 {
             return x;
         }
-        let at = |k: f64| {
-            let x = k / (n - 1) as f64;
-            x + 4.0 * self.bow * x * (1.0 - x)
-        };
         if self.bow == 0.0 {
-            return at((x * (n - 1) as f64).round());
+            return self.level((x * (n - 1) as f64).round() as usize);
         }
-        (0..n).map(|k| at(k as f64)).min_by(|a, b| (a - x).abs().total_cmp(&(b - x).abs())).expect("at least two levels")
+        (0..n).map(|k| self.level(k)).min_by(|a, b| (a - x).abs().total_cmp(&(b - x).abs())).expect("at least two levels")
+    }
+
+    /// x of a side on one of the two levels about it: by chance, so that its mean is x. A pulse makes a whole domain, or none.
+    fn jump(&self, x: f64, stream: &mut Stream) -> f64 {
+        let n = self.states();
+        let x = x.clamp(0.0, 1.0);
+        let Some(below) = (0..n.saturating_sub(1)).rfind(|k| self.level(*k) <= x) else { return x };
+        let (low, high) = (self.level(below), self.level(below + 1));
+        if stream.uniform() <= (x - low) / (high - low) { high } else { low }
     }
 
     /// Weights on their levels, devices ideal otherwise: what the forward pass of training sees. The gradient goes to the latent weights unchanged.
-    pub(crate) fn quantise(&self, latent: &[f32], out: &mut [f32]) {
-        let w_max = self.w_max(latent);
+    pub(crate) fn quantise(&self, latent: &[f32], w_max: f64, out: &mut [f32]) {
         for (o, w) in out.iter_mut().zip(latent) {
             let x = f64::from(*w) / w_max;
             *o = (w_max * self.settle(x.abs()).copysign(x)) as f32;
@@ -238,8 +226,15 @@ impl Synapse {
     }
 
     /// The weights of one chip as its devices really are, and per weight G⁺² + G⁻² in units of weight² (for read noise). `[input][output]`.
-    pub(crate) fn chip(&self, latent: &[f32], [inputs, outputs]: [usize; 2], layer: usize, seed: u64, chip: u32) -> (Vec<f32>, Vec<f32>) {
-        let w_max = self.w_max(latent);
+    pub(crate) fn chip(
+        &self,
+        latent: &[f32],
+        w_max: f64,
+        [inputs, outputs]: [usize; 2],
+        layer: usize,
+        seed: u64,
+        chip: u32,
+    ) -> (Vec<f32>, Vec<f32>) {
         let delta = self.g_max.0 - self.g_min.0;
         let k = key(seed ^ 0x53_594E);
         let lost = 1.0 - (-self.age.0 / self.retention.0).exp();
@@ -287,7 +282,7 @@ impl Synapse {
         (weights, squares)
     }
 
-    /// Moves a latent weight by pulses towards w − step: the number of pulses is drawn so that its mean is right. Returns the pulses.
+    /// Moves a latent weight by pulses towards w − step: the number of pulses is drawn so that its mean is right. Where the device has levels, it ends on one. Returns the pulses.
     pub(crate) fn pulse(&self, w: &mut f32, step: f64, w_max: f64, stream: &mut Stream) -> u32 {
         let size = 2.0 * w_max / self.pulses as f64;
         let wanted = step.abs() / size;
@@ -305,7 +300,11 @@ impl Synapse {
         let x = if a.abs() < 1e-6 { at } else { (1.0 - (-a * at).exp()) / (1.0 - (-a).exp()) };
         let x = x + if self.pulse_noise > 0.0 { self.pulse_noise * n.sqrt() * stream.normal() } else { 0.0 };
         let x = if up { x } else { 1.0 - x }.clamp(0.0, 1.0);
-        *w = (w_max * (2.0 * x - 1.0)) as f32;
+        let mut to = 2.0 * x - 1.0;
+        if self.states() > 1 {
+            to = self.jump(to.abs(), stream).copysign(to);
+        }
+        *w = (w_max * to) as f32;
         n as u32
     }
 
@@ -320,6 +319,17 @@ impl Synapse {
     /// Whether a read gives what the weights say: no noise, no converters.
     pub(crate) fn reads_exactly(&self) -> bool {
         self.read_noise == 0.0 && self.dac_bits == 0 && self.adc_bits == 0
+    }
+
+    /// The same for inputs: where none is negative, as of pixels and rates, codes lie between 0 and `largest`, one of them at 0.
+    pub(crate) fn convert_inputs(bits: usize, x: &mut [f32], largest: f32) {
+        if bits == 0 || x.iter().any(|x| *x < 0.0) {
+            return Self::convert(bits, x, largest);
+        }
+        // Moved so that 0 is the lower end.
+        x.iter_mut().for_each(|x| *x = 2.0 * *x - largest);
+        Self::convert(bits, x, largest);
+        x.iter_mut().for_each(|x| *x = 0.5 * (*x + largest));
     }
 
     /// Whether anything but levels acts at the time.
@@ -451,7 +461,7 @@ mod tests {
         let w = [0.0f32, 1.0, -1.0, 0.4, -0.6, 1.2];
         let w_max = s.w_max(&w);
         let mut q = [0.0f32; 6];
-        s.quantise(&w, &mut q);
+        s.quantise(&w, w_max, &mut q);
         for (q, w) in q.iter().zip(&w) {
             let steps = f64::from(*q) / w_max * 4.0;
             assert!(
@@ -461,10 +471,10 @@ mod tests {
         }
         let n = Synapse { devices: 4, levels: 0, range: 1.0, ..Synapse::default() };
         let mut p = [0.0f32; 6];
-        n.quantise(&w, &mut p);
+        n.quantise(&w, w_max, &mut p);
         assert_eq!(p, q);
         // A chip of ideal devices holds just these.
-        let (chip, _) = n.chip(&w, [3, 2], 0, 1, 0);
+        let (chip, _) = n.chip(&w, w_max, [3, 2], 0, 1, 0);
         assert!(chip.iter().zip(&q).all(|(a, b)| (a - b).abs() < 1e-5), "{chip:?} {q:?}");
     }
 
@@ -489,12 +499,12 @@ mod tests {
     fn stuck_devices_and_age_take_their_share() {
         let w = vec![0.5f32; 20_000];
         let s = Synapse { stuck_off: 0.3, range: 1.0, ..Synapse::default() };
-        let (chip, _) = s.chip(&w, [200, 100], 0, 3, 0);
+        let (chip, _) = s.chip(&w, 0.5, [200, 100], 0, 3, 0);
         let off = chip.iter().filter(|w| w.abs() < 1e-6).count() as f64 / 2e4;
         // Five standard errors of a binomial.
         assert!((off - 0.3).abs() < 5.0 * (0.21f64 / 2e4).sqrt(), "{off}");
         let old = Synapse { age: Seconds(2.0), retention: Seconds(1.0), range: 1.0, ..Synapse::default() };
-        let (chip, _) = old.chip(&w, [200, 100], 0, 3, 0);
+        let (chip, _) = old.chip(&w, 0.5, [200, 100], 0, 3, 0);
         let mean = chip.iter().map(|w| f64::from(*w)).sum::<f64>() / 2e4;
         // G⁺ starts at 1 and G⁻ at 0; both fall to ½, so that w decays as e^(−t/τ).
         assert!((mean / 0.5 - (-2.0f64).exp()).abs() < 0.02, "{mean}");
@@ -517,6 +527,29 @@ mod tests {
     }
 
     #[test]
+    fn a_device_with_levels_jumps_between_them_and_stops_at_its_ends() {
+        let s = Synapse { pulses: 40, levels: 5, bow: 0.2, ..Synapse::default() };
+        let mut stream = Stream::new(2, 1);
+        let allowed: Vec<f64> = (0..5).map(|k| s.level(k)).collect();
+        // Half a level at a time: where it stands is a level after each, and its mean moves as much as the pulses say.
+        let mut ends = Vec::new();
+        for _ in 0..4000 {
+            let mut w = s.level(2) as f32;
+            s.pulse(&mut w, -0.1, 1.0, &mut stream);
+            assert!(allowed.iter().any(|l| (f64::from(w) - l).abs() < 1e-6), "{w}");
+            ends.push(f64::from(w));
+        }
+        let mean = ends.iter().sum::<f64>() / 4000.0;
+        // Standard error: levels are 0.3 apart at most, and a third of them moves.
+        assert!((mean - (s.level(2) + 0.1)).abs() < 0.01, "{mean}");
+        let mut w = 0.0;
+        (0..200).for_each(|_| {
+            s.pulse(&mut w, -0.1, 1.0, &mut stream);
+        });
+        assert_eq!(w, 1.0);
+    }
+
+    #[test]
     fn converters_have_as_many_codes_as_their_bits_say() {
         for bits in [1, 2, 4] {
             let mut x: Vec<f32> = (-3000..=3000).map(|i| i as f32 / 1000.0).collect();
@@ -527,6 +560,14 @@ mod tests {
             assert_eq!((codes[0], *codes.last().unwrap()), (-2.0, 2.0));
             assert!(x.windows(2).all(|w| w[0] <= w[1]));
         }
+        // Pixels use all codes, and black stays black.
+        let mut x: Vec<f32> = (0..=3000).map(|i| i as f32 / 1000.0).collect();
+        Synapse::convert_inputs(4, &mut x, 2.0);
+        x.dedup();
+        assert!(x.len() == 16 && x[0] == 0.0 && *x.last().unwrap() == 2.0, "{x:?}");
+        let mut x = [-1.0f32, 0.1];
+        Synapse::convert_inputs(1, &mut x, 2.0);
+        assert_eq!(x, [-2.0, 2.0]);
         // None at 0 bits: inputs stay.
         let mut x = [0.3f32];
         Synapse::convert(0, &mut x, 1.0);

@@ -269,7 +269,7 @@ impl Engine {
             steps: 0,
             peak_error: 0.0,
             warned: Vec::new(),
-            journal: Journal::default(),
+            journal: Journal::empty(),
         };
         // A current flows through the magnet unless a script says otherwise; axes are zero until they are set.
         e.set_source(P::Pol, None, Source::Fixed([1.0, 0.0, 0.0]));

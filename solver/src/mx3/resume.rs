@@ -48,13 +48,12 @@ pub struct Journal {
     pub inside: u32,
 }
 
-impl Default for Journal {
-    fn default() -> Self {
+impl Journal {
+    /// Of a script that begins.
+    pub fn empty() -> Self {
         Self { replaying: false, ..Self::again_from(Vec::new()) }
     }
-}
 
-impl Journal {
     /// With what was told before the kill.
     pub fn again_from(words: Vec<u64>) -> Self {
         let filed = (words.len(), words.iter().fold(SUM, add));
@@ -271,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_was_told_is_told_again_in_order_and_nothing_else() {
-        let mut journal = Journal::default();
+        let mut journal = Journal::empty();
         journal.note(Told::Value, &[1.0, 2.0]);
         journal.inside = 1;
         journal.note(Told::Value, &[3.0]);

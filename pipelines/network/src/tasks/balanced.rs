@@ -169,7 +169,8 @@ impl Balanced {
                 const SIZES: [f64; 8] = [20683., 5834., 21915., 5479., 4850., 1065., 14395., 2948.];
                 const NAMES: [&str; 8] = ["L2/3E", "L2/3I", "L4E", "L4I", "L5E", "L5I", "L6E", "L6I"];
                 const EXTERNAL: [f64; 8] = [1600., 1500., 2100., 1900., 2000., 1900., 2900., 2100.];
-                // Mean rates of the full model as simulations of it give them; typed, their source was not checked.
+                // Sizes, external inputs and chances of connection are Table 5 of the paper; like the mean rates of the full model they are those that the package `microcircuit` 1.0 of its group states
+                // (`network_params.py`), compared number by number.
                 const RATES: [f64; 8] = [0.903, 2.965, 4.414, 5.876, 7.569, 8.633, 1.105, 7.829];
                 const CHANCE: [[f64; 8]; 8] = [
                     [0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0],
@@ -287,7 +288,8 @@ impl Network {
             threshold: Vec<f32>,
             scattered: Vec<f32>,
             ring: Vec<f32>,
-            external: Vec<f64>,
+            /// Mean number of external events in a step, and the chance of none.
+            external: Vec<[f64; 2]>,
             spikes: Vec<u32>,
         }
         let swing = neuron.threshold - neuron.reset;
@@ -307,7 +309,7 @@ impl Network {
                     scattered: threshold.clone(),
                     threshold,
                     ring: vec![0.0; SLOTS * m],
-                    external: (0..m).map(|k| self.populations[population(b.from + k)].external).collect(),
+                    external: (0..m).map(|k| self.populations[population(b.from + k)].external).map(|mean| [mean, (-mean).exp()]).collect(),
                     spikes: Vec::new(),
                 }
             })
@@ -340,15 +342,16 @@ impl Network {
                 for k in 0..m {
                     let mut arriving = ring[k];
                     ring[k] = 0.0;
-                    if s.external[k] > 0.0 {
+                    let [mean, none] = s.external[k];
+                    if mean > 0.0 {
                         // Poisson by inversion: means are below ten.
                         let bits = philox4x32([(b.from + k) as u32, t as u32, 0, 83], key);
                         let u = open_unit(bits[0]);
-                        let (mut p, mut n) = ((-s.external[k]).exp(), 0u32);
+                        let (mut p, mut n) = (none, 0u32);
                         let mut sum = p;
                         while u > sum && n < 200 {
                             n += 1;
-                            p *= s.external[k] / f64::from(n);
+                            p *= mean / f64::from(n);
                             sum += p;
                         }
                         arriving += n as f32 * neuron.external_weight as f32;

@@ -4,6 +4,9 @@
 //! apart, wider than the range of locking, so that a raised oscillator meets the next one and locks to it: A alone locks (1, 2), B alone locks (2, 3), and both
 //! together lock none of (1, 2). Which pairs were locked in the first and in the second half of a trial tells the order of the events. The rule is read from
 //! a map made of one noiseless trial per class, nothing else is trained.
+//!
+//! What couples changes powers, and through them frequencies: dφ_k/dt has κ √(1 + ν²) sin(φ_l − φ_k + δ + arctan ν), δ the phase of the coupling (Slavin and Tiberkevich 2009, section V). At δ = 0 only κ sin(φ_l − φ_k) of it pulls two
+//! phases together, while noise of the power widens lines (1 + ν²)-fold: a device with ν = 42 then locks to nothing. The phase of the line between the oscillators is taken as δ = −arctan ν, where all of it pulls.
 
 use super::oscillators::{Array, Device};
 use super::{CardNote, Context, Outcome, Task, card, percent};
@@ -20,11 +23,11 @@ settings!(
         card: Option<PathBuf> = None;
         /// Current over its threshold.
         zeta: f64 = 2.0, 1.05..=20.0;
-        /// Coupling between every two (1/s).
+        /// Coupling between every two as phases feel it: κ √(1 + ν²) (1/s).
         coupling: f64 = 2e7, 1e3..=1e12;
-        /// Distance of neighbouring frequencies over κ/π, the range of locking of two oscillators without nonlinear shift.
+        /// Distance of neighbouring frequencies over coupling/π, the range of locking of two oscillators.
         distance: f64 = 4.0, 0.1..=100.0;
-        /// Noise (power gathered in a second; 1/s).
+        /// Diffusion of a free oscillator's phase (rad²/s): typed, cards of noiseless simulations do not know it.
         noise: f64 = 2e5, 0.0..=1e12;
         /// Trials per class.
         trials: usize = 50, 1.0..=100000.0;
@@ -50,11 +53,23 @@ fn locking(phases: &[f64]) -> f64 {
 }
 
 impl Binding {
+    /// The three oscillators, coupled with the strength `coupling`.
+    fn array<'a>(&self, device: &'a Device, coupling: f64, noise: f64) -> Array<'a> {
+        let nu = device.nu(self.zeta);
+        let swell = nu.hypot(1.0);
+        Array { device, zeta: vec![self.zeta; 3], coupling: coupling / swell, angle: -nu.atan(), noise: noise.sqrt() * self.kick(device) }
+    }
+
+    /// Noise of c over that of its phase: c of power p turns by the noise across it over √p, and its power's noise adds ν² of that.
+    fn kick(&self, device: &Device) -> f64 {
+        (2.0 * device.power(self.zeta)).sqrt() / device.nu(self.zeta).hypot(1.0)
+    }
+
     /// Locking of the pairs (1, 2) and (2, 3) in both halves.
     fn trial(&self, device: &Device, events: &[[bool; 2]; 2], noise: f64, stream: &mut Stream) -> [f64; 4] {
         let base = device.frequency(self.zeta);
         let apart = self.distance * self.coupling / std::f64::consts::PI;
-        let array = Array { device, zeta: vec![self.zeta; 3], coupling: self.coupling, angle: 0.0, noise: noise.sqrt() };
+        let array = self.array(device, self.coupling, noise);
         let step = 0.1 / self.coupling.max(device.gamma);
         let half = (self.event / self.coupling / step) as usize;
         let frequency = |k: usize, t: f64| {
@@ -88,6 +103,7 @@ impl Task for Binding {
             Some(path) => {
                 let (card, note) = card(context, path, &["spin-torque-oscillator"])?;
                 out.cards.push(note);
+                out.cards.push(CardNote::typed("typed beside the card: coupling and its phase, distance, noise of the phase"));
                 Device::of(&card)?
             }
             None => {
@@ -117,6 +133,7 @@ impl Task for Binding {
                 right += usize::from(best == class);
             }
         }
+        out.note(format!("nu = {:.2}", device.nu(self.zeta)));
         out.score("event order told", percent(right, CLASSES.len() * self.trials), "%");
         out.curve(
             "locking in each half, no noise (A then B; B then A; together first; together last)",
@@ -129,7 +146,7 @@ impl Task for Binding {
             .iter()
             .map(|&m| {
                 let coupling = m * self.coupling;
-                let array = Array { device: &device, zeta: vec![self.zeta; 3], coupling, angle: 0.0, noise: 0.0 };
+                let array = self.array(&device, coupling, 0.0);
                 let f = device.frequency(self.zeta);
                 let step = 0.1 / self.coupling.max(device.gamma);
                 let (mut low, mut high) = (0.0, 20.0 * self.coupling / std::f64::consts::PI);
@@ -157,6 +174,34 @@ mod tests {
         let b = Binding { coupling: 1e3, ..Binding::default() };
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         assert!(b.run(1, &context).unwrap_err().to_string().contains("coupling"));
+    }
+
+    /// A free oscillator's phase spreads as `noise` says, whatever its nonlinear shift; two lock within coupling/π.
+    #[test]
+    fn phases_spread_and_lock_as_the_settings_say() {
+        for n in [0.0, 2e9] {
+            let device = Device { n, ..Device::typical() };
+            let b = Binding::default();
+            let f = device.frequency(b.zeta);
+            let free = Array { coupling: 0.0, ..b.array(&device, b.coupling, b.noise) };
+            let mut stream = Stream::new(3, 1);
+            // 300 turns of three oscillators over 1 us: 900 spreads with a variance of noise × time; its relative standard error √(2/900).
+            let (step, steps) = (1e-10, 10_000);
+            let mut all = Vec::new();
+            for _ in 0..300 {
+                let mut c = vec![Complex64::new(device.power(b.zeta).sqrt(), 0.0); 3];
+                free.run(&mut c, f, (step, steps), &[], |_, _| f, &mut stream, |_, _| {});
+                all.extend(c.iter().map(|c| c.arg()));
+            }
+            let spread = all.iter().map(|a| a * a).sum::<f64>() / all.len() as f64 / (b.noise * step * steps as f64);
+            assert!((spread - 1.0).abs() < 0.25, "N = {n}: {spread}");
+            let range = b.coupling / std::f64::consts::PI;
+            for (share, locks) in [(0.85, true), (1.2, false)] {
+                let two = Array { zeta: vec![b.zeta; 2], ..b.array(&device, b.coupling, 0.0) };
+                let found = two.frequencies(f, (2e-10, 20_000), 0.5, &[], |k| f + share * range * (k as f64 - 0.5), &mut stream);
+                assert_eq!((found[1] - found[0]).abs() < 1e-3 * range, locks, "N = {n}, {share}: {found:?}");
+            }
+        }
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Bitstreams {
             .enumerate()
             .map(|(l, (i, _))| {
                 let p = &net.layers[*i].weights;
-                let w_max = levels.w_max(&p.latent);
+                let w_max = p.w_max(levels);
                 let streams: Vec<Vec<u64>> = p
                     .used
                     .par_iter()

@@ -15,6 +15,7 @@ use crate::data::samples::{Part, Samples, Set};
 use crate::graphics::{self, Batch, Graphics, Sizes};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
 use crate::neuron::{NeuronModel, Reset};
+use crate::posterior;
 use crate::settings::{choice, settings};
 use crate::synapse::{self, Synapse};
 use rayon::prelude::*;
@@ -43,9 +44,29 @@ choice!(
     /// What a synapse's number is swept over.
     Swept {
         CycleToCycle = "cycle_to_cycle", DeviceToDevice = "device_to_device", ReadNoise = "read_noise", StuckOn = "stuck_on", StuckOff = "stuck_off",
-        Age = "age", Levels = "levels", Wire = "wire", AdcBits = "adc_bits", Temperature = "temperature",
+        Age = "age", Retention = "retention", Levels = "levels", Wire = "wire", AdcBits = "adc_bits", Temperature = "temperature",
     }
 );
+impl Swept {
+    /// Sets what is swept.
+    fn set(self, s: &mut Synapse, v: f64, delta: f64) {
+        match self {
+            Swept::CycleToCycle => s.cycle_to_cycle = v,
+            Swept::DeviceToDevice => s.device_to_device = v,
+            Swept::ReadNoise => s.read_noise = v,
+            Swept::StuckOn => s.stuck_on = v.min(1.0),
+            Swept::StuckOff => s.stuck_off = v.min(1.0),
+            Swept::Age => s.age.0 = v,
+            Swept::Retention => s.retention.0 = v,
+            Swept::Levels => s.levels = v as usize,
+            Swept::Wire => s.wire = v,
+            Swept::AdcBits => s.adc_bits = v as usize,
+            // Arrhenius' law with a barrier that does not depend on temperature.
+            Swept::Temperature => s.retention.0 *= (delta * (300.0 / v.max(1.0) - 1.0)).exp(),
+        }
+    }
+}
+
 settings!(
     /// A layer: one of its keys.
     LayerSetting: "a layer" {
@@ -132,6 +153,8 @@ settings!(
         ideal: bool = true;
         /// Robustness curves.
         sweeps: Vec<Sweep> = vec![];
+        /// Cards drawn from the posterior of `card` and of the synapse's card: each is tested, and every robustness curve gets their mean and standard deviation.
+        posterior: usize = 0, 0.0..=1000.0;
         /// STDP of the last layer after back-propagation.
         hybrid: Option<Hybrid> = None;
         /// Voltage and time of a read, for the energy of an inference.
@@ -142,6 +165,12 @@ settings!(
         delta: f64 = 40.0, 0.0..=1000.0;
     }
 );
+
+/// The devices of one card of an ensemble.
+struct Member {
+    answer: Answer,
+    synapse: Option<Synapse>,
+}
 
 impl Classifier {
     fn answer(&self, context: &Context<'_>, cards: &mut Vec<CardNote>) -> Result<Answer, Problems> {
@@ -187,17 +216,81 @@ impl Classifier {
                     "firing-logistic" => note.unused("slope typed, weights are in units of its curve"),
                     _ => note,
                 });
-                match card.model.name.as_str() {
-                    // Graded ones in their own units of input; weights take the scale up.
-                    "sigmoid" => Answer::Sigmoid,
-                    "relu" => Answer::Linear { top: f32::INFINITY },
-                    "piecewise-linear" => Answer::Linear { top: 1.0 },
-                    "p-bit" => Answer::PBit,
-                    "firing-logistic" => Answer::Firing { slope: k },
-                    _ => Answer::Membrane { mapping: Box::new(NeuronModel::from_card(&card, None)?.mapping), signed: false, k },
-                }
+                self.of_card(&card)?
             }
         })
+    }
+
+    /// How the neuron of a card answers.
+    fn of_card(&self, card: &Card) -> Result<Answer, Problems> {
+        let k = self.slope as f32;
+        Ok(match card.model.name.as_str() {
+            // Graded ones in their own units of input; weights take the scale up.
+            "sigmoid" => Answer::Sigmoid,
+            "relu" => Answer::Linear { top: f32::INFINITY },
+            "piecewise-linear" => Answer::Linear { top: 1.0 },
+            "p-bit" => Answer::PBit,
+            "firing-logistic" => Answer::Firing { slope: k },
+            _ => Answer::Membrane { mapping: Box::new(NeuronModel::from_card(card, None)?.mapping), signed: false, k },
+        })
+    }
+
+    /// Neurons and synapses of cards drawn from the posteriors of those of the settings. Where a drawn card makes no device (a range turned round), it is drawn again.
+    fn ensemble(&self, answer: &Answer, synapse: Option<&Synapse>, base: &std::path::Path, seed: u64) -> Result<Vec<Member>, Problems> {
+        let read = |path: Option<&PathBuf>| path.map(|p| Card::read(&base.join(p))).transpose();
+        let typed = self.synapse.as_ref();
+        let (neuron, device) = (read(self.card.as_ref())?, read(typed.and_then(|s| s.card.as_ref()))?);
+        if self.posterior > 0 && neuron.is_none() && device.is_none() {
+            return Err(Diagnostic::error("`posterior` draws cards, and there is none")
+                .hint("give the neuron's `card` or the synapse's, or leave `posterior` out")
+                .into());
+        }
+        (0..self.posterior as u64)
+            .map(|k| {
+                const TRIES: u64 = 20;
+                let one = |attempt: u64| -> Result<Member, Problems> {
+                    let draw = |card: &Card, salt| posterior::draw(card, seed ^ salt, k | attempt << 32);
+                    let answer = neuron.as_ref().map_or(Ok(answer.clone()), |c| self.of_card(&draw(c, 0)))?;
+                    let synapse = match (&device, typed) {
+                        (Some(c), Some(s)) => {
+                            let s = s.with_card(&draw(c, 0x5359))?;
+                            s.check()?;
+                            Some(s)
+                        }
+                        _ => synapse.cloned(),
+                    };
+                    Ok(Member { answer, synapse })
+                };
+                (0..TRIES - 1).find_map(|attempt| one(attempt).ok()).map_or_else(|| one(TRIES - 1), Ok)
+            })
+            .collect()
+    }
+
+    /// Mean over the chips of each card of an ensemble, with `change` made to its synapse.
+    fn over_cards(
+        &self,
+        net: &mut Net,
+        cards: &[Member],
+        answer: &Answer,
+        (data, seed): (&Samples, u64),
+        change: &dyn Fn(&mut Synapse),
+    ) -> Result<Vec<f64>, Problems> {
+        let found = cards
+            .iter()
+            .map(|m| {
+                net.set_answer(&m.answer);
+                match &m.synapse {
+                    Some(s) => {
+                        let mut s = s.clone();
+                        change(&mut s);
+                        Ok(self.chips(net, &s, data, seed, 0.0)?.0)
+                    }
+                    None => Ok(self.test(net, data, &data.test, crate::encode::key(seed), None, 0.0)?.0),
+                }
+            })
+            .collect();
+        net.set_answer(answer);
+        found
     }
 
     fn net(&self, data: &Samples, answer: &Answer, seed: u64) -> Result<Net, Problems> {
@@ -409,6 +502,9 @@ impl Classifier {
         out: &mut Outcome,
     ) -> Result<(Net, Vec<Vec<f64>>, u64), Problems> {
         let mut net = self.net(data, answer, seed)?;
+        if let Some(s) = synapse.filter(|s| s.pulses > 0) {
+            net.fix_ranges(s);
+        }
         let key = crate::encode::key(seed);
         let n = data.train.labels.len();
         let aside = (self.validation * n as f64) as usize;
@@ -583,6 +679,7 @@ impl Classifier {
         tail[0].weights.latent.iter_mut().for_each(|w| *w = 0.1 * stream.normal() as f32 / (inputs as f32).sqrt());
         tail[0].bias.latent.fill(0.0);
         let w_max = 3.0 / (inputs as f64).sqrt();
+        tail[0].weights.fixed = Some(w_max);
         let step = Synapse { pulses: 50, ..synapse.cloned().unwrap_or_default() };
         let mut updates = 0u64;
         let n = data.train.labels.len();
@@ -623,7 +720,7 @@ impl Classifier {
         for sweep in &self.sweeps {
             let why = match (sweep.over, synapse) {
                 (_, None) => "there is no synapse",
-                (Swept::Temperature, Some(s)) if s.age.0 == 0.0 => "temperature acts on what retention loses, and age is 0",
+                (Swept::Temperature | Swept::Retention, Some(s)) if s.age.0 == 0.0 => "it acts on what is lost in time, and age is 0",
                 (Swept::Levels, Some(s)) if s.devices > 1 => "devices in parallel make the levels",
                 _ => continue,
             };
@@ -689,6 +786,12 @@ fn realise(net: &mut Net, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) 
 
 fn trouble(e: GpuError) -> Problems {
     Diagnostic::error(e.to_string()).hint("`--device cpu` runs it on the processor").into()
+}
+
+fn mean_and_deviation(v: &[f64]) -> (f64, f64) {
+    let n = v.len() as f64;
+    let mean = v.iter().sum::<f64>() / n;
+    (mean, (v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt())
 }
 
 impl Task for Classifier {
@@ -761,51 +864,48 @@ impl Task for Classifier {
             out.score("updates over those of back-propagation", updates as f64 / full as f64, "1");
         }
         self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
-        if let (Some(typed), Some(s)) = (&self.synapse, &synapse) {
-            let drawn = typed.ensemble(context.base, typed.posterior, seed)?;
-            let rows: Vec<Vec<f64>> = drawn
-                .iter()
-                .map(|s| {
-                    let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0)?;
-                    Ok(vec![s.g_min.0, s.g_max.0, s.bow, mean, worst])
-                })
-                .collect::<Result<_, Problems>>()?;
-            if !rows.is_empty() {
-                let n = rows.len() as f64;
-                let mean = rows.iter().map(|r| r[3]).sum::<f64>() / n;
-                let sd = (rows.iter().map(|r| (r[3] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-                out.score("accuracy over cards drawn from the intervals, standard deviation", sd, "points");
-                out.curve(
-                    "cards drawn from the uncertainty of the fit",
-                    &["G_min (S)", "G_max (S)", "bow", "mean of chips (%)", "worst chip (%)"],
-                    rows,
-                );
+        let drawn = self.ensemble(&answer, synapse.as_ref(), context.base, seed)?;
+        if !drawn.is_empty() {
+            if self.card.is_some() && net.graphics.take().is_some() {
+                // The kernels of a device hold the neuron that they were made for.
+                net.realise(synapse.as_ref(), None);
+                out.note("cards of the posterior: on the processor");
             }
+            (context.progress)(1.0, "cards of the posterior");
+            let found = self.over_cards(&mut net, &drawn, &answer, (&data, seed), &|_| {})?;
+            let (mean, sd) = mean_and_deviation(&found);
+            out.score("accuracy over cards of the posterior, mean", mean, "%");
+            out.score("its standard deviation", sd, "points");
+            let rows = drawn
+                .iter()
+                .zip(&found)
+                .map(|(m, accuracy)| {
+                    let s = m.synapse.as_ref();
+                    let of = |f: fn(&Synapse) -> f64| s.map_or(f64::NAN, f);
+                    vec![of(|s| s.g_min.0), of(|s| s.g_max.0), of(|s| s.bow), of(|s| s.cycle_to_cycle), *accuracy]
+                })
+                .collect();
+            out.curve("cards of the posterior", &["G_min (S)", "G_max (S)", "bow", "cycle to cycle", "mean of chips (%)"], rows);
+        }
+        if let Some(s) = &synapse {
             for sweep in &self.sweeps {
                 let mut rows = Vec::new();
                 for &v in &sweep.values {
                     (context.progress)(1.0, sweep.over.word());
-                    let mut s = s.clone();
-                    match sweep.over {
-                        Swept::CycleToCycle => s.cycle_to_cycle = v,
-                        Swept::DeviceToDevice => s.device_to_device = v,
-                        Swept::ReadNoise => s.read_noise = v,
-                        Swept::StuckOn => s.stuck_on = v.min(1.0),
-                        Swept::StuckOff => s.stuck_off = v.min(1.0),
-                        Swept::Age => s.age.0 = v,
-                        Swept::Levels => s.levels = v as usize,
-                        Swept::Wire => s.wire = v,
-                        Swept::AdcBits => s.adc_bits = v as usize,
-                        Swept::Temperature => s.retention.0 *= (self.delta * (300.0 / v.max(1.0) - 1.0)).exp(),
+                    let set = |s: &mut Synapse| sweep.over.set(s, v, self.delta);
+                    let mut swept = s.clone();
+                    set(&mut swept);
+                    let (mean, worst) = self.chips(&mut net, &swept, &data, seed, 0.0)?;
+                    let mut row = vec![v, mean, worst];
+                    if !drawn.is_empty() {
+                        let (mean, sd) = mean_and_deviation(&self.over_cards(&mut net, &drawn, &answer, (&data, seed), &set)?);
+                        row.extend([mean, sd]);
                     }
-                    let (mean, worst) = self.chips(&mut net, &s, &data, seed, 0.0)?;
-                    rows.push(vec![v, mean, worst]);
+                    rows.push(row);
                 }
-                out.curve(
-                    format!("accuracy against {}", sweep.over.word()),
-                    &[sweep.over.word(), "mean of chips (%)", "worst chip (%)"],
-                    rows,
-                );
+                let columns = [sweep.over.word(), "mean of chips (%)", "worst chip (%)", "mean over cards (%)", "their standard deviation"];
+                let shown = if drawn.is_empty() { 3 } else { 5 };
+                out.curve(format!("accuracy against {}", sweep.over.word()), &columns[..shown], rows);
             }
         }
         if !self.pixel_noise.is_empty() {
@@ -989,17 +1089,60 @@ mod tests {
     }
 
     #[test]
-    fn cards_of_the_posterior_differ_as_their_intervals_do() {
-        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks");
-        let path = PathBuf::from("cards/stepped-wall-synapse.yaml");
-        let s = Synapse { card: Some(path.clone()), ..Synapse::default() };
-        let card = Card::read(&house.join(path)).unwrap();
-        let drawn = s.ensemble(&house, 400, 1).unwrap();
+    fn cards_of_the_posterior_are_tested_and_widen_every_curve() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let synapse = Synapse { card: Some("stepped-wall-synapse.yaml".into()), chips: 1, ..Synapse::default() };
+        let c = Classifier {
+            samples: vec![600, 100],
+            layers: vec![LayerSetting { dense: Some(20), norm: true, ..LayerSetting::default() }],
+            epochs: 4,
+            steps: 20,
+            learning_rate: 0.01,
+            slope: 3.0,
+            logits: 30.0,
+            neuron: Neuron::Card,
+            card: Some("saf-domain-wall-neuron.yaml".into()),
+            synapse: Some(synapse),
+            posterior: 6,
+            ideal: false,
+            sweeps: vec![Sweep { over: Swept::DeviceToDevice, values: vec![0.0, 0.5] }],
+            ..Classifier::default()
+        };
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        let out = c.run(1, &context).unwrap();
+        let curve = |title: &str| &out.curves.iter().find(|k| k.title == title).unwrap().rows;
+        let cards = curve("cards of the posterior");
+        // Six different cards whose conductances are those of the interval, and six different synapses and neurons behind the accuracies.
+        let card = Card::read(&house.join("stepped-wall-synapse.yaml")).unwrap();
         let [low, high] = card.parameters["G_last"].interval.unwrap();
-        let mean = drawn.iter().map(|s| s.g_max.0).sum::<f64>() / 400.0;
-        let sd = (drawn.iter().map(|s| (s.g_max.0 - mean).powi(2)).sum::<f64>() / 399.0).sqrt();
-        // Standard error of a standard deviation from 400: 3.5 %.
-        assert!((sd / ((high - low) / 3.92) - 1.0).abs() < 0.18, "{sd} {low} {high}");
-        assert!(drawn.iter().all(|s| s.levels == 6));
+        assert!(cards.len() == 6 && cards.windows(2).all(|r| r[0][1] != r[1][1]), "{cards:?}");
+        assert!(cards.iter().all(|r| (r[1] - card.value("G_last").unwrap()).abs() < 1.5 * (high - low)), "{cards:?}");
+        let sweep = curve("accuracy against device_to_device");
+        assert!(sweep.iter().all(|r| r.len() == 5) && sweep[0][3] > sweep[1][3] + 3.0 && sweep[0][4] > 0.0, "{sweep:?}");
+        // What the posterior left behind: the network is again that of the card itself.
+        let (nominal, swept) = (out.value("accuracy on chips").unwrap(), sweep[0][1]);
+        assert_eq!(nominal, swept);
+        let e = Classifier { posterior: 2, ..Classifier::default() }.run(1, &context).unwrap_err().to_string();
+        assert!(e.contains("there is none"), "{e}");
+    }
+
+    #[test]
+    fn stdp_with_a_teacher_learns_the_last_layer_anew() {
+        let c = Classifier {
+            samples: vec![800, 200],
+            epochs: 3,
+            learning_rate: 3e-3,
+            synapse: Some(Synapse { levels: 16, chips: 1, ..Synapse::default() }),
+            ideal: false,
+            hybrid: Some(Hybrid { epochs: 3, rate: 0.05 }),
+            ..Classifier::default()
+        };
+        let out = run(&c, None);
+        let (stdp, before) = (out.value("accuracy, last layer by STDP").unwrap(), out.value("accuracy on chips").unwrap());
+        // Chance is 10 %; pulses in the wrong direction would stay below it, and forgotten weights at it.
+        assert!(stdp > 0.7 * before && stdp > 40.0, "{stdp} {before}");
+        assert!(out.value("updates of STDP").unwrap() > 0.0 && out.value("updates over those of back-propagation").unwrap() < 1.0);
+        let still = run(&Classifier { hybrid: Some(Hybrid { epochs: 1, rate: 1e-6 }), ..c }, None);
+        assert!(still.value("accuracy, last layer by STDP").unwrap() < 0.6 * stdp, "{:?}", still.scores);
     }
 }

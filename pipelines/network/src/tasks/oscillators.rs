@@ -42,6 +42,11 @@ impl Device {
         (zeta - 1.0) / (zeta + self.q)
     }
 
+    /// ν at ζ: how far a change of power shifts the frequency while it relaxes (Slavin and Tiberkevich 2009, equation 33; 2π for N in Hz).
+    pub(super) fn nu(&self, zeta: f64) -> f64 {
+        std::f64::consts::TAU * self.n / (self.gamma * (zeta + self.q))
+    }
+
     /// Free-running frequency at ζ.
     pub(super) fn frequency(&self, zeta: f64) -> f64 {
         self.f0 + self.n * self.power(zeta)
