@@ -123,6 +123,7 @@ const EXAMPLES: [Example; 13] = [
         "r-52-binary-snn.yaml",
         "r-61-oscillator-array.yaml",
         "s0-gesture.yaml",
+        "s0-robustness.yaml",
         "s1-associative.yaml",
         "s1-stdp.yaml",
         "s3-fashion-mnist.yaml",
