@@ -815,6 +815,7 @@ impl Task for Classifier {
         let answer = self.answer(context, &mut out.cards)?;
         let synapse = self.synapse.as_ref().map(|s| synapse::resolve(s, context.base, &mut out.cards)).transpose()?;
         self.sweeps_act(synapse.as_ref())?;
+        let drawn = self.ensemble(&answer, synapse.as_ref(), context.base, seed)?;
         let key = crate::encode::key(seed);
         let columns = ["loss", "training accuracy (%)", "validation accuracy (%, -1: none)"];
         let ideal = if synapse.is_none() || self.ideal {
@@ -864,7 +865,6 @@ impl Task for Classifier {
             out.score("updates over those of back-propagation", updates as f64 / full as f64, "1");
         }
         self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
-        let drawn = self.ensemble(&answer, synapse.as_ref(), context.base, seed)?;
         if !drawn.is_empty() {
             if self.card.is_some() && net.graphics.take().is_some() {
                 // The kernels of a device hold the neuron that they were made for.
