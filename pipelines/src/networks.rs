@@ -9,9 +9,9 @@ use spinloom_base::{Diagnostic, Document, Fields, Node, Problems};
 use spinloom_network::Open;
 use spinloom_network::tasks::{Benchmark, Results};
 use spinloom_solver::DeviceChoice;
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// What to run.
 #[derive(clap::Args)]
@@ -122,13 +122,15 @@ fn print(results: &Results) {
 }
 
 fn run(file: &Path, document: &Document, out: &Path, options: &Options, device: Option<DeviceChoice>) -> Result<Results, Problems> {
-    let meter = RefCell::new(Meter::new(&file.file_stem().unwrap_or_default().to_string_lossy()));
-    let progress = |seed: u64, done: f64, words: &str| meter.borrow_mut().show(done, &format!("seed {seed}: {words}"));
+    let meter = Mutex::new(Meter::new(&file.file_stem().unwrap_or_default().to_string_lossy()));
+    let progress = |seed: u64, done: f64, words: &str| {
+        meter.lock().unwrap_or_else(PoisonError::into_inner).show(done, &format!("seed {seed}: {words}"))
+    };
     let open = || Ok(device.map_or(Ok(None), DeviceChoice::backend)?.expect("a graphics device was chosen"));
     let named = device.map(|d| name(&d));
     let there = named.as_deref().map(|name| (name, &open as &Open<'_>));
     let results = Results::run(file, document, out, options.data.as_deref(), (options.seeds, options.force), there, &progress)?;
-    meter.into_inner().done(&text(&results, 0).unwrap_or_default());
+    meter.into_inner().unwrap_or_else(PoisonError::into_inner).done(&text(&results, 0).unwrap_or_default());
     Ok(results)
 }
 

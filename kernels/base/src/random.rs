@@ -67,13 +67,16 @@ fn sin_cos_turn(bits: u32) -> (f64, f64) {
 #[inline(always)]
 pub fn normals(counter: [u32; 4], key: [u32; 2]) -> [f64; 4] {
     let bits = philox4x32(counter, key);
-    let pair = |a: u32, b: u32| {
-        let radius = (-2.0 * ln_open_unit(a)).sqrt();
-        let (sin, cos) = sin_cos_turn(b);
-        [radius * cos, radius * sin]
-    };
-    let ([a, b], [c, d]) = (pair(bits[0], bits[1]), pair(bits[2], bits[3]));
+    let ([a, b], [c, d]) = (normal_pair(bits[0], bits[1]), normal_pair(bits[2], bits[3]));
     [a, b, c, d]
+}
+
+/// Two of them from two random words.
+#[inline(always)]
+pub fn normal_pair(a: u32, b: u32) -> [f64; 2] {
+    let radius = (-2.0 * ln_open_unit(a)).sqrt();
+    let (sin, cos) = sin_cos_turn(b);
+    [radius * cos, radius * sin]
 }
 
 /// A seeded stream for host-side draws (shuffles, initial states): Philox with a running counter.

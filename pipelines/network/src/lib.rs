@@ -44,6 +44,7 @@ pub mod neuron;
 mod posterior;
 mod ridge;
 mod settings;
+mod sparse;
 mod synapse;
 pub mod tasks;
 pub mod train;

@@ -24,7 +24,7 @@ mod control {
 }
 
 /// How the networks of a task are opened on a device.
-pub type Open<'a> = dyn Fn() -> Result<Box<dyn Backend>, GpuError> + 'a;
+pub type Open<'a> = dyn Fn() -> Result<Box<dyn Backend>, GpuError> + Sync + 'a;
 
 /// Samples of a batch.
 pub(crate) struct Batch<'a> {

@@ -1,21 +1,15 @@
-//! Large sparse networks, event by event: Brunel's balanced network (J. Comput. Neurosci. 8, 183 (2000), model A) and the cortical microcircuit of Potjans and Diesmann (Cereb. Cortex 24, 785
-//! (2014), tables 4 and 5), first with their own neurons, then with a card's.
+//! Large sparse networks: Brunel's balanced network (J. Comput. Neurosci. 8, 183 (2000), model A) and the cortical microcircuit of Potjans and Diesmann (Cereb. Cortex 24, 785
+//! (2014), tables 4 and 5), first with their own neurons, then with a card's, by the engine of [`crate::sparse`].
 //!
-//! ```text
-//! C dV/dt = −C (V − E)/τ_m + I_syn + I_ext,   dI_syn/dt = −I_syn/τ_syn     (iaf_psc_exp; delta synapses where τ_syn = 0)
-//! ```
-//!
-//! solved exactly per step of 0.1 ms (Rotter and Diesmann, Biol. Cybern. 81, 381 (1999), equation 12); spikes on the grid, delays in whole steps. Every source has a list of targets with weight and delay;
-//! the microcircuit's lists are drawn with a fixed total number per projection, K = ln(1 − C)/ln(1 − 1/(N_s N_t)), with replacement, as in the model; in Brunel's every neuron has the same number of inputs. `scale` scales numbers of neurons and keeps the number of inputs of each, so that means and
-//! variances of inputs stay. Threads take fixed blocks of targets, so their number changes no bit.
+//! The microcircuit's synapses are drawn with a fixed total number per projection, K = ln(1 − C)/ln(1 − 1/(N_s N_t)), with replacement, as in the model; in Brunel's every neuron has the same number of inputs.
+//! `scale` scales numbers of neurons and keeps the number of inputs of each, so that means and variances of inputs stay.
 //!
 //! The card's neuron at matched time constants: its tau_leak becomes τ_m, and with the same factor its t_reset becomes the refractory time; its membrane does not go below its lower end; a constant leak stays one. The threshold's spread from device to device
 //! and its scatter from event to event are typed: a card's misfit is no noise. What that does to rates and irregularity is reported beside the original.
 
 use super::{CardNote, Context, Outcome, Task, card};
 use crate::settings::{choice, settings};
-use rayon::prelude::*;
-use spinloom_base::random::{Stream, normals, open_unit, philox4x32};
+use crate::sparse::{Network, Neuron, Population, Projection, STEP, Spikes};
 use spinloom_base::{Diagnostic, Problems};
 use std::path::PathBuf;
 
@@ -47,68 +41,13 @@ settings!(
     }
 );
 
-const STEP: f64 = 1e-4;
-const SLOTS: usize = 64;
-const BLOCKS: usize = 16;
-
-/// A population: name, size, external inputs' rate, and what a published simulation gives as its rate (Hz).
-struct Population {
-    name: &'static str,
-    size: usize,
-    /// Mean external events per step and neuron.
-    external: f64,
-    published: f64,
-}
-
-/// Number of synapses per pair of populations, weight and delay.
-struct Projection {
-    from: usize,
-    to: usize,
-    synapses: usize,
-    /// Whether every target has the same number of inputs (Brunel 2000, section 2), instead of a number drawn.
-    even: bool,
-    /// pA, or mV where synapses are deltas.
-    weight: f64,
-    weight_spread: f64,
-    delay: f64,
-    delay_spread: f64,
-}
-
-/// The neuron's numbers.
-#[derive(Clone)]
-struct Neuron {
-    tau: f64,
-    tau_syn: f64,
-    /// mV per pA and s: 1/C.
-    per_charge: f64,
-    threshold: f64,
-    reset: f64,
-    refractory: usize,
-    floor: Option<f64>,
-    /// A leak of constant speed (mV/s) in place of the exponential one.
-    constant: Option<f64>,
-    spread: f64,
-    scatter: f64,
-    external_weight: f64,
-}
-
-struct Network {
+/// A network to build, and what a published simulation gives as each population's rate (Hz).
+struct Described {
     populations: Vec<Population>,
-    starts: Vec<usize>,
-    /// Per block of targets: offsets by source, then targets, weights, delays.
-    blocks: Vec<Block>,
-    n: usize,
-    synapses: usize,
-}
-
-#[derive(Default)]
-struct Block {
-    from: usize,
-    to: usize,
-    offsets: Vec<u32>,
-    targets: Vec<u32>,
-    weights: Vec<f32>,
-    delays: Vec<u8>,
+    projections: Vec<Projection>,
+    neuron: Neuron,
+    names: Vec<&'static str>,
+    published: Vec<f64>,
 }
 
 /// What a run showed, population by population.
@@ -118,12 +57,10 @@ struct Seen {
     correlation: Vec<f64>,
     /// Rates of single neurons, sorted, for distances of distributions.
     single: Vec<Vec<f64>>,
-    events: u64,
-    wall: f64,
 }
 
 impl Balanced {
-    fn describe(&self) -> (Vec<Population>, Vec<Projection>, Neuron) {
+    fn describe(&self) -> Described {
         let scaled = |n: f64| (n * self.scale).round().max(2.0) as usize;
         match self.model {
             Model::Brunel => {
@@ -133,8 +70,7 @@ impl Balanced {
                 let external = self.eta * threshold_rate * 1000.0 * STEP;
                 // Figure 8C of the paper, asynchronous irregular at g = 5, η = 2: 37.7 Hz simulated; other points are not stated here.
                 let published = if self.g == 5.0 && self.eta == 2.0 { 37.7 } else { f64::NAN };
-                let populations =
-                    vec![Population { name: "E", size: e, external, published }, Population { name: "I", size: i, external, published }];
+                let populations = vec![Population { size: e, external }, Population { size: i, external }];
                 let mut projections = Vec::new();
                 for to in 0..2 {
                     for (from, inputs, weight) in [(0, 1000, 0.1), (1, 250, -0.1 * self.g)] {
@@ -163,7 +99,7 @@ impl Balanced {
                     scatter: 0.0,
                     external_weight: 0.1,
                 };
-                (populations, projections, neuron)
+                Described { populations, projections, neuron, names: vec!["E", "I"], published: vec![published; 2] }
             }
             Model::Microcircuit => {
                 const SIZES: [f64; 8] = [20683., 5834., 21915., 5479., 4850., 1065., 14395., 2948.];
@@ -184,9 +120,8 @@ impl Balanced {
                 ];
                 // 0.15 mV of potential is 87.8 pA of current for these constants.
                 let w = 87.8;
-                let populations: Vec<Population> = (0..8)
-                    .map(|k| Population { name: NAMES[k], size: scaled(SIZES[k]), external: EXTERNAL[k] * 8.0 * STEP, published: RATES[k] })
-                    .collect();
+                let populations: Vec<Population> =
+                    (0..8).map(|k| Population { size: scaled(SIZES[k]), external: EXTERNAL[k] * 8.0 * STEP }).collect();
                 let mut projections = Vec::new();
                 for to in 0..8 {
                     for from in 0..8 {
@@ -222,192 +157,18 @@ impl Balanced {
                     scatter: 0.0,
                     external_weight: w,
                 };
-                (populations, projections, neuron)
+                Described { populations, projections, neuron, names: NAMES.to_vec(), published: RATES.to_vec() }
             }
         }
     }
 }
 
-impl Network {
-    fn new(populations: Vec<Population>, projections: &[Projection], seed: u64) -> Network {
-        let mut starts = vec![0];
-        populations.iter().for_each(|p| starts.push(starts[starts.len() - 1] + p.size));
-        let n = *starts.last().expect("never empty");
-        // Each block draws its own share of every projection: pairs with targets in the block.
-        let blocks: Vec<Block> = (0..BLOCKS)
-            .into_par_iter()
-            .map(|b| {
-                let (lo, hi) = (n * b / BLOCKS, n * (b + 1) / BLOCKS);
-                let mut stream = Stream::new(seed, 0x4E54 << 40 | b as u64);
-                let mut list: Vec<(u32, u32, f32, u8)> = Vec::new();
-                for p in projections {
-                    let (t0, t1) = (starts[p.to].max(lo), starts[p.to + 1].min(hi));
-                    if t0 >= t1 {
-                        continue;
-                    }
-                    // The exact number overall: shares of blocks by cumulative rounding.
-                    let share = |t: usize| (p.synapses as f64 * (t - starts[p.to]) as f64 / populations[p.to].size as f64).round() as usize;
-                    for k in share(t0)..share(t1) {
-                        let source = starts[p.from] + stream.below(populations[p.from].size);
-                        let target = if p.even { t0 + (k - share(t0)) % (t1 - t0) } else { t0 + stream.below(t1 - t0) };
-                        let mut w = p.weight;
-                        if p.weight_spread > 0.0 {
-                            w *= (1.0 + p.weight_spread * stream.normal()).max(0.0);
-                        }
-                        let mut d = p.delay;
-                        if p.delay_spread > 0.0 {
-                            d *= 1.0 + p.delay_spread * stream.normal();
-                        }
-                        let slots = (d / STEP).round().clamp(1.0, (SLOTS - 1) as f64) as u8;
-                        list.push((source as u32, target as u32, w as f32, slots));
-                    }
-                }
-                list.sort_unstable_by_key(|s| (s.0, s.1, s.3));
-                let mut block = Block { from: lo, to: hi, offsets: vec![0; n + 1], ..Block::default() };
-                for (s, t, w, d) in list {
-                    block.offsets[s as usize + 1] += 1;
-                    block.targets.push(t - lo as u32);
-                    block.weights.push(w);
-                    block.delays.push(d);
-                }
-                for i in 0..n {
-                    block.offsets[i + 1] += block.offsets[i];
-                }
-                block
-            })
-            .collect();
-        let synapses = blocks.iter().map(|b| b.targets.len()).sum();
-        Network { populations, starts, blocks, n, synapses }
-    }
-
-    fn run(&self, neuron: &Neuron, [settle, time]: [f64; 2], seed: u64, tell: &dyn Fn(f64)) -> Seen {
-        struct State {
-            v: Vec<f32>,
-            i: Vec<f32>,
-            wait: Vec<u16>,
-            threshold: Vec<f32>,
-            scattered: Vec<f32>,
-            ring: Vec<f32>,
-            /// Mean number of external events in a step, and the chance of none.
-            external: Vec<[f64; 2]>,
-            spikes: Vec<u32>,
-        }
-        let swing = neuron.threshold - neuron.reset;
-        let key = crate::encode::key(seed);
-        let mut states: Vec<State> = self
-            .blocks
-            .iter()
-            .map(|b| {
-                let m = b.to - b.from;
-                let population = |i: usize| self.starts.iter().rposition(|s| *s <= i).expect("starts at 0");
-                let mut stream = Stream::new(seed, 0x4E55 << 40 | b.from as u64);
-                let threshold: Vec<f32> = (0..m).map(|_| (neuron.threshold + neuron.spread * swing * stream.normal()) as f32).collect();
-                State {
-                    v: (0..m).map(|_| (neuron.reset + swing * (0.7 * stream.uniform())) as f32).collect(),
-                    i: vec![0.0; m],
-                    wait: vec![0; m],
-                    scattered: threshold.clone(),
-                    threshold,
-                    ring: vec![0.0; SLOTS * m],
-                    external: (0..m).map(|k| self.populations[population(b.from + k)].external).map(|mean| [mean, (-mean).exp()]).collect(),
-                    spikes: Vec::new(),
-                }
-            })
-            .collect();
-        let steps = ((settle + time) / STEP).round() as usize;
-        let from = (settle / STEP).round() as usize;
-        let p22 = (-STEP / neuron.tau).exp();
-        let delta = neuron.tau_syn == 0.0;
-        let p11 = if delta { 0.0 } else { (-STEP / neuron.tau_syn).exp() };
-        // V from a unit of current that decays over the step, mV: 1/C times ∫ e^(−(h − s)/τ_m) e^(−s/τ_s) ds.
-        let p21 = if delta { 0.0 } else { neuron.per_charge * neuron.tau * neuron.tau_syn / (neuron.tau - neuron.tau_syn) * (p22 - p11) };
-        // A leak that does not depend on V lets all of the charge in.
-        let p21 = if neuron.constant.is_some() && !delta { neuron.per_charge * neuron.tau_syn * (1.0 - p11) } else { p21 };
-        let (p22, fall) = neuron.constant.map_or((p22, 0.0), |v| (1.0, v * STEP));
-        let (p22, p11, p21, fall) = (p22 as f32, p11 as f32, p21 as f32, fall as f32);
-        let floor = neuron.floor.map_or(f32::NEG_INFINITY, |f| f as f32);
-        let mut trains: Vec<Vec<u32>> = vec![Vec::new(); self.n];
-        let mut events = 0u64;
-        let started = std::time::Instant::now();
-        let mut fired: Vec<u32> = Vec::new();
-        for t in 0..steps {
-            if t % 500 == 0 {
-                tell(t as f64 / steps as f64);
-            }
-            let slot = t % SLOTS;
-            states.par_iter_mut().zip(&self.blocks).for_each(|(s, b)| {
-                let m = s.v.len();
-                s.spikes.clear();
-                let ring = &mut s.ring[slot * m..(slot + 1) * m];
-                for k in 0..m {
-                    let mut arriving = ring[k];
-                    ring[k] = 0.0;
-                    let [mean, none] = s.external[k];
-                    if mean > 0.0 {
-                        // Poisson by inversion: means are below ten.
-                        let bits = philox4x32([(b.from + k) as u32, t as u32, 0, 83], key);
-                        let u = open_unit(bits[0]);
-                        let (mut p, mut n) = (none, 0u32);
-                        let mut sum = p;
-                        while u > sum && n < 200 {
-                            n += 1;
-                            p *= mean / f64::from(n);
-                            sum += p;
-                        }
-                        arriving += n as f32 * neuron.external_weight as f32;
-                    }
-                    if s.wait[k] > 0 {
-                        s.wait[k] -= 1;
-                        s.v[k] = neuron.reset as f32;
-                    } else {
-                        s.v[k] = (p22 * s.v[k] - fall).max(floor) + p21 * s.i[k] + if delta { arriving } else { 0.0 };
-                        s.v[k] = s.v[k].max(floor);
-                    }
-                    s.i[k] = p11 * s.i[k] + if delta { 0.0 } else { arriving };
-                    if s.v[k] >= s.scattered[k] {
-                        s.v[k] = neuron.reset as f32;
-                        s.wait[k] = neuron.refractory as u16;
-                        s.spikes.push((b.from + k) as u32);
-                        if neuron.scatter > 0.0 {
-                            let z = normals([(b.from + k) as u32, t as u32, 0, 84], key)[0];
-                            s.scattered[k] = s.threshold[k] + (neuron.scatter * swing * z) as f32;
-                        }
-                    }
-                }
-            });
-            fired.clear();
-            states.iter().for_each(|s| fired.extend_from_slice(&s.spikes));
-            if t >= from {
-                fired.iter().for_each(|&i| trains[i as usize].push((t - from) as u32));
-            }
-            if fired.is_empty() {
-                continue;
-            }
-            events += states
-                .par_iter_mut()
-                .zip(&self.blocks)
-                .map(|(s, b)| {
-                    let m = s.v.len();
-                    let mut events = 0;
-                    for &i in &fired {
-                        let (lo, hi) = (b.offsets[i as usize] as usize, b.offsets[i as usize + 1] as usize);
-                        events += (hi - lo) as u64;
-                        for k in lo..hi {
-                            let slot = (t + usize::from(b.delays[k])) % SLOTS;
-                            s.ring[slot * m + b.targets[k] as usize] += b.weights[k];
-                        }
-                    }
-                    events
-                })
-                .sum::<u64>();
-        }
-        self.look(&trains, time, events, started.elapsed().as_secs_f64())
-    }
-
-    fn look(&self, trains: &[Vec<u32>], time: f64, events: u64, wall: f64) -> Seen {
-        let mut seen = Seen { rates: vec![], cv: vec![], correlation: vec![], single: vec![], events, wall };
-        for w in self.starts.windows(2) {
-            let of = &trains[w[0]..w[1]];
+impl Seen {
+    /// Statistics of the spikes of `time` seconds in the populations that begin at `starts`.
+    fn new(spikes: &Spikes, starts: &[usize], time: f64) -> Seen {
+        let mut seen = Seen { rates: vec![], cv: vec![], correlation: vec![], single: vec![] };
+        for w in starts.windows(2) {
+            let of = &spikes.trains[w[0]..w[1]];
             let mut single: Vec<f64> = of.iter().map(|t| t.len() as f64 / time).collect();
             seen.rates.push(single.iter().sum::<f64>() / of.len() as f64);
             single.sort_by(f64::total_cmp);
@@ -471,7 +232,7 @@ impl Task for Balanced {
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        let (populations, projections, neuron) = self.describe();
+        let Described { populations, projections, neuron, names, published } = self.describe();
         let synapses: usize = projections.iter().map(|p| p.synapses).sum();
         if synapses > 2_000_000_000 {
             return Err(Diagnostic::error(format!("{synapses} synapses take more than 30 GB")).hint("take a smaller scale").into());
@@ -482,27 +243,24 @@ impl Task for Balanced {
             out.note(format!("published rates are those of the full size, here it is scaled by {}", self.scale));
         }
         let both = [self.settle, self.time];
-        let own = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
+        let neurons = network.neurons() as f64;
+        let mean_rate = |seen: &Seen| seen.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / neurons;
+        let spikes = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
+        let own = Seen::new(&spikes, &network.starts, self.time);
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        let published: Vec<f64> = network.populations.iter().map(|p| p.published).collect();
         let off: Vec<f64> =
             own.rates.iter().zip(&published).filter(|(_, p)| p.is_finite()).map(|(r, p)| 100.0 * (r / p - 1.0).abs()).collect();
         if !off.is_empty() {
             out.score("rates off the published ones, mean over populations", mean(&off), "%");
         }
-        out.score(
-            "mean rate",
-            own.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / network.n as f64,
-            "Hz",
-        );
+        out.score("mean rate", mean_rate(&own), "Hz");
         out.score("CV of intervals", mean(&own.cv), "1");
-        out.score("wall time over biological time", own.wall / (self.settle + self.time), "1");
+        out.score("wall time over biological time", spikes.wall / (self.settle + self.time), "1");
         out.score("synapses", network.synapses as f64, "synapses");
-        out.score("synaptic events per second of wall time", own.events as f64 / own.wall, "1/s");
+        out.score("synaptic events per second of wall time", spikes.events as f64 / spikes.wall, "1/s");
         let columns = ["population", "published rate (Hz)", "rate (Hz)", "CV", "correlation in 2 ms"];
         let rows = (0..published.len()).map(|k| vec![k as f64, published[k], own.rates[k], own.cv[k], own.correlation[k]]).collect();
-        let names = network.populations.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
-        out.curve(format!("its own neuron; populations {names}"), &columns, rows);
+        out.curve(format!("its own neuron; populations {}", names.join(", ")), &columns, rows);
         if let Some(path) = &self.card {
             let (card, note) = card(context, path, &["lif-two-times", "constant-leak"])?;
             out.cards.push(note);
@@ -530,12 +288,9 @@ impl Task for Balanced {
                 scatter: self.scatter,
                 ..neuron.clone()
             };
-            let with = network.run(&card_neuron, both, seed, &|d| (context.progress)(d, "the card's neuron"));
-            out.score(
-                "mean rate, card's neuron",
-                with.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / network.n as f64,
-                "Hz",
-            );
+            let spikes = network.run(&card_neuron, both, seed, &|d| (context.progress)(d, "the card's neuron"));
+            let with = Seen::new(&spikes, &network.starts, self.time);
+            out.score("mean rate, card's neuron", mean_rate(&with), "Hz");
             out.score("CV, card's neuron", mean(&with.cv), "1");
             let distance: Vec<f64> = own.single.iter().zip(&with.single).map(|(a, b)| ks(a, b)).collect();
             out.score("KS distance of rates, mean over populations", mean(&distance), "1");
@@ -569,31 +324,32 @@ mod tests {
     #[test]
     fn a_neuron_below_threshold_has_campbells_mean_and_a_driven_one_its_rate() {
         let s = Balanced { scale: 0.004, eta: 2.0, ..Balanced::default() };
-        let (populations, _, neuron) = s.describe();
+        let Described { populations, neuron, .. } = s.describe();
+        let rates =
+            |network: &Network, neuron: &Neuron| Seen::new(&network.run(neuron, [0.05, 0.5], 1, &|_| {}), &network.starts, 0.5).rates;
         let network = Network::new(populations, &[], 1);
         // Driven to twice the threshold without recurrence, a mean of 40 mV: the deterministic rate 1/(τ_rp + τ ln((40 − 10)/(40 − 20))).
-        let seen = network.run(&neuron, [0.05, 0.5], 1, &|_| {});
         let rate = 1.0 / (0.002 + 0.02 * (30.0f64 / 20.0).ln());
-        assert!((seen.rates[0] / rate - 1.0).abs() < 0.03, "{} {rate}", seen.rates[0]);
+        let seen = rates(&network, &neuron);
+        assert!((seen[0] / rate - 1.0).abs() < 0.03, "{seen:?} {rate}");
         // Exponential currents bring the same charge.
         let exp = Neuron { tau_syn: 5e-4, external_weight: 0.1 / 5e-4, ..neuron };
-        let seen = network.run(&exp, [0.05, 0.5], 1, &|_| {});
-        assert!((seen.rates[0] / rate - 1.0).abs() < 0.03, "{} {rate}", seen.rates[0]);
+        let seen = rates(&network, &exp);
+        assert!((seen[0] / rate - 1.0).abs() < 0.03, "{seen:?} {rate}");
     }
 
     #[test]
     fn inhibition_balances_and_threads_change_nothing() {
         let s = Balanced { scale: 0.1, ..Balanced::default() };
-        let (populations, projections, neuron) = s.describe();
+        let Described { populations, projections, neuron, .. } = s.describe();
         let network = Network::new(populations, &projections, 1);
         assert_eq!(network.synapses, 1250 * 1250);
-        let mut inputs = vec![0; network.n];
-        network.blocks.iter().for_each(|b| b.targets.iter().for_each(|t| inputs[b.from + *t as usize] += 1));
-        assert!(inputs.iter().all(|n| *n == 1250));
-        let seen = network.run(&neuron, [0.05, 0.2], 1, &|_| {});
+        assert!(network.inputs().iter().all(|n| *n == 1250));
+        let spikes = network.run(&neuron, [0.05, 0.2], 1, &|_| {});
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let one = pool.install(|| network.run(&neuron, [0.05, 0.2], 1, &|_| {}));
-        assert_eq!(seen.single, one.single);
+        assert_eq!(spikes.trains, one.trains);
+        let seen = Seen::new(&spikes, &network.starts, 0.2);
         // Inputs per neuron are those of the full network, a tenth of the neurons shares them: rates stay within half of the paper's 37.7 Hz.
         assert!(seen.rates[0] > 19.0 && seen.rates[0] < 75.0 && seen.cv[0] > 0.3, "{:?} {:?}", seen.rates, seen.cv);
         assert_eq!(ks(&[1.0, 2.0], &[1.0, 2.0]), 0.0);

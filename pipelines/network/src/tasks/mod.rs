@@ -40,7 +40,7 @@ pub struct Context<'a> {
     /// The graphics device to run on; the processor without one.
     pub device: Option<&'a Open<'a>>,
     /// Told how much is done (0 to 1), and of what.
-    pub progress: &'a dyn Fn(f64, &str),
+    pub progress: &'a (dyn Fn(f64, &str) + Sync),
 }
 
 /// A benchmark, configured.

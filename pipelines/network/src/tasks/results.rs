@@ -88,7 +88,7 @@ impl Results {
         data: Option<&Path>,
         (at_most, force): (Option<usize>, bool),
         device: Option<(&str, &Open<'_>)>,
-        progress: &dyn Fn(u64, f64, &str),
+        progress: &(dyn Fn(u64, f64, &str) + Sync),
     ) -> Result<Results, Problems> {
         let benchmark = Benchmark::read(document)?;
         let base = file.parent().unwrap_or(Path::new(".")).to_path_buf();
@@ -118,7 +118,8 @@ impl Results {
             }
             let context =
                 Context { data, base: &base, folder: Some(&folder), device: device.map(|d| d.1), progress: &|d, w| progress(seed, d, w) };
-            let mut outcome = benchmark.task.run(seed, &context)?;
+            // In the pool's own threads: from outside, every parallel loop would cost two changes of thread, and there are thousands a second.
+            let mut outcome = rayon::scope(|_| benchmark.task.run(seed, &context))?;
             if context.device.is_some() && !benchmark.task.on_graphics() {
                 outcome.note(format!("on the processor: {} has no form for graphics devices", benchmark.kind.name));
             }
