@@ -84,7 +84,8 @@ fn every_command_that_is_only_named_exists() {
                 assert!(o.status.success(), "{}: {line}: {}", chapter.display(), said(&o));
                 said(&o)
             });
-            for option in words.iter().filter_map(|w| w.strip_prefix("--")).map(|w| w.split('=').next().unwrap()).filter(|w| !w.is_empty()) {
+            for option in words.iter().filter_map(|w| w.strip_prefix("--")).map(|w| w.split('=').next().unwrap()).filter(|w| !w.is_empty())
+            {
                 assert!(help.contains(&format!("--{option}")), "{}: `{line}`: there is no --{option}", chapter.display());
             }
             count += 1;

@@ -395,7 +395,8 @@ fn a_task_that_reaches_its_time_limit_goes_on_in_the_next() {
     // Every life but the last was stopped, none was killed.
     assert!(words.len() >= 4 && words.ends_with(&["begins", "done"]), "{words:?}");
     assert!(words[..words.len() - 2].chunks(2).all(|life| life == ["begins", "stopped"]), "{words:?}");
-    let restarts: Vec<u64> = log.lines().filter_map(|l| serde_json::from_str::<Value>(l.split_once(' ')?.1).ok()?["restart"].as_u64()).collect();
+    let restarts: Vec<u64> =
+        log.lines().filter_map(|l| serde_json::from_str::<Value>(l.split_once(' ')?.1).ok()?["restart"].as_u64()).collect();
     assert_eq!((restarts[0], restarts[restarts.len() - 1]), (0, words.len() as u64 / 2 - 1));
     run(dir.path(), "sweep s.yaml --out here");
     equal(dir.path(), "o/record", "here/record");
