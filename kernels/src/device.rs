@@ -83,6 +83,13 @@ impl Window {
         self.size.map(|n| n.div_ceil(self.every.max(1)))
     }
 
+    /// The first cell in a mesh of `n` cells, and how many there are from it to the last.
+    pub fn span(&self, n: [usize; 3]) -> (usize, usize) {
+        let [_, y] = self.points();
+        let first = (self.layer * n[1] + self.from[1]) * n[0] + self.from[0];
+        (first, if y == 0 { 0 } else { (y - 1) * self.every * n[0] + self.size[0] })
+    }
+
     /// The index of the first cell of each row in a mesh of `n` cells, beside that row's part of the points.
     pub fn rows<'a>(&self, n: [usize; 3], out: &'a mut [u8]) -> impl Iterator<Item = (usize, &'a mut [u8])> + use<'a> {
         let Self { layer, from, every, .. } = *self;
@@ -127,13 +134,8 @@ pub trait Device: Send {
     /// Reads a field of one replica.
     fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64>;
 
-    /// Some cells of a field as [`byte`]s, `[y][x][component]`: for whoever watches a run. Processors read only these.
-    fn peek(&self, replica: usize, buffer: Buffer, n: [usize; 3], window: &Window) -> Vec<u8> {
-        let all = self.download(replica, buffer, false);
-        let mut out = vec![0; 3 * window.points().iter().product::<usize>()];
-        window.rows(n, &mut out).for_each(|(from, row)| window.row(&all, from, row, |v| *v as f32));
-        out
-    }
+    /// Some cells of a field as [`byte`]s, `[y][x][component]`: for whoever watches a run. Only what is needed of the field is read.
+    fn peek(&self, replica: usize, buffer: Buffer, n: [usize; 3], window: &Window) -> Vec<u8>;
 
     /// Takes over changed parameters and regions (not mesh or terms) of one replica.
     fn set_material(&mut self, replica: usize, system: &System);

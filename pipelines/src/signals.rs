@@ -47,6 +47,11 @@ pub fn stop() {
     }
 }
 
+/// Whether a signal has come.
+pub fn stopped() -> bool {
+    FLAGS.get().is_some_and(|flags| flags.stop.load(Ordering::SeqCst))
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(flags) = FLAGS.get() {

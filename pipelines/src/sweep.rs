@@ -21,7 +21,8 @@ use spinloom_solver::{Experiment, RunOptions};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Most points of a sweep, or of a round towards borders: every one is read before any is run.
 const POINTS: usize = 1_000_000;
@@ -157,7 +158,7 @@ impl Chunk {
     }
 
     fn folder(&self, out: &Path) -> PathBuf {
-        out.join("chunks").join(format!("{:06}", self.first()))
+        out.join(CHUNKS).join(format!("{:06}", self.first()))
     }
 }
 
@@ -555,6 +556,7 @@ fn usual_pack(cells: usize, threads: usize) -> usize {
 
 /// Folder of how the rounds of a sweep are packed: a file a round, named by its first point.
 const PACKING: &str = "packing";
+const CHUNKS: &str = "chunks";
 
 /// Everything about a sweep in its folder.
 struct Work<'a> {
@@ -614,7 +616,7 @@ impl Work<'_> {
             return Ok(Came::Done);
         }
         claim.note("begins");
-        let clock = std::time::Instant::now();
+        let clock = Instant::now();
         let points = match self.points(chunk, &folder) {
             Ok(Some(points)) => points,
             Ok(None) => {
@@ -768,10 +770,7 @@ impl Work<'_> {
             }
         }
         if left > 0 {
-            eprintln!(
-                "{left} points have another mesh or table than the first: their records stay in {}",
-                self.out.join("chunks").display()
-            );
+            eprintln!("{left} points have another mesh or table than the first: their records stay in {}", self.out.join(CHUNKS).display());
         }
         let path = match writer {
             Some((writer, _)) => writer.finish()?,
@@ -805,12 +804,14 @@ impl Work<'_> {
 
 /// A worker's hold on a chunk: the file `claim.N` with the highest N says who has it. Made by exclusive creation, which is atomic on network file systems too
 /// (Lustre, NFS from version 3) where locks may not be. A claim is over when its worker says so, when it is of this machine and its process is gone, when it is of
-/// an earlier life of this very job, or when it was not refreshed for [`Claim::LEASE`], by the file system's own clock; but never while its process is seen to live.
+/// an earlier life of this very job, or when it was not refreshed for its [`LEASE`]: by the file system's own clock, and, since that clock may have jumped, before the
+/// eyes of whoever takes it; but never while its process is seen to live.
 /// A worker that finds its chunk taken all the same, having slept too long, ends.
 struct Claim {
     path: PathBuf,
     folder: PathBuf,
-    over: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    /// Locked while the claim is written: no sign of life follows the last word.
+    over: Arc<Mutex<bool>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -825,6 +826,9 @@ struct Worker {
     job: Option<String>,
     restart: u32,
     over: bool,
+    /// Counts its signs of life: whoever sees it change knows, whatever the clocks say.
+    #[serde(default)]
+    beat: u64,
 }
 
 impl Worker {
@@ -838,6 +842,7 @@ impl Worker {
             job: variable("SLURM_ARRAY_JOB_ID").zip(variable("SLURM_ARRAY_TASK_ID")).map(|(j, t)| format!("{j}_{t}")),
             restart: variable("SLURM_RESTART_COUNT").and_then(|n| n.parse().ok()).unwrap_or(0),
             over: false,
+            beat: 0,
         }
     }
 
@@ -875,11 +880,20 @@ fn began(pid: u32) -> Option<String> {
     if state == "Z" { None } else { fields.nth(18).map(str::to_string) }
 }
 
-impl Claim {
-    /// How long a claim holds without a sign of life.
-    const LEASE: Duration = Duration::from_secs(120);
-    const REFRESH: Duration = Duration::from_secs(20);
+/// How long claims hold.
+#[derive(Clone, Copy)]
+struct Lease {
+    /// Without a sign of life, by the clock of the file system.
+    whole: Duration,
+    /// Between signs of life.
+    refresh: Duration,
+    /// A claim that seems old is watched for so long before it is taken: that clock may have jumped.
+    watch: Duration,
+}
 
+const LEASE: Lease = Lease { whole: Duration::from_secs(120), refresh: Duration::from_secs(10), watch: Duration::from_secs(25) };
+
+impl Claim {
     fn number(path: &Path) -> Option<u64> {
         path.file_name()?.to_str()?.strip_prefix("claim.")?.parse().ok()
     }
@@ -891,24 +905,42 @@ impl Claim {
     }
 
     /// The file of the present claim, if it holds.
-    fn held(folder: &Path, me: &Worker) -> std::io::Result<Option<PathBuf>> {
+    fn held(folder: &Path, me: &Worker, lease: Lease) -> std::io::Result<Option<PathBuf>> {
         let Some((_, path)) = Self::highest(folder) else { return Ok(None) };
-        let worker: Option<Worker> = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let read = || std::fs::read(&path).unwrap_or_default();
+        let seen = read();
+        let worker: Option<Worker> = serde_json::from_slice(&seen).ok();
         let holds = match worker {
             Some(w) if w.is_there(me) => true,
             Some(w) if w.is_gone(me) => false,
             // Half-written claims have their lease too.
-            _ => age(folder, &path)? < Self::LEASE,
+            _ if age(folder, &path)?.is_some_and(|age| age < lease.whole) => true,
+            _ => {
+                let until = unchanged_since(folder, &path, &seen) + lease.watch;
+                loop {
+                    if read() != seen || signals::stopped() {
+                        break true;
+                    }
+                    if Instant::now() >= until {
+                        break false;
+                    }
+                    std::thread::sleep(lease.watch / 25);
+                }
+            }
         };
         Ok(holds.then_some(path))
     }
 
     /// Takes the chunk; none if another worker has it.
     fn take(folder: &Path) -> Result<Option<Self>, Problems> {
+        Self::take_for(folder, LEASE)
+    }
+
+    fn take_for(folder: &Path, lease: Lease) -> Result<Option<Self>, Problems> {
         let me = Worker::me();
         let cannot = |e: std::io::Error| Problems::from(Diagnostic::file(folder.display().to_string(), format!("cannot be claimed: {e}")));
         let next = Self::highest(folder).map_or(0, |(n, _)| n + 1);
-        if Self::held(folder, &me).map_err(cannot)?.is_some() {
+        if Self::held(folder, &me, lease).map_err(cannot)?.is_some() {
             return Ok(None);
         }
         let path = folder.join(format!("claim.{next}"));
@@ -916,14 +948,19 @@ impl Claim {
             Ok(mut file) => {
                 let text = serde_json::to_vec(&me).map_err(|e| Diagnostic::error(e.to_string()))?;
                 file.write_all(&text).and_then(|()| file.sync_all()).map_err(cannot)?;
-                let over: std::sync::Arc<std::sync::atomic::AtomicBool> = std::sync::Arc::default();
+                let over = Arc::new(Mutex::new(false));
                 let (seen, mine, within) = (over.clone(), path.clone(), folder.to_path_buf());
                 std::thread::spawn(move || {
-                    let mut waited = Duration::ZERO;
-                    while !seen.load(std::sync::atomic::Ordering::Relaxed) {
-                        std::thread::sleep(Duration::from_millis(200));
-                        waited += Duration::from_millis(200);
-                        if waited >= Self::REFRESH {
+                    let (mut worker, mut waited) = (me, Duration::ZERO);
+                    loop {
+                        let pause = lease.refresh.min(Duration::from_millis(200));
+                        std::thread::sleep(pause);
+                        waited += pause;
+                        let over = seen.lock().unwrap_or_else(|e| e.into_inner());
+                        if *over {
+                            break;
+                        }
+                        if waited >= lease.refresh {
                             waited = Duration::ZERO;
                             // Slept through the lease, as a machine that was suspended does: what it would write is another's now.
                             if Self::highest(&within).is_some_and(|(n, _)| n > next) {
@@ -931,7 +968,8 @@ impl Claim {
                                 signals::stop();
                                 break;
                             }
-                            let _ = std::fs::write(&mine, &text);
+                            worker.beat += 1;
+                            let _ = std::fs::write(&mine, serde_json::to_vec(&worker).unwrap_or_default());
                         }
                     }
                 });
@@ -956,21 +994,38 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        let mut over = self.over.lock().unwrap_or_else(|e| e.into_inner());
+        *over = true;
         let text = serde_json::to_vec(&Worker { over: true, ..Worker::me() }).unwrap_or_default();
         let _ = std::fs::write(&self.path, text);
     }
 }
 
-/// How long ago a file was written, by the clock of its file system.
-fn age(folder: &Path, path: &Path) -> std::io::Result<Duration> {
+/// Since when this process has seen a claim as it is. With the first one of a sweep all its others are looked at, so that they are watched at the same time.
+fn unchanged_since(folder: &Path, path: &Path, content: &[u8]) -> Instant {
+    static SEEN: Mutex<BTreeMap<PathBuf, (Vec<u8>, Instant)>> = Mutex::new(BTreeMap::new());
+    let mut seen = SEEN.lock().unwrap_or_else(|e| e.into_inner());
+    if seen.get(path).is_none_or(|(before, _)| before != content) {
+        seen.insert(path.into(), (content.into(), Instant::now()));
+        let chunks = folder.parent().filter(|p| p.ends_with(CHUNKS)).and_then(|p| p.parent());
+        for other in chunks.map(folders).unwrap_or_default() {
+            let Some((_, path)) = Claim::highest(&other).filter(|(_, p)| !seen.contains_key(p)) else { continue };
+            let content = std::fs::read(&path).unwrap_or_default();
+            seen.insert(path, (content, Instant::now()));
+        }
+    }
+    seen[path].1
+}
+
+/// How long ago a file was written, by the clock of its file system; none if it was not yet written by that clock, which was set back since.
+fn age(folder: &Path, path: &Path) -> std::io::Result<Option<Duration>> {
     // Workers of two machines may have one number.
     let me = Worker::me();
     let probe = folder.join(format!("clock.{}.{}.{}", me.host.replace('/', "_"), me.pid, me.began));
     std::fs::write(&probe, "")?;
     let now = std::fs::metadata(&probe)?.modified()?;
     let _ = std::fs::remove_file(&probe);
-    Ok(now.duration_since(std::fs::metadata(path)?.modified()?).unwrap_or_default())
+    Ok(now.duration_since(std::fs::metadata(path)?.modified()?).ok())
 }
 
 /// What `spinloom sweep` does.
@@ -1145,7 +1200,7 @@ fn clear(out: &Path) -> Result<(), Problems> {
     }
     let me = Worker::me();
     for folder in folders(out).iter().map(PathBuf::as_path).chain([out]) {
-        if Claim::held(folder, &me).map_err(cannot)?.is_some() {
+        if Claim::held(folder, &me, LEASE).map_err(cannot)?.is_some() {
             return Err(Diagnostic::file(place(), "a worker is at it")
                 .hint("end it with spinloom sweep cancel, then replace its sweep")
                 .into());
@@ -1153,7 +1208,7 @@ fn clear(out: &Path) -> Result<(), Problems> {
     }
     let claims = std::fs::read_dir(out).map_err(cannot)?.flatten().map(|e| e.path()).filter(|p| Claim::number(p).is_some());
     // The plan last: what is left of a sweep half removed is still a sweep's.
-    let own = ["chunks", "record", "sweep.csv", "slurm", "log", PACKING, "plan.json"].map(|n| out.join(n));
+    let own = [CHUNKS, "record", "sweep.csv", "slurm", "log", PACKING, "plan.json"].map(|n| out.join(n));
     claims.chain(own).try_for_each(|p| remove(&p)).map_err(cannot)
 }
 
@@ -1187,7 +1242,7 @@ fn plan_of(folder: &Path) -> Result<Plan, Problems> {
 
 /// The folders of all chunks begun.
 fn folders(out: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(out.join("chunks")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(out.join(CHUNKS)).into_iter().flatten().flatten();
     let mut list: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_dir()).collect();
     list.sort();
     list
@@ -1304,28 +1359,65 @@ mod tests {
         }
     }
 
-    /// However old its sign of life is, a worker that is seen to live keeps its chunk; one elsewhere does so for its lease.
+    /// However old its sign of life is, a worker that is seen to live keeps its chunk; one elsewhere does so for its lease, and as long as it gives signs of life,
+    /// whatever the clocks say.
     #[test]
     fn a_living_worker_keeps_its_claim() {
         let dir = tempfile::tempdir().unwrap();
-        let old = || {
+        let lease = Lease { watch: Duration::from_millis(300), ..LEASE };
+        let take = || Claim::take_for(dir.path(), lease).unwrap();
+        // As if the file system's clock had jumped by so many s since.
+        let jump = |by: i64| {
             let (_, path) = Claim::highest(dir.path()).unwrap();
             let file = std::fs::File::options().write(true).open(path).unwrap();
-            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+            let (now, by_so_much) = (std::time::SystemTime::now(), Duration::from_secs(by.unsigned_abs()));
+            file.set_modified(if by > 0 { now - by_so_much } else { now + by_so_much }).unwrap();
         };
-        let claim = Claim::take(dir.path()).unwrap().unwrap();
-        old();
-        assert!(Claim::take(dir.path()).unwrap().is_none());
+        let claim = take().unwrap();
+        jump(3600);
+        assert!(take().is_none());
         drop(claim);
-        let second = Claim::take(dir.path()).unwrap().unwrap();
+        let second = take().unwrap();
         // Of a container with this host's name: its process cannot be seen.
-        let elsewhere = Worker { machine: "another".into(), pid: 1, ..Worker::me() };
-        std::fs::write(&second.path, serde_json::to_vec(&elsewhere).unwrap()).unwrap();
-        assert!(Claim::take(dir.path()).unwrap().is_none());
-        old();
-        let third = Claim::take(dir.path()).unwrap().unwrap();
-        assert!(third.is_mine() && !second.is_mine());
+        let elsewhere = |beat| Worker { machine: "another".into(), pid: 1, beat, ..Worker::me() };
+        let sign = |beat| std::fs::write(&second.path, serde_json::to_vec(&elsewhere(beat)).unwrap()).unwrap();
+        sign(0);
+        assert!(take().is_none());
+        for by in [3600, -3600, 86400, -86400] {
+            jump(by);
+            std::thread::scope(|s| {
+                s.spawn(|| {
+                    std::thread::sleep(lease.watch / 3);
+                    sign(by.unsigned_abs() + u64::from(by > 0));
+                    jump(by);
+                });
+                assert!(take().is_none(), "{by}");
+            });
+        }
+        // It dies, and the clock is set back by a day: nobody waits for tomorrow.
+        jump(-86400);
+        let clock = Instant::now();
+        let third = take().unwrap();
+        assert!(clock.elapsed() > lease.watch / 2 && third.is_mine() && !second.is_mine());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "only claims are left");
+    }
+
+    /// Many claims that nobody holds any more are watched at once.
+    #[test]
+    fn claims_of_the_dead_are_watched_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let lease = Lease { watch: Duration::from_millis(500), ..LEASE };
+        let gone = Worker { machine: "another".into(), ..Worker::me() };
+        let chunks: Vec<PathBuf> = (0..20).map(|k| dir.path().join(CHUNKS).join(k.to_string())).collect();
+        for chunk in &chunks {
+            std::fs::create_dir_all(chunk).unwrap();
+            std::fs::write(chunk.join("claim.0"), serde_json::to_vec(&gone).unwrap()).unwrap();
+            let file = std::fs::File::options().write(true).open(chunk.join("claim.0")).unwrap();
+            file.set_modified(std::time::SystemTime::now() - 2 * lease.whole).unwrap();
+        }
+        let clock = Instant::now();
+        assert!(chunks.iter().all(|c| Claim::take_for(c, lease).unwrap().is_some()));
+        assert!((lease.watch..5 * lease.watch).contains(&clock.elapsed()), "{:?}", clock.elapsed());
     }
 
     #[test]

@@ -62,6 +62,39 @@ fn every_command_of_the_manual_does_what_it_says() {
     assert!(count > 30);
 }
 
+/// What stands in the text, and what needs a cluster or a browser, is not run: its verbs and options are there at least.
+#[test]
+fn every_command_that_is_only_named_exists() {
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src");
+    let mut helps = std::collections::BTreeMap::new();
+    let mut count = 0;
+    for chapter in std::fs::read_dir(&book).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "md")) {
+        let text = std::fs::read_to_string(&chapter).unwrap();
+        for part in text.split("spinloom ").skip(1) {
+            // To the end of the line, of the code or of what is quoted.
+            let line = part.split(['\n', '`', '"', '&', '|', ')']).next().unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            // `spinloom` in prose, and commands of others (`cargo … -p spinloom --features …`), begin with no verb.
+            let Some(verb) = words.first().filter(|w| w.chars().all(|c| c.is_ascii_lowercase())) else { continue };
+            if !part[line.len()..].starts_with(['\n', '`', '"', '&', '|']) {
+                continue;
+            }
+            let help = helps.entry(verb.to_string()).or_insert_with(|| {
+                let o = spinloom(Path::new("."), &[verb, "--help"]);
+                assert!(o.status.success(), "{}: {line}: {}", chapter.display(), said(&o));
+                said(&o)
+            });
+            for option in words.iter().filter_map(|w| w.strip_prefix("--")).map(|w| w.split('=').next().unwrap()).filter(|w| !w.is_empty())
+            {
+                assert!(help.contains(&format!("--{option}")), "{}: `{line}`: there is no --{option}", chapter.display());
+            }
+            count += 1;
+        }
+    }
+    println!("{count} commands with verbs {:?}", helps.keys());
+    assert!(count > 40);
+}
+
 /// The codes of the manual are those of the program's help.
 #[test]
 fn the_manual_lists_the_codes_that_help_lists() {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{EXPERIMENT, folder, said, spinloom};
+use common::{EXPERIMENT, folder, said, skipped, spinloom};
 use spinloom_record::{Ovf, OvfFormat};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -455,37 +455,79 @@ fn sigterm_stops_an_experiment_where_it_can_be_resumed() {
     }
 }
 
+/// A command of each kind that computes, with what must be equal of two runs of it: the record, or these files.
+const KINDS: [(&str, &[&str]); 5] = [
+    ("run long.yaml --resume --commit-every 0.01", &[]),
+    ("run s.mx3 --resume --commit-every 0.01", &["table.txt", "own.txt", "m000000.ovf"]),
+    ("extract fit.yaml", &["card.yaml"]),
+    ("network letters.yaml", &["results.json"]),
+    ("sweep sweep.yaml --pack 2 --commit-every 0.01", &[]),
+];
+
+/// Their files.
+fn kinds() -> tempfile::TempDir {
+    let row = |i: i32| format!("{},{}\n", 0.05 * f64::from(i), 1.0 / (1.0 + (5.0 - 0.5 * f64::from(i)).exp()));
+    folder(&[
+        ("long.yaml", &long_run().replace("for: 4 ns", "for: 400 ps")),
+        ("s.mx3", SCRIPT),
+        ("fit.csv", &format!("x,y\n{}", (0..21).map(row).collect::<String>())),
+        ("fit.yaml", "devices: [{name: n, csv: [{file: fit.csv}], columns: {x: [x, V], y: y}, models: [sigmoid], resamples: 20}]"),
+        ("letters.yaml", "task: letters\nseeds: [1, 2]\nsettings: {epochs: 20}\n"),
+        ("wall.yaml", EXPERIMENT),
+        ("driven.yaml", &EXPERIMENT.replace("J: [-7e11 A/m^2, 0, 0]", "J: [$J, 0, 0]")),
+        ("sweep.yaml", "sweep: s\nexperiment: driven.yaml\ngrid: {J: {from: -8e11 A/m^2, to: -5e11 A/m^2, count: 4}}\n"),
+    ])
+}
+
+/// The words of a command, with its folder.
+fn into<'a>(command: &'a str, out: &'a str) -> Vec<&'a str> {
+    command.split(' ').chain(["--out", out]).collect()
+}
+
+fn alike(dir: &Path, files: &[&str], a: &str, b: &str) {
+    if files.is_empty() {
+        // Of a sweep, the record that it has gathered.
+        let record = |out: &str| Path::new(out).join(if dir.join(out).join("plan.json").exists() { "record" } else { "" });
+        return equal(dir, record(a).to_str().unwrap(), record(b).to_str().unwrap());
+    }
+    let read = |out: &str, name: &str| {
+        let bytes = std::fs::read(dir.join(out).join(name)).unwrap();
+        if !name.ends_with(".json") {
+            return bytes;
+        }
+        // But for the time it took.
+        let mut value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert!(value.as_object_mut().unwrap().remove("seconds").is_some());
+        value.to_string().into_bytes()
+    };
+    files.iter().for_each(|name| assert!(read(a, name) == read(b, name), "{b}: {name} differs"));
+}
+
 /// No file may grow beyond a few blocks, as on a disk that is full: what is told names the file, and what was committed goes on.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_ends_with_a_message_and_loses_nothing_that_was_committed() {
-    let dir = folder(&[("long.yaml", &long_run().replace("for: 4 ns", "for: 400 ps")), ("s.mx3", SCRIPT)]);
-    for (file, whole) in [("long.yaml", "a"), ("s.mx3", "b")] {
-        let o = spinloom(dir.path(), &["run", file, "--out", whole]);
+    let dir = kinds();
+    for (kind, (command, files)) in KINDS.into_iter().enumerate() {
+        let whole = format!("whole{kind}");
+        let o = spinloom(dir.path(), &into(command, &whole));
         assert!(o.status.success(), "{}", said(&o));
         let mut full = 0;
         // In blocks of 512 bytes.
         for blocks in [1, 12, 24, 48, 96] {
-            let out = format!("{whole}{blocks}");
-            let words = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" run {file} --out {out} --resume --commit-every 0.01");
+            let out = format!("out{kind}-{blocks}");
+            let words = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {command} --out {out}");
             let o = Command::new("sh").args(["-c", &words, env!("CARGO_BIN_EXE_spinloom")]).current_dir(dir.path()).output().unwrap();
             if !o.status.success() {
                 full += 1;
-                assert_eq!(o.status.code(), Some(2), "{blocks}: {}", said(&o));
-                assert!(said(&o).contains(&out) && !said(&o).contains("panicked"), "{blocks}: {}", said(&o));
+                assert_eq!(o.status.code(), Some(2), "{command}, {blocks}: {}", said(&o));
+                assert!(said(&o).contains(&out) && !said(&o).contains("panicked"), "{command}, {blocks}: {}", said(&o));
             }
-            let o = spinloom(dir.path(), &["run", file, "--out", &out, "--resume"]);
-            assert!(o.status.success(), "{blocks}: {}", said(&o));
-            if file == "long.yaml" {
-                equal(dir.path(), whole, &out);
-            } else {
-                for name in ["table.txt", "own.txt", "m000000.ovf"] {
-                    let read = |out: &str| std::fs::read(dir.path().join(out).join(name)).unwrap();
-                    assert!(read(whole) == read(&out), "{blocks}: {name}");
-                }
-            }
+            let o = spinloom(dir.path(), &into(command, &out));
+            assert!(o.status.success(), "{command}, {blocks}: {}", said(&o));
+            alike(dir.path(), files, &whole, &out);
         }
-        assert!(full >= 2, "{file}: {full}");
+        assert!(full >= 1, "{command}: {full}");
     }
 }
 
@@ -493,12 +535,151 @@ fn a_full_disk_ends_with_a_message_and_loses_nothing_that_was_committed() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_cannot_be_written_is_told() {
-    let dir = folder(&[("wall.yaml", EXPERIMENT), ("s.mx3", SCRIPT), ("p.yaml", PIPELINE)]);
-    for file in ["wall.yaml", "s.mx3", "p.yaml"] {
-        let o = spinloom(dir.path(), &["run", file, "--out", "/proc/nothing/here"]);
-        assert_eq!(o.status.code(), Some(2), "{}", said(&o));
-        assert!(said(&o).contains("/proc/nothing"), "{}", said(&o));
+    let dir = kinds();
+    std::fs::write(dir.path().join("p.yaml"), PIPELINE).unwrap();
+    let commands: Vec<&str> = KINDS.iter().map(|k| k.0).chain(["run p.yaml"]).collect();
+    let told = |out: &str| {
+        for command in &commands {
+            let o = spinloom(dir.path(), &into(command, out));
+            assert_eq!(o.status.code(), Some(2), "{command}: {}", said(&o));
+            assert!(said(&o).contains(out.trim_end_matches("/here")) && !said(&o).contains("panicked"), "{command}: {}", said(&o));
+        }
+    };
+    told("/proc/nothing/here");
+    // Not even the superuser writes into a file system that is mounted for reading.
+    let small = dir.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let mount = |options: &str| {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&small).stderr(Stdio::null()).status();
+        mounted.is_ok_and(|s| s.success())
+    };
+    if !mount("size=8m") {
+        skipped::<()>("no permission to mount a file system: none for reading was tried");
+        return;
     }
+    let _unmount = Unmount(&small);
+    let out = |kind: usize| format!("small/{kind}");
+    for (kind, (command, _)) in KINDS.iter().enumerate() {
+        assert!(spinloom(dir.path(), &into(command, &out(kind))).status.success());
+    }
+    assert!(mount("remount,ro"));
+    told("small/here");
+    // What is there already stays as it is, whether it would be replaced or gone on with: what is whole is read.
+    let before = std::fs::read(small.join("0/run.h5")).unwrap();
+    for (kind, (command, _)) in KINDS.iter().enumerate() {
+        let o = spinloom(dir.path(), &into(command, &out(kind)));
+        assert!([Some(0), Some(2)].contains(&o.status.code()) && !said(&o).contains("panicked"), "{command}: {}", said(&o));
+        assert!(o.status.success() || said(&o).contains(&out(kind)), "{command}: {}", said(&o));
+    }
+    assert!(before == std::fs::read(small.join("0/run.h5")).unwrap());
+}
+
+#[cfg(target_os = "linux")]
+struct Unmount<'a>(&'a Path);
+
+#[cfg(target_os = "linux")]
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+/// The system's clock, for a program that it is loaded into: with every look it jumps to and fro by an hour or a day.
+#[cfg(target_os = "linux")]
+const JUMPS: &str = r#"
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static long looks;
+
+static long jump(void) {
+    static const long by[] = {0, 3600, -3600, 86400, -86400};
+    return by[__atomic_fetch_add(&looks, 1, __ATOMIC_RELAXED) % 5];
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t) {
+    int failed = syscall(SYS_clock_gettime, clock, t);
+    if (!failed && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) t->tv_sec += jump();
+    return failed;
+}
+
+int gettimeofday(struct timeval *restrict t, void *restrict zone) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    t->tv_sec = now.tv_sec;
+    t->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *t) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (t) *t = now.tv_sec;
+    return now.tv_sec;
+}
+
+__attribute__((destructor)) static void tell(void) {
+    FILE *f = fopen(getenv("LOOKS"), "a");
+    if (f) { fprintf(f, "%ld\n", looks); fclose(f); }
+}
+"#;
+
+/// A wall clock that is set to and fro changes no result and loses nothing; commits come as often as they should.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_clock_that_jumps_changes_nothing() {
+    let dir = kinds();
+    std::fs::write(dir.path().join("jumps.c"), JUMPS).unwrap();
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o", "jumps.so", "jumps.c"]).current_dir(dir.path()).output();
+    match compiled {
+        Err(_) => {
+            skipped::<()>("no C compiler here: the clock does not jump");
+            return;
+        }
+        Ok(o) => assert!(o.status.success(), "{}", said(&o)),
+    }
+    let jumping = |command: &str, out: &str| {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_spinloom"));
+        c.current_dir(dir.path()).args(into(command, out)).env("LD_PRELOAD", dir.path().join("jumps.so"));
+        c.env("LOOKS", dir.path().join("looks"));
+        c
+    };
+    let mut looks = 0;
+    for (kind, (command, files)) in KINDS.into_iter().enumerate() {
+        let (whole, out) = (format!("whole{kind}"), format!("out{kind}"));
+        let o = spinloom(dir.path(), &into(command, &whole));
+        assert!(o.status.success(), "{}", said(&o));
+        let o = jumping(command, &out).output().unwrap();
+        assert!(o.status.success(), "{command}: {}", said(&o));
+        alike(dir.path(), files, &whole, &out);
+        let text = std::fs::read_to_string(dir.path().join("looks")).unwrap();
+        let now: u64 = text.lines().map(|l| l.parse::<u64>().unwrap()).sum();
+        println!("{command}: {} looks at the clock", now - looks);
+        looks = now;
+    }
+    assert!(looks > 5);
+    // Killed in the middle, with commits every 20 ms: they have not waited for tomorrow.
+    let long = "run longer.yaml --resume --commit-every 0.02";
+    std::fs::write(dir.path().join("longer.yaml"), long_run().replace("for: 4 ns", "for: 2 ns")).unwrap();
+    assert!(spinloom(dir.path(), &into(long, "whole")).status.success());
+    let mut child = jumping(long, "killed").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&dir.path().join("killed/run.h5"));
+    let committed = || spinloom_record::Record::open(&dir.path().join("killed")).and_then(|r| r.rows(0)).unwrap_or(0);
+    let begun = Instant::now();
+    while committed() < 5 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is committed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    assert!(jumping(long, "killed").status().unwrap().success());
+    equal(dir.path(), "whole", "killed");
 }
 
 #[test]

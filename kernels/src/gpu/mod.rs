@@ -20,7 +20,7 @@ pub mod waves;
 
 use crate::control::{Control, Status};
 use crate::cpu::tables::{Tables, added};
-use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
+use crate::device::{Device, DeviceError, DeviceInfo, Prepared, Window, byte};
 use crate::plan::{Buffer, Pass, Plan, Ref, Rule};
 use crate::region::{Neighbours, RegionMap, partners};
 use crate::system::System;
@@ -914,6 +914,28 @@ impl Device for Gpu {
             return vec![f64::NAN; 3 * self.names.mesh.cells()];
         }
         values_of(&bytes, self.names.precision)
+    }
+
+    // Of each component the cells from the window's first to its last: of a mesh with many layers one, of a window the rows it crosses.
+    fn peek(&self, replica: usize, buffer: Buffer, n: [usize; 3], window: &Window) -> Vec<u8> {
+        let (first, span) = window.span(n);
+        let element = self.element();
+        let mut bytes = vec![0u8; 3 * span * element];
+        let mut out = vec![byte(f32::NAN); 3 * window.points().iter().product::<usize>()];
+        let (Some(memory), 1..) = (self.memories.fields, span) else { return out };
+        let start = self.offset(replica, buffer, false);
+        for (c, part) in bytes.chunks_mut(span * element).enumerate() {
+            if self.backend.read(memory, start + (c * self.names.mesh.cells() + first) * element, part).is_err() {
+                return out;
+            }
+        }
+        for (from, row) in window.rows(n, &mut out) {
+            match self.names.precision {
+                Precision::Single => window.row(bytes.as_chunks::<4>().0, from - first, row, |b| f32::from_le_bytes(*b)),
+                Precision::Double => window.row(bytes.as_chunks::<8>().0, from - first, row, |b| f64::from_le_bytes(*b) as f32),
+            }
+        }
+        out
     }
 
     fn set_material(&mut self, replica: usize, system: &System) {

@@ -6,7 +6,7 @@
 use super::Gpu;
 use super::convolution::Convolution;
 use crate::control::Control;
-use crate::device::{Device, DeviceError, DeviceInfo, Prepared};
+use crate::device::{Device, DeviceError, DeviceInfo, Prepared, Window};
 use crate::plan::{Buffer, Plan};
 use crate::system::System;
 use crate::terms::Term;
@@ -89,6 +89,10 @@ impl Device for Waves {
 
     fn download(&self, replica: usize, buffer: Buffer, other: bool) -> Vec<f64> {
         self.parts[replica / self.each].download(replica % self.each, buffer, other)
+    }
+
+    fn peek(&self, replica: usize, buffer: Buffer, n: [usize; 3], window: &Window) -> Vec<u8> {
+        self.parts[replica / self.each].peek(replica % self.each, buffer, n, window)
     }
 
     fn set_material(&mut self, replica: usize, system: &System) {

@@ -6,6 +6,7 @@ use spinloom_gpu::dry::Dry;
 use spinloom_gpu::vulkan::{self, Vulkan};
 use spinloom_gpu::{Backend, Kernel, Limits, Precision, cuda};
 use spinloom_kernels::cpu::{self, isa::Isa};
+use spinloom_kernels::device::{Window, byte};
 use spinloom_kernels::gpu::Gpu;
 use spinloom_kernels::material::{Coupling, Drive, Mask, Pair};
 use spinloom_kernels::mesh::Stack;
@@ -309,6 +310,35 @@ fn graphics_devices_agree(name: &str, system: &System) {
                 }
             }
         }
+    }
+}
+
+/// What a watcher is shown is what a download of the whole field shows.
+#[test]
+fn every_device_shows_the_cells_of_a_window() {
+    let mesh = Mesh::new([7, 5, 3], [2e-9; 3]);
+    let mut system = System::new(mesh, RegionMap::uniform(mesh.cells()), Material::uniform(material(1.0, false), 1));
+    system.replicas.push(system.replicas[0].clone());
+    let mut stream = Stream::new(31, 0);
+    let m: Vec<f64> = (0..3 * mesh.cells()).map(|_| f64::from((2.0 * stream.uniform() - 1.0) as f32)).collect();
+    let check = |name: &str, device: &mut dyn Device| {
+        let buffer = device.allocate("m", 2).unwrap();
+        device.upload(1, buffer, false, &m);
+        for (layer, from, size, every) in
+            [(0, [0, 0], [7, 5], 1), (2, [0, 0], [7, 5], 3), (1, [3, 2], [4, 3], 2), (2, [6, 4], [1, 1], 9), (1, [1, 1], [5, 1], 1)]
+        {
+            let window = Window { layer, from, size, every };
+            let mut expected = Vec::new();
+            for (y, x) in (0..size[1]).step_by(every).flat_map(|y| (0..size[0]).step_by(every).map(move |x| (y, x))) {
+                let cell = (layer * 5 + from[1] + y) * 7 + from[0] + x;
+                expected.extend((0..3).map(|c| byte(m[c * mesh.cells() + cell] as f32)));
+            }
+            assert_eq!(device.peek(1, buffer, mesh.n, &window), expected, "{name}: {window:?}");
+        }
+    };
+    check("f32", cpu::single(&system).unwrap().as_mut());
+    for precision in [Precision::Single, Precision::Double] {
+        on_graphics(&system, precision).into_iter().for_each(|(name, mut device)| check(name, &mut device));
     }
 }
 

@@ -178,10 +178,17 @@ fn copy_chunk(from: &Dataset, from_frame: usize, to: &Dataset, to_frame: usize, 
     h5::room::<u8>(size as usize)?;
     buffer.resize(size as usize, 0);
     let mut stored = 0;
+    let (id, plain) = (from.id(), hdf5_sys::h5p::H5P_DEFAULT);
     // SAFETY: as above; `buffer` is as long as the library said the stored chunk is.
-    let read = unsafe {
-        hdf5_sys::h5d::H5Dread_chunk1(from.id(), hdf5_sys::h5p::H5P_DEFAULT, start.as_ptr(), &raw mut stored, buffer.as_mut_ptr().cast())
-    };
+    #[cfg(not(feature = "bundled"))]
+    let read = unsafe { hdf5_sys::h5d::H5Dread_chunk1(id, plain, start.as_ptr(), &raw mut stored, buffer.as_mut_ptr().cast()) };
+    // The bundled library is of version 2, built without what that version deprecates: its function is told how long the buffer is.
+    #[cfg(feature = "bundled")]
+    let mut length = buffer.len();
+    // SAFETY: as above.
+    #[cfg(feature = "bundled")]
+    let read =
+        unsafe { hdf5_sys::h5d::H5Dread_chunk2(id, plain, start.as_ptr(), &raw mut stored, buffer.as_mut_ptr().cast(), &raw mut length) };
     if read < 0 {
         return Err(format!("frame {from_frame} of a segment cannot be read").into());
     }
