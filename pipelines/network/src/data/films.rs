@@ -10,6 +10,7 @@
 //! A picture is m_z of the cells, 255 for −1: θ(r) = 2 arctan(sinh(R/w)/sinh(r/w)) (Wang, Yuan and Wang, Commun. Phys. 1, 31 (2018)), the skyrmions as if each were alone.
 
 use super::samples::{Part, Samples};
+use rayon::prelude::*;
 use spinloom_base::hash;
 use spinloom_base::random::Stream;
 
@@ -54,18 +55,19 @@ fn apart(a: f64, b: f64) -> f64 {
     d - SIDE as f64 * (d / SIDE as f64).round()
 }
 
-/// Films of so many frames, for training and test; every `bin`-th cell along both sides is seen.
+/// Films of so many frames, for training and test; pixels are means over squares of `bin` cells.
 pub(super) fn films(frames: usize, bin: usize, [train, test]: [usize; 2]) -> Samples {
     let side = SIDE.div_ceil(bin);
     let part = |from: usize, n: usize| {
-        let mut part = Part::default();
-        for i in from..from + n {
+        let one = |i: usize| {
             let mut stream = Stream::new(1, 0x534B << 40 | i as u64);
             let kind = stream.below(KINDS.len());
-            part.labels.push(kind as u8);
-            film(kind, frames, bin, &mut stream, &mut part.pixels);
-        }
-        part
+            let mut pixels = Vec::with_capacity(frames * side * side);
+            film(kind, frames, bin, &mut stream, &mut pixels);
+            (kind as u8, pixels)
+        };
+        let all: Vec<(u8, Vec<u8>)> = (from..from + n).into_par_iter().map(one).collect();
+        Part { labels: all.iter().map(|f| f.0).collect(), pixels: all.into_iter().flat_map(|f| f.1).collect() }
     };
     let (train, test) = (part(0, train), part(train, test));
     let parts = [&train.pixels, &train.labels, &test.pixels, &test.labels].map(|p| hash::of_bytes(p));
@@ -123,19 +125,26 @@ fn film(kind: usize, frames: usize, bin: usize, stream: &mut Stream, pixels: &mu
                 (0..2).for_each(|k| s.at[k] = (s.at[k] + v[k] * dt).rem_euclid(SIDE as f64));
             }
         }
-        let seen: Vec<([f64; 2], f64)> = all.iter().map(|s| (s.at, s.radius(frame as f64))).filter(|s| s.1 > 0.0).collect();
+        // The angle of a cell is that of the nearest wall; five widths outside there is none that a byte could tell.
+        let mut angle = vec![0.0f64; SIDE * SIDE];
+        for (at, radius) in all.iter().map(|s| (s.at, s.radius(frame as f64))).filter(|s| s.1 > 0.0) {
+            let (reach, inside) = ((radius + 5.0 * WALL).ceil() as i64, (radius / WALL).sinh());
+            for dy in -reach..=reach {
+                for dx in -reach..=reach {
+                    let cell = [at[0].floor() + dx as f64, at[1].floor() + dy as f64];
+                    let r = (cell[0] + 0.5 - at[0]).hypot(cell[1] + 0.5 - at[1]);
+                    let [x, y] = cell.map(|c| c.rem_euclid(SIDE as f64) as usize);
+                    let here = &mut angle[y * SIDE + x];
+                    *here = here.max(2.0 * (inside / (r / WALL).sinh().max(1e-9)).atan());
+                }
+            }
+        }
         for y in (0..SIDE).step_by(bin) {
             for x in (0..SIDE).step_by(bin) {
-                // The largest angle is that of the nearest wall; eight widths outside there is none.
-                let angle = seen.iter().map(|(at, radius)| {
-                    let (dx, dy, end) = (apart(x as f64 + 0.5, at[0]), apart(y as f64 + 0.5, at[1]), radius + 8.0 * WALL);
-                    if dx.abs().max(dy.abs()) > end {
-                        return 0.0;
-                    }
-                    2.0 * ((radius / WALL).sinh() / (dx.hypot(dy) / WALL).sinh().max(1e-9)).atan()
-                });
-                let cos = angle.fold(0.0, f64::max).cos();
-                pixels.push((127.5 * (1.0 - cos)).round() as u8);
+                let rows = y..(y + bin).min(SIDE);
+                let seen = rows.flat_map(|y| &angle[y * SIDE + x..y * SIDE + (x + bin).min(SIDE)]);
+                let (sum, n) = seen.fold((0.0, 0.0), |(sum, n), a| (sum + 1.0 - a.cos(), n + 1.0));
+                pixels.push((127.5 * sum / n).round() as u8);
             }
         }
     }

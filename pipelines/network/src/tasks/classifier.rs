@@ -776,7 +776,9 @@ impl Classifier {
         let (spikes, neurons) = activity.iter().fold((0.0, 0), |a, l| (a.0 + l.0, a.1 + l.1));
         if neurons > 0 {
             out.score("activity per neuron and inference", spikes / neurons as f64, "spikes");
-            out.score("active fraction of neurons and steps", spikes / (neurons * steps) as f64, "1");
+            if net.layers.iter().any(crate::layers::Layer::steps) {
+                out.score("active fraction of neurons and steps", spikes / (neurons * steps) as f64, "1");
+            }
         }
         let card = |path: Option<&PathBuf>| path.map(|p| Card::read(&base.join(p))).transpose();
         if let Some(card) = card(self.card.as_ref())?
@@ -1263,21 +1265,23 @@ mod tests {
         let of = |layer: LayerSetting| {
             let c = Classifier {
                 data: Set::SkyrmionFilms,
-                samples: vec![300, 90],
-                bin: 10,
+                samples: vec![300, 150],
+                bin: 25,
                 steps: 8,
                 layers: vec![layer],
                 neuron: Neuron::Tanh,
-                epochs: 20,
+                epochs: 40,
                 batch: 20,
+                learning_rate: 5e-3,
+                logits: 5.0,
                 ..Classifier::default()
             };
             run(&c, None).value("accuracy").unwrap()
         };
         let memory = of(LayerSetting { recurrent: Some(40), ..LayerSetting::default() });
         let none = of(LayerSetting { dense: Some(40), ..LayerSetting::default() });
-        // Pictures one by one say at best whether numbers change: two of three kinds are told apart, the third is a coin's.
-        assert!(memory > 75.0 && none < 70.0, "{memory} {none}");
+        // Numbers are drawn so that pictures one by one, and their mean, say next to nothing: a third would be right by chance.
+        assert!(memory > 65.0 && none < 50.0, "{memory} {none}");
     }
 
     #[test]
