@@ -278,6 +278,8 @@ pub(super) fn cochlea(set: &Cochlea, folder: &Path, cut: Cut, at_most: [usize; 2
 
 /// The first so many sounds of a file of SHD's form, spikes in the order of time, and their labels. Numbers may be of any type that HDF5 turns into these: the published times have 16 bits.
 ///
+/// HDF5 itself trusts a file's word on where its lists lie: one that is damaged there can end the program. Compare the checksum first.
+///
 /// # Errors
 /// A file that is damaged or of another form.
 pub fn spikes(path: &Path, classes: usize, at_most: usize) -> Result<(Vec<Vec<Event>>, Vec<u8>), Problems> {
