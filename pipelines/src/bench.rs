@@ -8,7 +8,7 @@ use spinloom_kernels::device::DeviceInfo;
 use spinloom_kernels::plan::{Buffer, Cells, Pass, Plan, Ref};
 use spinloom_kernels::{Device, DeviceError, Material, Mesh, ParameterId as P, RegionMap, Replica, System, Values};
 use spinloom_solver::{DemagEvery, DeviceChoice, Simulation, Step, Tableau, tableau};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -116,8 +116,8 @@ pub struct Options<'a> {
     pub stepper: Option<&'a str>,
     /// Members of the ensemble.
     pub replicas: usize,
-    /// Folder of other codes' scripts, to be run beside.
-    pub peers: Option<&'a Path>,
+    /// Folders of other codes' scripts, to be run beside.
+    pub peers: &'a [PathBuf],
     /// One JSON object a line.
     pub json: bool,
 }
@@ -204,17 +204,59 @@ pub fn bench(options: &Options<'_>) -> Result<u8, Problems> {
                     line.layout
                 );
             }
-            if let (Some(folder), Work::Torque) = (options.peers, options.work) {
-                beside(folder, &line, choice.precision(), options.json)?;
+            if options.work == Work::Torque {
+                for folder in options.peers.iter().filter(|f| !f.join(NETWORKS).is_file()) {
+                    beside(folder, &line, choice.precision(), options.json)?;
+                }
             }
         }
+    }
+    for folder in options.peers.iter().filter(|f| f.join(NETWORKS).is_file()) {
+        networks(folder)?;
     }
     Ok(0)
 }
 
+/// The script that trains networks in other codes.
+const NETWORKS: &str = "peers.py";
+
+fn python() -> std::ffi::OsString {
+    std::env::var_os("SPINLOOM_PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// Runs the folder's script on the training speed of networks, which prints its own table; with as many threads, on the sets of SPINLOOM_DATA, beside the programs that were built with this one.
+fn networks(folder: &Path) -> Result<(), Problems> {
+    let script = folder.join(NETWORKS);
+    let Some(data) = std::env::var_os("SPINLOOM_DATA") else {
+        println!("    {}: SKIPPED, SPINLOOM_DATA names no folder with MNIST and CIFAR-10", script.display());
+        return Ok(());
+    };
+    let own = std::env::current_exe().map_err(|e| Diagnostic::error(e.to_string()))?;
+    let programs = own.parent().unwrap_or(Path::new("."));
+    if !programs.join("examples/train").is_file() {
+        return Err(Diagnostic::error(format!("{} is not there", programs.join("examples/train").display()))
+            .hint("cargo build --release -p spinloom-network --example train")
+            .into());
+    }
+    let threads = spinloom_solver::threads().to_string();
+    let status = Command::new(python())
+        .arg(&script)
+        .arg("--data")
+        .arg(data)
+        .arg("--programs")
+        .arg(programs)
+        .args(["--threads", &threads, "--samples", "12000", "2000"])
+        .status()
+        .map_err(|e| Diagnostic::error(format!("{}: {e}", python().to_string_lossy())))?;
+    if !status.success() {
+        println!("    {}: SKIPPED, it ended with {status}", script.display());
+    }
+    Ok(())
+}
+
 /// Runs the other codes on the grid that was just measured, with as many threads, and prints how many times faster this one was.
 fn beside(folder: &Path, own: &Line, precision: &str, json: bool) -> Result<(), Problems> {
-    let python = std::env::var_os("SPINLOOM_PYTHON").unwrap_or_else(|| "python3".into());
+    let python = python();
     let threads = own.threads.to_string();
     let folder = &folder.canonicalize().map_err(|e| Diagnostic::error(format!("{}: {e}", folder.display())))?;
     for script in ["bench_magnumnp.py", "bench_neuralmag.py"] {
@@ -501,7 +543,7 @@ mod tests {
             count: None,
             stepper: Some("rk5"),
             replicas: 0,
-            peers: None,
+            peers: &[],
             json: true,
         };
         let e = bench(&wrong).unwrap_err().to_string();

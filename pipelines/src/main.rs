@@ -211,9 +211,9 @@ enum Verb {
         #[arg(long, default_value_t = 1)]
         replicas: usize,
         /// Runs the other codes' scripts of this folder on the same grids too, turn by turn, and prints the ratios; the Python that has those codes by
-        /// SPINLOOM_PYTHON.
+        /// SPINLOOM_PYTHON. Given again with `examples/networks`, trains networks in other codes too, on the data of SPINLOOM_DATA.
         #[arg(long, value_name = "FOLDER")]
-        peers: Option<PathBuf>,
+        peers: Vec<PathBuf>,
         /// Measures what transforms of every length cost here, and writes the table that sizes are chosen by.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["peers", "count", "stepper"])]
         tune: Option<PathBuf>,
@@ -406,7 +406,7 @@ impl Verb {
                     count,
                     stepper,
                     replicas,
-                    peers: peers.as_deref(),
+                    peers: &peers,
                     json,
                 })
             }

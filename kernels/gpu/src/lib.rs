@@ -80,6 +80,35 @@ pub struct Kernel {
 const GLSL: &str = include_str!("prelude.glsl");
 const CUDA: &str = include_str!("prelude.cu");
 
+/// `high`: the upper half of a product of two words, in 16-bit pieces, since the subset of the two languages has no other way to it.
+pub const HIGH: &str = "\
+FN uint high(uint a, uint b) {
+    uint al = a & 0xffffu;
+    uint ah = a >> 16u;
+    uint bl = b & 0xffffu;
+    uint bh = b >> 16u;
+    uint low = al * bl;
+    uint m1 = ah * bl + (low >> 16u);
+    uint m2 = al * bh + (m1 & 0xffffu);
+    return ah * bh + (m1 >> 16u) + (m2 >> 16u);
+}
+";
+
+/// The ten rounds of Philox4x32-10 (Salmon et al., SC 2011) on the counter c0 to c3 and the key k0, k1, all `uint`s; wants [`HIGH`].
+pub const PHILOX_ROUNDS: &str = "    for (int n = 0; n < 10; n += 1) {
+        uint h0 = high(c0, 0xD2511F53u);
+        uint l0 = c0 * 0xD2511F53u;
+        uint h1 = high(c2, 0xCD9E8D57u);
+        uint l1 = c2 * 0xCD9E8D57u;
+        c0 = h1 ^ c1 ^ k0;
+        c1 = l1;
+        c2 = h0 ^ c3 ^ k1;
+        c3 = l0;
+        k0 = k0 + 0x9E3779B9u;
+        k1 = k1 + 0xBB67AE85u;
+    }
+";
+
 /// A real constant, exact in either precision: as a sum of floats, because `double(0.1)` would round to a float first.
 pub fn literal(value: f64, precision: Precision) -> String {
     let float = |v: f32| if v == v.trunc() && v.abs() < 1e6 { format!("{v:.1}f") } else { format!("{v:e}f") };

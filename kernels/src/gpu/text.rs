@@ -3,7 +3,7 @@
 use crate::mesh::Mesh;
 use crate::plan::{Cells, Combine, Dot, LARGEST_TURN, Motion, Ref, Rule};
 use crate::terms::{Extra, FreeFace, Term, ghost_gpu};
-use spinloom_gpu::{Binding, Element, Kernel, Precision, literal};
+use spinloom_gpu::{Binding, Element, HIGH, Kernel, PHILOX_ROUNDS, Precision, literal};
 use std::fmt::Write;
 
 /// Items in a group of the kernels that go cell by cell.
@@ -589,14 +589,13 @@ FN float sin_turn(float u) {
 /// The normals of the step in progress: those of [`spinloom_base::random::normals`], in single precision throughout.
 pub fn noise(names: &Names, out: Ref) -> Kernel {
     let mut body = names.defines()
-        + PHILOX
+        + HIGH
+        + NORMALS
         + "KERNEL_MAIN {\n    int r = int(WG.y);\n    int i = min(int(GID.x), CELLS - 1);\n    bool on = state[r * STATE_SIZE + STATUS] == 0u && int(GID.x) < CELLS;\n    int slot = int(state[r * STATE_SIZE + SLOT]);\n    int own = r * 3 * CELLS + i;\n";
     let _ = write!(
         body,
         "    uint id = state[r * STATE_SIZE + {}];\n    uint c0 = uint(i);\n    uint c1 = id;\n    uint c2 = state[r * STATE_SIZE + {}];\n    uint c3 = state[r * STATE_SIZE + {} + 1];\n    \
-         uint k0 = state[r * STATE_SIZE + {key}];\n    uint k1 = state[r * STATE_SIZE + {key} + 1];\n    for (int n = 0; n < 10; n += 1) {{\n        uint h0 = high(c0, 0xD2511F53u);\n        uint l0 = c0 * 0xD2511F53u;\n        \
-         uint h1 = high(c2, 0xCD9E8D57u);\n        uint l1 = c2 * 0xCD9E8D57u;\n        c0 = h1 ^ c1 ^ k0;\n        c1 = l1;\n        c2 = h0 ^ c3 ^ k1;\n        c3 = l0;\n        \
-         k0 = k0 + 0x9E3779B9u;\n        k1 = k1 + 0xBB67AE85u;\n    }}\n    float ra = radius(c0);\n    float rb = radius(c2);\n    \
+         uint k0 = state[r * STATE_SIZE + {key}];\n    uint k1 = state[r * STATE_SIZE + {key} + 1];\n{PHILOX_ROUNDS}    float ra = radius(c0);\n    float rb = radius(c2);\n    \
          VEC v = VEC(REAL(ra * turn(c1 + 0x40000000u)), REAL(ra * turn(c1)), REAL(rb * turn(c3 + 0x40000000u)));\n",
         state::ID,
         state::STEPS,
@@ -608,18 +607,8 @@ pub fn noise(names: &Names, out: Ref) -> Kernel {
     on_cells("noise", names, body, &[("fields", true), ("state", false)], false)
 }
 
-/// `high`: the upper half of a product, in 16-bit pieces; `radius`: √(−2 ln u); `turn`: sin of 2π (bits + 1)/2^32, a cosine a quarter turn on.
-const PHILOX: &str = "\
-FN uint high(uint a, uint b) {
-    uint al = a & 0xffffu;
-    uint ah = a >> 16u;
-    uint bl = b & 0xffffu;
-    uint bh = b >> 16u;
-    uint low = al * bl;
-    uint m1 = ah * bl + (low >> 16u);
-    uint m2 = al * bh + (m1 & 0xffffu);
-    return ah * bh + (m1 >> 16u) + (m2 >> 16u);
-}
+/// `radius`: √(−2 ln u); `turn`: sin of 2π (bits + 1)/2^32, a cosine a quarter turn on.
+const NORMALS: &str = "\
 FN float artanh2(float s) {
     float q = s * s;
     return 2.0f * s * (1.0f + q * (1.0f / 3.0f + q * (1.0f / 5.0f + q * (1.0f / 7.0f + q * (1.0f / 9.0f + q * (1.0f / 11.0f))))));

@@ -8,6 +8,7 @@
 use crate::convolution::{Convolution, Scratch};
 use crate::graphics::{Answers, Batch, Graphics, Step};
 use crate::neuron::{Mapping, Reset};
+use crate::optimiser::{Adam, softmax};
 use crate::synapse::Synapse;
 use rayon::prelude::*;
 use spinloom_base::random::{Stream, normals};
@@ -169,6 +170,9 @@ pub(crate) struct Net {
     updates: u32,
     /// Spikes (or absolute activity) of each neuron layer in the last test, and their number.
     pub activity: Vec<(f64, usize)>,
+    /// Of the membranes in the last test, per sample: (neuron, step) pairs whose drive within the range of the device is not zero, and the sum of the drives' squares. Neurons that sleep after a
+    /// spike are among them.
+    pub driven: [f64; 2],
     /// Answers of the last layer, where its way back needs them.
     output: Vec<f32>,
     memory: Memory,
@@ -253,7 +257,16 @@ impl Net {
             });
             from = to;
         }
-        Net { layers, steps, updates: 0, activity: Vec::new(), output: Vec::new(), memory: Memory::default(), graphics: None }
+        Net {
+            layers,
+            steps,
+            updates: 0,
+            activity: Vec::new(),
+            driven: [0.0; 2],
+            output: Vec::new(),
+            memory: Memory::default(),
+            graphics: None,
+        }
     }
 
     /// Layers whose weights are synapses: number, inputs, outputs.
@@ -323,6 +336,7 @@ impl Net {
         let (mut x, mut steps) = (x, steps_in);
         let total = self.steps;
         self.activity.clear();
+        self.driven = [0.0; 2];
         let mut activity = Vec::new();
         let mut memory = std::mem::take(&mut self.memory);
         for (index, layer) in self.layers.iter_mut().enumerate() {
@@ -431,6 +445,13 @@ impl Net {
                             .for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = graded(answer, *x)));
                     }
                     if pass == Pass::Test {
+                        if let Answer::Membrane { mapping, .. } = &*answer {
+                            let drives = if *recurrent { &layer.saved[0] } else { &x };
+                            // An input that is the same in every step drives in every one.
+                            let each = y.len() as f64 / drives.len() as f64 / n as f64;
+                            let found = driven(mapping, drives);
+                            self.driven.iter_mut().zip(found).for_each(|(sum, v)| *sum += each * v);
+                        }
                         let sums: Vec<f64> = y.par_chunks(BLOCK).map(|y| y.iter().map(|y| f64::from(y.abs())).sum()).collect();
                         activity.push((sums.iter().sum::<f64>() / n as f64, b));
                     }
@@ -573,12 +594,10 @@ impl Net {
         self.memory = memory;
     }
 
-    /// Adam (Kingma and Ba, arXiv:1412.6980) with decoupled weight decay; of synapses learned by pulses, as many pulses as come nearest to that step: what the synapse cannot hold is lost. Returns writes.
+    /// [`Adam`] with decoupled weight decay; of synapses learned by pulses, as many pulses as come nearest to that step: what the synapse cannot hold is lost. Returns writes.
     pub(crate) fn update(&mut self, rate: f64, decay: f64, pulses: Option<(&Synapse, u64)>) -> u64 {
         self.updates += 1;
-        let t = self.updates as i32;
-        let (c1, c2) = ((1.0 - 0.9f64.powi(t)) as f32, (1.0 - 0.999f64.powi(t)) as f32);
-        let rate = rate as f32;
+        let adam = Adam::<f32>::new(rate, self.updates as i32);
         let mut writes = 0;
         for (l, layer) in self.layers.iter_mut().enumerate() {
             let synaptic = !matches!(layer.kind, Kind::Norm);
@@ -597,9 +616,7 @@ impl Net {
                             let mut stream = Stream::new(seed ^ u64::from(updates) << 20, 0x50 << 56 | (l as u64) << 40 | i as u64);
                             let mut writes = 0;
                             for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-                                *m = 0.9 * *m + 0.1 * g;
-                                *v = 0.999 * *v + 0.001 * g * g;
-                                let step = rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8);
+                                let step = adam.step(*g, m, v);
                                 writes += u64::from(s.pulse(w, f64::from(step), w_max, &mut stream));
                             }
                             writes
@@ -607,11 +624,9 @@ impl Net {
                         .sum::<u64>();
                     continue;
                 }
-                let decay = if which == 0 && synaptic { rate * decay as f32 } else { 0.0 };
+                let decay = if which == 0 && synaptic { rate as f32 * decay as f32 } else { 0.0 };
                 for (((w, g), m), v) in p.latent.iter_mut().zip(&p.gradient).zip(m).zip(v) {
-                    *m = 0.9 * *m + 0.1 * g;
-                    *v = 0.999 * *v + 0.001 * g * g;
-                    *w -= rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8) + decay * *w;
+                    *w -= adam.step(*g, m, v) + decay * *w;
                 }
             }
         }
@@ -792,6 +807,19 @@ fn slope(answer: &Answer, x: f32) -> f32 {
 fn within(v: f32, low: f32, high: f32) -> f32 {
     let v = if v < low { low } else { v };
     if v > high { high } else { v }
+}
+
+/// How many of these drives are not zero within the range of a device, and the sum of their squares there.
+fn driven(mapping: &Mapping, drives: &[f32]) -> [f64; 2] {
+    let (low, high) = (mapping.x_min.map_or(f32::NEG_INFINITY, |v| v as f32), mapping.x_max.map_or(f32::INFINITY, |v| v as f32));
+    let parts: Vec<[f64; 2]> = drives
+        .par_chunks(BLOCK)
+        .map(|x| {
+            let real = x.iter().map(|x| f64::from(within(*x, low, high)));
+            real.fold([0.0; 2], |[n, square], x| [n + f64::from(u8::from(x != 0.0)), square + x * x])
+        })
+        .collect();
+    parts.iter().fold([0.0; 2], |[n, square], p| [n + p[0], square + p[1]])
 }
 
 /// Surrogate derivative of a spike (arctan; Fang et al., ICCV 2021, 2661).
@@ -1066,16 +1094,13 @@ pub(crate) fn cross_entropy(y: &[f32], steps: usize, n: usize, classes: usize, l
     let mut answers = Vec::with_capacity(n);
     let mut loss = 0.0;
     for i in 0..n {
-        let logits: Vec<f32> =
+        let mut p: Vec<f32> =
             (0..classes).map(|c| scale / steps as f32 * (0..steps).map(|t| y[(t * n + i) * classes + c]).sum::<f32>()).collect();
-        let top = logits.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-        let sum: f32 = logits.iter().map(|l| (l - top).exp()).sum();
-        answers.push((0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0));
+        answers.push((0..classes).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0));
         let label = usize::from(labels[i]);
-        loss -= f64::from(logits[label] - top - sum.ln());
+        loss += f64::from(softmax(&mut p, 1.0, label));
         for c in 0..classes {
-            let p = (logits[c] - top).exp() / sum;
-            let d = (p - f32::from(u8::from(c == label))) * scale / (steps * n) as f32;
+            let d = (p[c] - f32::from(u8::from(c == label))) * scale / (steps * n) as f32;
             (0..steps).for_each(|t| gradient[(t * n + i) * classes + c] = d);
         }
     }

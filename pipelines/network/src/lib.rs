@@ -28,6 +28,7 @@
 //! | `layers` | layers of any kind: dense, convolutional, recurrent |
 //! | `convolution` | the arithmetic of their convolutions |
 //! | `graphics` | the same on graphics devices |
+//! | `optimiser` | softmax with cross-entropy, Adam |
 //! | [`mod@train`] | batches, Adam, validation, checkpoints, the report |
 //! | [`crossbar`] | weights as pairs of binary conductances |
 //! | [`weights`] | the file of weights |
@@ -41,6 +42,7 @@ mod graphics;
 mod layers;
 mod network;
 pub mod neuron;
+mod optimiser;
 mod posterior;
 mod ridge;
 mod settings;

@@ -11,6 +11,7 @@
 
 use crate::encode::{Trains, domain};
 use crate::neuron::{Mapping, Reset};
+use crate::optimiser::softmax;
 use serde::{Deserialize, Serialize};
 use spinloom_base::random::normals;
 
@@ -339,15 +340,15 @@ impl<R: Real> Chunk<R> {
             }
         }
         self.loss = 0.0;
+        let mut p: Vec<f64> = Vec::with_capacity(width);
         for ((counts, gradient), &label) in
             self.counts.chunks_exact(width).zip(self.count_gradient.chunks_exact_mut(width)).zip(&self.labels)
         {
             let label = usize::from(label);
-            let highest = counts.iter().map(|c| c.f64()).fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = counts.iter().map(|c| (count_scale * (c.f64() - highest)).exp()).sum();
-            self.loss += sum.ln() - count_scale * (counts[label].f64() - highest);
-            for (class, (g, c)) in gradient.iter_mut().zip(counts).enumerate() {
-                let p = (count_scale * (c.f64() - highest)).exp() / sum;
+            p.clear();
+            p.extend(counts.iter().map(|c| c.f64()));
+            self.loss += softmax(&mut p, count_scale, label);
+            for (class, (g, p)) in gradient.iter_mut().zip(&p).enumerate() {
                 *g = R::of(count_scale * (p - if class == label { 1.0 } else { 0.0 }));
             }
         }

@@ -82,6 +82,14 @@ settings!(
     }
 );
 
+/// Levels of one side of a weight (fewer than two: continuous), their bow, and the largest weight over the root mean square of a layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Staircase {
+    pub states: usize,
+    pub bow: f64,
+    pub range: f64,
+}
+
 impl Synapse {
     /// With what its card says; the SHA-256 of its records for the table.
     pub(crate) fn with_card(&self, card: &Card) -> Result<Synapse, Problems> {
@@ -181,12 +189,21 @@ impl Synapse {
         if self.devices > 1 { self.devices + 1 } else { self.levels }
     }
 
+    /// What [`Synapse::quantise`] needs, for devices that do the same.
+    pub(crate) fn staircase(&self) -> Staircase {
+        Staircase { states: self.states(), bow: self.bow, range: self.root_mean_squares() }
+    }
+
+    /// Largest weight over the root mean square of a layer.
+    fn root_mean_squares(&self) -> f64 {
+        // Two states of a pair are signs: their size is what the weights have on average.
+        if self.states() == 2 { 1.0 } else { self.range }
+    }
+
     /// Largest weight of a layer that is written with these weights.
     pub(crate) fn w_max(&self, w: &[f32]) -> f64 {
         let square = w.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / w.len().max(1) as f64;
-        // Two states of a pair are signs: their size is what the weights have on average.
-        let range = if self.states() == 2 { 1.0 } else { self.range };
-        (range * square.sqrt()).max(1e-30)
+        (self.root_mean_squares() * square.sqrt()).max(1e-30)
     }
 
     /// Where level k of a side lies after the bow.

@@ -13,6 +13,7 @@ use crate::data::{Dataset, Images};
 use crate::encode::{Encoder, domain, key};
 use crate::network::{CHUNK, Chunk, Dynamics, LayerCounts, ReadNoise, Spike, Surrogate};
 use crate::neuron::{Cost, EventCounts, Mapping, NeuronModel};
+use crate::optimiser::Adam;
 use crate::weights::{self, Weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -683,13 +684,11 @@ impl<'a> Trainer<'a> {
     /// One step of Adam. Gradients of chunks are added in their order; every weight by itself, so threads change nothing.
     fn update(&mut self, rate: f64, batch: usize, chunks: usize) {
         const PIECE: usize = 1 << 14;
-        let (beta1, beta2, epsilon) = (0.9f32, 0.999f32, 1e-8f32);
-        let t = self.updates as i32;
-        let (c1, c2) = ((1.0 - 0.9f64.powi(t)) as f32, (1.0 - 0.999f64.powi(t)) as f32);
         // Adam moves every weight by about the rate, whatever the gradient, and devices of different gain need weights of different size. The rate
         // counts in four times the spread at the start, which is 1 for the ideal neuron with beta = 0.9 and 20 steps.
         let unit = 4.0 * self.engine.start.0;
-        let (step, decay, share) = ((rate * unit) as f32, (rate * self.engine.config.weight_decay) as f32, 1.0 / batch as f32);
+        let adam = Adam::<f32>::new(rate * unit, self.updates as i32);
+        let (decay, share) = ((rate * self.engine.config.weight_decay) as f32, 1.0 / batch as f32);
         let Engine { pool, chunks: all, .. } = &self.engine;
         let all = &all[..chunks];
         let [first, second] = &mut self.moments;
@@ -710,9 +709,7 @@ impl<'a> Trainer<'a> {
                             || {
                                 for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(&*sum) {
                                     let g = g * share;
-                                    *m = beta1 * *m + (1.0 - beta1) * g;
-                                    *v = beta2 * *v + (1.0 - beta2) * g * g;
-                                    *w -= step * ((*m / c1) / ((*v / c2).sqrt() + epsilon)) + decay * *w;
+                                    *w -= adam.step(g, m, v) + decay * *w;
                                 }
                             },
                         );

@@ -1,4 +1,5 @@
-//! Recordings of event cameras: N-MNIST, AEDAT 2, 3.1 and 4, and CSV; and how they become frames. Of these benchmarks read N-MNIST alone; the other readers are for callers of this crate.
+//! Recordings of event cameras: N-MNIST, AEDAT 2, 3.1 and 4, and CSV; and how they become frames. Of these benchmarks read N-MNIST, AEDAT 2 (CIFAR10-DVS) and 3.1 (DVS128 Gesture); the
+//! other readers are for callers of this crate.
 //!
 //! | format | what is read |
 //! |---|---|
@@ -41,6 +42,17 @@ pub enum Slice {
     Count,
     /// As much time in each.
     Time,
+}
+
+/// Into how many frames of which pixels events are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Frames of a recording.
+    pub frames: usize,
+    /// Equal numbers of events, or equal times.
+    pub slice: Slice,
+    /// Side of the squares of pixels that are counted as one; 1 keeps them apart.
+    pub bin: usize,
 }
 
 fn broken(name: &str, message: impl Into<String>) -> Problems {
@@ -253,26 +265,37 @@ fn csv(name: &str, bytes: &[u8]) -> Result<Vec<Event>, Problems> {
     Ok(events)
 }
 
-/// Counts of off and on events per pixel in `frames` slices: `[frame][row][column][off, on]`, at most 255.
-pub fn frames(events: &[Event], [rows, columns]: [usize; 2], frames: usize, slice: Slice) -> Vec<u8> {
-    let mut out = vec![0u8; frames * rows * columns * 2];
+/// Counts of events per pixel in slices: `[frame][row][column][polarity]`, at most 255. Of two polarities the first is off, the second on; of one, both.
+pub fn frames(events: &[Event], [rows, columns, polarities]: [usize; 3], cut: Cut) -> Vec<u8> {
+    let [high, wide, _] = cut.shape([rows, columns, polarities]);
+    let mut out = vec![0u8; cut.frames * high * wide * polarities];
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return out };
-    let per = (events.len() / frames).max(1);
+    let per = (events.len() / cut.frames).max(1);
     // In 128 bits: a damaged file's times can lie further apart than an i64 holds.
     let span = (i128::from(last.t) - i128::from(first.t) + 1).max(1);
     for (i, e) in events.iter().enumerate() {
-        let k = match slice {
+        let k = match cut.slice {
             Slice::Count => i / per,
-            Slice::Time => ((i128::from(e.t) - i128::from(first.t)).clamp(0, span - 1) * frames as i128 / span) as usize,
+            Slice::Time => ((i128::from(e.t) - i128::from(first.t)).clamp(0, span - 1) * cut.frames as i128 / span) as usize,
         }
-        .min(frames - 1);
+        .min(cut.frames - 1);
         let (x, y) = (usize::from(e.x), usize::from(e.y));
         if x < columns && y < rows {
-            let at = ((k * rows + y) * columns + x) * 2 + usize::from(e.on);
+            let at = ((k * high + y / cut.bin) * wide + x / cut.bin) * polarities + usize::from(e.on).min(polarities - 1);
             out[at] = out[at].saturating_add(1);
         }
     }
     out
+}
+
+impl Cut {
+    /// One picture.
+    pub(crate) const STILL: Cut = Cut { frames: 1, slice: Slice::Count, bin: 1 };
+
+    /// Rows, columns and polarities of a frame of a sensor of so many.
+    pub fn shape(self, [rows, columns, polarities]: [usize; 3]) -> [usize; 3] {
+        [rows.div_ceil(self.bin), columns.div_ceil(self.bin), polarities]
+    }
 }
 
 #[cfg(test)]
@@ -373,12 +396,17 @@ mod tests {
     #[test]
     fn frames_count_by_number_and_by_time() {
         let events: Vec<Event> = (0..10).map(|i| Event { t: if i < 9 { i } else { 1000 }, x: 0, y: 0, on: i % 2 == 0 }).collect();
-        let count = frames(&events, [1, 1], 2, Slice::Count);
+        let cut = |slice, bin| Cut { frames: 2, slice, bin };
+        let count = frames(&events, [1, 1, 2], cut(Slice::Count, 1));
         assert_eq!(count, [2, 3, 3, 2]);
-        let time = frames(&events, [1, 1], 2, Slice::Time);
+        let time = frames(&events, [1, 1, 2], cut(Slice::Time, 1));
         assert_eq!(time, [4, 5, 1, 0]);
+        assert_eq!(frames(&events, [1, 1, 1], cut(Slice::Time, 1)), [9, 1]);
         let far = [Event { t: i64::MIN, ..events[0] }, Event { t: i64::MAX, ..events[0] }];
-        assert_eq!(frames(&far, [1, 1], 2, Slice::Time), [0, 1, 0, 1]);
+        assert_eq!(frames(&far, [1, 1, 2], cut(Slice::Time, 1)), [0, 1, 0, 1]);
+        // Five columns in squares of two are three; the lower row of squares is half empty.
+        let wide: Vec<Event> = (0..5).map(|x| Event { t: 0, x, y: 2, on: true }).collect();
+        assert_eq!(frames(&wide, [3, 5, 1], Cut { frames: 1, slice: Slice::Time, bin: 2 }), [0, 0, 0, 2, 2, 1]);
         let e = parse("a.csv", b"0,-1,0,1\n", Camera::Dvs128).unwrap_err().to_string();
         assert!(e.contains("line 1") && e.contains("x = -1"), "{e}");
     }

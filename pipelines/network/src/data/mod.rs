@@ -1,9 +1,12 @@
-//! Images with labels: read from IDX files, or drawn by this program where there are none.
+//! Images and recordings with labels: read from the files of published sets, or drawn by this program where there are none.
 
 mod digits;
 pub mod events;
+mod films;
 pub mod idx;
+pub mod recordings;
 pub(crate) mod samples;
+mod stand_ins;
 
 use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Problems, hash};

@@ -1,7 +1,8 @@
 //! Samples for networks of any kind: images of one or several channels, and event recordings as frames.
 
-use super::events::{self, Camera, Slice};
+use super::events::{self, Camera, Cut};
 use super::{Dataset, Source};
+use super::{films, recordings, stand_ins};
 use crate::settings::choice;
 use crate::tasks::DataNote;
 use flate2::read::GzDecoder;
@@ -12,7 +13,10 @@ use std::path::Path;
 
 choice!(
     /// A data set.
-    Set { Mnist = "mnist", FashionMnist = "fashion-mnist", Cifar10 = "cifar-10", NMnist = "n-mnist" }
+    Set {
+        Mnist = "mnist", FashionMnist = "fashion-mnist", Cifar10 = "cifar-10", NMnist = "n-mnist", Gesture = "dvs128-gesture", Cifar10Dvs = "cifar10-dvs",
+        Shd = "shd", Ssc = "ssc", SkyrmionFilms = "skyrmion-films",
+    }
 );
 
 impl Set {
@@ -23,6 +27,12 @@ impl Set {
             Set::FashionMnist => &["fashion-mnist"],
             Set::Cifar10 => &["cifar-10-batches-bin", "cifar10-jpeg-subset"],
             Set::NMnist => &["N-MNIST", "nmnist", "nmnist-small"],
+            Set::Gesture => recordings::GESTURE,
+            Set::Cifar10Dvs => recordings::CIFAR10_DVS,
+            Set::Shd => recordings::SHD.folders,
+            Set::Ssc => recordings::SSC.folders,
+            // Drawn by the program, whatever data there are.
+            Set::SkyrmionFilms => &[],
         }
     }
 }
@@ -64,15 +74,51 @@ impl Samples {
     }
 
     /// Reads a set from the user's folder, or draws its stand-in; at most so many samples of each part.
-    pub(crate) fn read(set: Set, folder: Option<&Path>, frames: usize, slice: Slice, at_most: [usize; 2]) -> Result<Samples, Problems> {
+    pub(crate) fn read(set: Set, folder: Option<&Path>, cut: Cut, at_most: [usize; 2]) -> Result<Samples, Problems> {
+        if cut.bin > 1 && matches!(set, Set::Mnist | Set::FashionMnist | Set::Cifar10) {
+            return Err(Diagnostic::error(format!("`bin` counts events of {} pixels as one, and `{}` has no events", cut.bin, set.word()))
+                .hint("leave `bin` out; `pool` is a layer")
+                .into());
+        }
         let samples = match (set, folder) {
             (Set::Mnist, Some(f)) => Self::images(Dataset::read(f, Source::Mnist)?),
             (Set::FashionMnist, Some(f)) => Self::images(Dataset::read(f, Source::FashionMnist)?),
             (Set::Mnist | Set::FashionMnist, None) => Self::images(Dataset::stand_in(at_most[0].min(4000), at_most[1].min(1000), 1)),
             (Set::Cifar10, Some(f)) => cifar(f)?,
             (Set::Cifar10, None) => Self::coloured(Dataset::stand_in(at_most[0].min(2000), at_most[1].min(500), 1)),
-            (Set::NMnist, Some(f)) => nmnist(f, frames, slice, at_most)?,
-            (Set::NMnist, None) => Self::moving(Dataset::stand_in(at_most[0].min(1000), at_most[1].min(300), 1), frames),
+            (Set::NMnist, Some(f)) => nmnist(f, cut, at_most)?,
+            (Set::NMnist, None) if cut.bin > 1 => {
+                return Err(Diagnostic::error("the stand-in of N-MNIST has no events to bin")
+                    .hint("leave `bin` out, or give --data FOLDER")
+                    .into());
+            }
+            (Set::NMnist, None) => Self::moving(Dataset::stand_in(at_most[0].min(1000), at_most[1].min(300), 1), cut.frames),
+            (Set::Gesture, Some(f)) => recordings::gestures(f, cut, at_most)?,
+            (Set::Gesture, None) => {
+                stand_ins::read("hands that move before a camera", stand_ins::gestures, |f| recordings::gestures(f, cut, at_most), at_most)?
+            }
+            (Set::Cifar10Dvs, Some(f)) => recordings::cifar10_dvs(f, cut, at_most)?,
+            (Set::Cifar10Dvs, None) => stand_ins::read(
+                "digits moved before a camera",
+                stand_ins::cifar10_dvs,
+                |f| recordings::cifar10_dvs(f, cut, at_most),
+                at_most,
+            )?,
+            (Set::Shd, Some(f)) => recordings::cochlea(&recordings::SHD, f, cut, at_most)?,
+            (Set::Ssc, Some(f)) => recordings::cochlea(&recordings::SSC, f, cut, at_most)?,
+            (Set::Shd, None) => stand_ins::read(
+                "sounds of three moving tones",
+                |f, n| stand_ins::cochlea(&recordings::SHD, f, n),
+                |f| recordings::cochlea(&recordings::SHD, f, cut, at_most),
+                at_most,
+            )?,
+            (Set::Ssc, None) => stand_ins::read(
+                "sounds of three moving tones",
+                |f, n| stand_ins::cochlea(&recordings::SSC, f, n),
+                |f| recordings::cochlea(&recordings::SSC, f, cut, at_most),
+                at_most,
+            )?,
+            (Set::SkyrmionFilms, _) => films::films(cut.frames, cut.bin, [at_most[0].min(1200), at_most[1].min(300)]),
         };
         Ok(samples.first(at_most))
     }
@@ -85,7 +131,7 @@ impl Samples {
                 .into());
         }
         let train = samples.first().copied().unwrap_or(usize::MAX);
-        Self::read(set, folder, 1, Slice::Count, [train, samples.last().copied().unwrap_or(train)])
+        Self::read(set, folder, Cut::STILL, [train, samples.last().copied().unwrap_or(train)])
     }
 
     fn first(mut self, [train, test]: [usize; 2]) -> Samples {
@@ -251,8 +297,8 @@ fn cifar(folder: &Path) -> Result<Samples, Problems> {
 }
 
 /// N-MNIST: `Train/0..9/*.bin` and `Test/…`, or the sample of 1000 + 100 recordings with its list of labels.
-fn nmnist(folder: &Path, frames: usize, slice: Slice, at_most: [usize; 2]) -> Result<Samples, Problems> {
-    let shape = [34, 34, 2];
+fn nmnist(folder: &Path, cut: Cut, at_most: [usize; 2]) -> Result<Samples, Problems> {
+    let sensor = [34, 34, 2];
     let mut all: BTreeMap<(bool, String, u8), Recording> = BTreeMap::new();
     let name;
     let small = [folder.to_path_buf(), folder.join("nmnist-small")]
@@ -320,13 +366,14 @@ fn nmnist(folder: &Path, frames: usize, slice: Slice, at_most: [usize; 2]) -> Re
         let list = events::parse(&format!("{key}.bin"), bytes, Camera::Dvs128)?;
         let part = if is_test { &mut test } else { &mut train };
         part.labels.push(label);
-        part.pixels.extend(events::frames(&list, [34, 34], frames, slice));
+        part.pixels.extend(events::frames(&list, sensor, cut));
         hashes.push_str(&hash::of_bytes(bytes));
     }
     if train.labels.is_empty() || test.labels.is_empty() {
         return Err(Diagnostic::file(folder.display().to_string(), "its N-MNIST has no recordings of one of its parts").into());
     }
-    Ok(Samples { name, stand_in: false, sha256: hash::of_bytes(hashes.as_bytes()), shape, frames, unit: 1.0, classes: 10, train, test })
+    let (shape, sha256) = (cut.shape(sensor), hash::of_bytes(hashes.as_bytes()));
+    Ok(Samples { name, stand_in: false, sha256, shape, frames: cut.frames, unit: 1.0, classes: 10, train, test })
 }
 
 /// A recording of N-MNIST, or where it lies.
@@ -337,6 +384,7 @@ enum Recording {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events::Slice;
     use super::*;
 
     /// A folder in the layout of the sample of N-MNIST.
@@ -360,7 +408,8 @@ mod tests {
     #[test]
     fn labels_of_recordings_are_checked_and_only_some_are_read() {
         let good = "sample,label,split\n0,1,train\n1,9,train\n2,3,train\n3,4,test\n4,5,test\n5,0,test\n";
-        let read = |labels: &str, n| Samples::read(Set::NMnist, Some(small(labels).path()), 2, Slice::Count, n);
+        let read =
+            |labels: &str, n| Samples::read(Set::NMnist, Some(small(labels).path()), Cut { frames: 2, slice: Slice::Count, bin: 1 }, n);
         let some = read(good, [2, 1]).unwrap();
         assert_eq!((some.train.labels, some.test.labels), (vec![1, 9], vec![4]));
         let e = read(&good.replace("4,5,test", "4,10,test"), [3, 3]).err().unwrap().to_string();

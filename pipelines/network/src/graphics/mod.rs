@@ -8,6 +8,7 @@
 mod text;
 
 use crate::layers::{Kind, Net, Pass};
+use crate::synapse::Staircase;
 use spinloom_gpu::{Backend, GpuError, Kernel, Launch, Memory, Recording};
 use text::{Columns, Cut, GROUP, Synapses, Wanted};
 
@@ -66,6 +67,8 @@ pub(crate) struct Sizes {
     pub logits: f64,
     /// Whether weights in use differ from those that learn.
     pub realised: bool,
+    /// Levels that the weights in use are put on before every step of training, on the device; without them the host puts there what it made.
+    pub levels: Option<Staircase>,
 }
 
 /// Why a network does not run on graphics devices, if it does not.
@@ -175,6 +178,8 @@ impl Graphics {
             *p = real(&mut backend, count)?;
         }
         let used = if sizes.realised { real(&mut backend, count)? } else { parameters[0] };
+        let arrays = net.arrays();
+        let ranges = real(&mut backend, arrays.len())?;
         let first: usize = net.layers[0].from.iter().product();
         let input = real(&mut backend, most * first * if sizes.poisson { 1 } else { sizes.steps_in })?;
         let trains = if sizes.poisson { real(&mut backend, most * first * sizes.steps_in)? } else { input };
@@ -228,6 +233,14 @@ impl Graphics {
         let mut recordings = Vec::new();
         for (pass, samples) in [(Pass::Train, sizes.batch), (Pass::Test, sizes.test)] {
             let mut b = Builder { backend: backend.as_mut(), samples, launches: Vec::new() };
+            if let (Pass::Train, Some(s)) = (pass, &sizes.levels) {
+                b.each(&text::copy(count), &[parameters[0], used], count)?;
+                for (k, (l, dims)) in arrays.iter().enumerate() {
+                    let (from, n) = (places[*l][0], dims[0] * dims[1]);
+                    b.add(&text::ranges(k, from, n, s), &[parameters[0], ranges], [1, 1, 1])?;
+                    b.each(&text::levels(k, from, n, s), &[parameters[0], ranges, used], n)?;
+                }
+            }
             if sizes.poisson {
                 b.each(&text::spikes(first, sizes.steps_in, most), &[control, input, trains], samples * first)?;
             }
@@ -254,6 +267,11 @@ impl Graphics {
         let mut g = Self { backend, sizes, control, input, result, parameters, used, places, count, running, activity, learn, answer };
         g.upload(net)?;
         Ok(g)
+    }
+
+    /// Whether every step of training makes the weights in use from those that learn, without the host.
+    pub(crate) fn makes_levels(&self) -> bool {
+        self.sizes.levels.is_some()
     }
 
     /// Name and model of the device.
@@ -509,6 +527,7 @@ mod tests {
     use super::*;
     use crate::layers::{Answer, cross_entropy};
     use crate::neuron::{Mapping, NeuronModel, Reset};
+    use crate::synapse::Synapse;
     use spinloom_base::random::{Stream, open_unit, philox4x32};
     use spinloom_gpu::dry::Dry;
     use spinloom_gpu::vulkan::{self, Vulkan};
@@ -598,7 +617,7 @@ mod tests {
         },
     ];
 
-    const SIZES: Sizes = Sizes { batch: 6, test: 8, steps_in: 1, poisson: false, classes: 3, logits: 3.0, realised: false };
+    const SIZES: Sizes = Sizes { batch: 6, test: 8, steps_in: 1, poisson: false, classes: 3, logits: 3.0, realised: false, levels: None };
 
     fn largest(v: &[f32]) -> f32 {
         v.iter().fold(0.0, |a, b| a.max(b.abs()))
@@ -713,6 +732,32 @@ mod tests {
         (pixels, x)
     }
 
+    /// Levels made on the device are the host's, but for weights within rounding of the middle between two.
+    fn compare_levels(open: &dyn Fn() -> Box<dyn Backend>) {
+        let straight = Synapse { levels: 9, ..Synapse::default() };
+        for s in [
+            Synapse { bow: 0.2, ..straight.clone() },
+            Synapse { levels: 2, ..straight.clone() },
+            Synapse { levels: 0, range: 1.5, ..straight.clone() },
+            straight,
+        ] {
+            let kinds = || vec![(Kind::Dense, 60), (Kind::Norm, 0), neurons(Answer::Tanh), (Kind::Dense, 3)];
+            let mut net = Net::new([1, 1, 70], kinds(), 1, 11);
+            let sizes = Sizes { realised: true, levels: Some(s.staircase()), ..SIZES };
+            let mut graphics = Graphics::new(open(), &net, sizes).unwrap();
+            let x = vec![0.5; 6 * 70];
+            let batch = Batch { x: &x, labels: &[0, 1, 2, 0, 1, 2], samples: &[0, 1, 2, 3, 4, 5], key: [1, 2, 3], phase: 0 };
+            // The rate is nought: what learns stays, and what is in use is made of it.
+            net.learn_there(&mut graphics, &batch, 0.0, 0.0).unwrap();
+            let found = graphics.take(graphics.used, graphics.count).unwrap();
+            net.realise(Some(&s), None);
+            let wanted = graphics.gather(&net, |p| &p.used);
+            let off = found.iter().zip(&wanted).filter(|(f, w)| (*f - *w).abs() > 1e-5).count();
+            assert!(off <= 2, "{off} of {} weights: {s:?}", wanted.len());
+            assert!(graphics.gather(&net, |p| &p.latent) != wanted, "nothing was put on levels");
+        }
+    }
+
     #[test]
     fn a_graphics_device_learns_what_the_processor_learns() {
         match Vulkan::open(0) {
@@ -720,6 +765,7 @@ mod tests {
             Err(e) => return eprintln!("SKIPPED: {e}"),
         }
         compare(&|| Box::new(Vulkan::open(0).unwrap()));
+        compare_levels(&|| Box::new(Vulkan::open(0).unwrap()));
     }
 
     #[test]
@@ -728,6 +774,7 @@ mod tests {
             return eprintln!("SKIPPED: {e}");
         }
         compare(&|| Box::new(cuda::Cuda::open(0).unwrap()));
+        compare_levels(&|| Box::new(cuda::Cuda::open(0).unwrap()));
     }
 
     /// The CUDA text, compiled by the machine's own compiler.
@@ -737,6 +784,7 @@ mod tests {
             return eprintln!("SKIPPED: no C++ compiler here");
         }
         compare(&|| Box::new(host::Host::new(Limits::LEAST).unwrap()));
+        compare_levels(&|| Box::new(host::Host::new(Limits::LEAST).unwrap()));
     }
 
     #[test]
@@ -744,7 +792,9 @@ mod tests {
         for case in &CASES {
             let (device, log) = Dry::new(Limits::LEAST);
             let net = Net::new(case.shape, (case.kinds)(), case.steps[1], 1);
-            Graphics::new(Box::new(device), &net, Sizes { steps_in: case.steps[0], poisson: case.poisson, ..SIZES }).unwrap();
+            let levels = Some(Synapse { levels: 9, bow: 0.2, ..Synapse::default() }.staircase());
+            let sizes = Sizes { steps_in: case.steps[0], poisson: case.poisson, realised: true, levels, ..SIZES };
+            Graphics::new(Box::new(device), &net, sizes).unwrap();
             let log = log.lock().unwrap();
             assert!(log.kernels.len() > 10 && log.recordings.len() == 2);
             for kernel in &log.kernels {

@@ -11,13 +11,15 @@
 //! | [`spikes`] | Poisson trains from pixels |
 //! | [`cross_entropy`] | loss, answer and gradient of each sample |
 //! | [`adam`] | the optimiser's step of all parameters |
+//! | [`copy`], [`ranges`], [`levels`] | the parameters in use from those that learn: on the levels of their devices |
 //!
 //! Arrays are those of [`crate::layers`]. The first word of `control` is the number of samples n, so a short batch runs with the same kernels.
 
 use super::control;
 use crate::layers::{Answer, Shape};
 use crate::neuron::Reset;
-use spinloom_gpu::{Binding, Element, Kernel, Precision, literal};
+use crate::synapse::Staircase;
+use spinloom_gpu::{Binding, Element, HIGH, Kernel, PHILOX_ROUNDS, Precision, literal};
 use std::fmt::Write as _;
 
 /// Items of every group: the least that Vulkan promises.
@@ -404,34 +406,14 @@ pub(super) fn pool_back(rows: usize, [h, w, c]: Shape, size: usize) -> Kernel {
 /// Stands in h for a neuron that slept: no gradient comes back there. No membrane is as large.
 const SLEPT: &str = "1e30f";
 
-const PHILOX: &str = "\
-FN uint high(uint a, uint b) {
-    uint al = a & 0xffffu;
-    uint ah = a >> 16u;
-    uint bl = b & 0xffffu;
-    uint bh = b >> 16u;
-    uint low = al * bl;
-    uint m1 = ah * bl + (low >> 16u);
-    uint m2 = al * bh + (m1 & 0xffffu);
-    return ah * bh + (m1 >> 16u) + (m2 >> 16u);
+/// `chance`: a number of (0, 1] from one word of Philox, as [`spinloom_base::random::open_unit`].
+fn chances() -> String {
+    format!(
+        "{HIGH}FN float open_unit(uint bits) {{ return bits == 0xffffffffu ? 1.0f : float(bits + 1u) * 2.3283064365386963e-10f; }}\n\
+         FN float chance(uint c0, uint c1, uint c2, uint c3, uint k0, uint k1, int word) {{\n{PHILOX_ROUNDS}    \
+         return open_unit(word == 0 ? c0 : (word == 1 ? c1 : (word == 2 ? c2 : c3)));\n}}\n"
+    )
 }
-FN float open_unit(uint bits) { return bits == 0xffffffffu ? 1.0f : float(bits + 1u) * 2.3283064365386963e-10f; }
-FN float chance(uint c0, uint c1, uint c2, uint c3, uint k0, uint k1, int word) {
-    for (int turn = 0; turn < 10; turn += 1) {
-        uint h0 = high(c0, 0xD2511F53u);
-        uint l0 = c0 * 0xD2511F53u;
-        uint h1 = high(c2, 0xCD9E8D57u);
-        uint l1 = c2 * 0xCD9E8D57u;
-        c0 = h1 ^ c1 ^ k0;
-        c1 = l1;
-        c2 = h0 ^ c3 ^ k1;
-        c3 = l0;
-        k0 = k0 + 0x9E3779B9u;
-        k1 = k1 + 0xBB67AE85u;
-    }
-    return open_unit(word == 0 ? c0 : (word == 1 ? c1 : (word == 2 ? c2 : c3)));
-}
-";
 
 /// Where the drive of step `t` stands.
 fn drive(repeated: bool) -> &'static str {
@@ -491,7 +473,7 @@ pub(super) fn neurons(answer: &Answer, features: usize, steps: usize, repeated: 
         Answer::Sign => "s = d >= 0.0f ? 1.0f : -1.0f;".into(),
     };
     let random = matches!(answer, Answer::Thermal { .. } | Answer::Firing { .. } | Answer::PBit);
-    let mut body = if random { PHILOX.to_string() } else { String::new() };
+    let mut body = if random { chances() } else { String::new() };
     let _ = write!(
         body,
         "KERNEL_MAIN {{\n{SAMPLES}    int width = n * {features};\n    int i = int(GID.x);\n    int item = int(LID.x);\n    float sum = 0.0f;\n    if (i < width) {{\n        float u = 0.0f;\n        int wait = 0;\n        \
@@ -581,9 +563,10 @@ pub(super) fn neurons_back(answer: &Answer, features: usize, steps: usize, repea
 /// Poisson trains: a spike where a number drawn for (pixel, step, sample) is not above the pixel's value. The draws are those of the processor, to the bit.
 pub(super) fn spikes(features: usize, steps: usize, batch: usize) -> Kernel {
     let body = format!(
-        "{PHILOX}KERNEL_MAIN {{\n{SAMPLES}    int i = int(GID.x);\n    if (i < n * {features}) {{\n        int which = i / {features};\n        int j = i - which * {features};\n        float rate = pixels[i];\n        \
+        "{}KERNEL_MAIN {{\n{SAMPLES}    int i = int(GID.x);\n    if (i < n * {features}) {{\n        int which = i / {features};\n        int j = i - which * {features};\n        float rate = pixels[i];\n        \
          for (int t = 0; t < {steps}; t += 1) {{\n            float u = chance(uint(j / 4), control[{} + which], control[{}], uint(80 + t), control[{}], control[{}], j % 4);\n            \
          x[t * n * {features} + i] = u <= rate ? 1.0f : 0.0f;\n        }}\n    }}\n}}\n",
+        chances(),
         control::LABELS + batch,
         control::PHASE,
         control::KEY,
@@ -605,6 +588,45 @@ pub(super) fn cross_entropy(classes: usize, steps: usize, scale: f64) -> Kernel 
         share = float(scale / steps as f64)
     );
     kernel("cross-entropy", &[("control", false), ("y", false), ("g", true), ("result", true)], &[], body)
+}
+
+/// The parameters in use are those that learn.
+pub(super) fn copy(parameters: usize) -> Kernel {
+    let body = format!("KERNEL_MAIN {{\n    int i = int(GID.x);\n    if (i < {parameters}) {{ used[i] = latent[i]; }}\n}}\n");
+    kernel("parameters in use", &[("latent", false), ("used", true)], &[], body)
+}
+
+/// Largest weight of an array of so many weights from `from` on: [`crate::synapse::Synapse::w_max`]. One group reads it, in a fixed order.
+pub(super) fn ranges(array: usize, from: usize, weights: usize, s: &Staircase) -> Kernel {
+    let body = format!(
+        "KERNEL_MAIN {{\n    int item = int(LID.x);\n    float a = 0.0f;\n    for (int i = item; i < {weights}; i += {GROUP}) {{ float w = latent[{from} + i]; a += w * w; }}\n    \
+         s0[item] = a;\n    BARRIER();\n    for (int reach = {}; reach >= 1; reach = reach / 2) {{\n        if (item < reach) {{ s0[item] += s0[item + reach]; }}\n        BARRIER();\n    }}\n    \
+         if (item == 0) {{ ranges[{array}] = max({} * sqrt(s0[0] * {}), 1e-30f); }}\n}}\n",
+        GROUP / 2,
+        float(s.range),
+        float(1.0 / weights.max(1) as f64)
+    );
+    kernel("range of weights", &[("latent", false), ("ranges", true)], &[("s0", GROUP)], body)
+}
+
+/// The weights of an array on their levels: [`crate::synapse::Synapse::quantise`].
+pub(super) fn levels(array: usize, from: usize, weights: usize, s: &Staircase) -> Kernel {
+    let last = s.states.saturating_sub(1);
+    let settle = match (s.states, s.bow) {
+        (0 | 1, _) => String::new(),
+        (_, 0.0) => format!("x = float(int(x * {0} + 0.5f)) / {0};", float(last as f64)),
+        (states, bow) => format!(
+            "float near = 4.0f; float at = 0.0f; for (int k = 0; k < {states}; k += 1) {{ float l = float(k) / {}; l = l + {} * l * (1.0f - l); float d = max(l - x, x - l); \
+             if (d < near) {{ near = d; at = l; }} }} x = at;",
+            float(last as f64),
+            float(4.0 * bow)
+        ),
+    };
+    let body = format!(
+        "KERNEL_MAIN {{\n    int i = int(GID.x);\n    if (i < {weights}) {{\n        float top = ranges[{array}];\n        float w = latent[{from} + i];\n        \
+         float x = min(max(w, -w) / top, 1.0f);\n        {settle}\n        used[{from} + i] = w < 0.0f ? -x * top : x * top;\n    }}\n}}\n"
+    );
+    kernel("levels", &[("latent", false), ("ranges", false), ("used", true)], &[], body)
 }
 
 /// Adam with decoupled decay of the first `decayed` parameters: [`crate::layers`], `update`.

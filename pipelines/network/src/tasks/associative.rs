@@ -5,7 +5,7 @@
 //! overlapping pulses; where they disagree, the other way round (stochastic binary learning, Fusi, Biol. Cybern. 87, 459 (2002), section 2). Nothing is averaged:
 //! each junction is in one of two states. Old patterns fade as new ones are written, so the newest are tested too. Recall is asynchronous, from a cue with a share of its neurons turned.
 
-use super::{CardNote, Context, Outcome, Task, card};
+use super::{CardNote, Context, Outcome, Task, card, priced};
 use crate::settings::{Seconds, settings};
 use rayon::prelude::*;
 use spinloom_base::random::Stream;
@@ -161,30 +161,27 @@ impl Task for Associative {
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        let mut energy = self.write_energy;
+        let mut read = None;
         let chance = match &self.card {
             Some(path) => {
                 let (card, note) = card(context, path, &["switching-uniaxial"])?;
                 out.cards.push(note);
-                energy = card.events.values().find_map(|e| e.energy).unwrap_or(energy);
-                {
-                    for (what, value) in [("t", self.pulse.0), ("V", self.voltage)] {
-                        if let Some(r) = card.validity.get(what).filter(|r| !(r.min..=r.max).contains(&value)) {
-                            out.note(format!(
-                                "extrapolated: {what} = {value:e} lies outside the card's {:e} to {:e} {}",
-                                r.min, r.max, r.unit
-                            ));
-                        }
+                for (what, value) in [("t", self.pulse.0), ("V", self.voltage)] {
+                    if let Some(r) = card.validity.get(what).filter(|r| !(r.min..=r.max).contains(&value)) {
+                        out.note(format!("extrapolated: {what} = {value:e} lies outside the card's {:e} to {:e} {}", r.min, r.max, r.unit));
                     }
-                    out.cards.push(CardNote::typed("typed beside the card: spread, TMR"));
-                    chance_of(&card, self.pulse.0, self.voltage)?
                 }
+                out.cards.push(CardNote::typed("typed beside the card: spread, TMR"));
+                let chance = chance_of(&card, self.pulse.0, self.voltage)?;
+                read = Some(card);
+                chance
             }
             None => {
                 out.cards.push(CardNote::typed("junction typed: P_sw of the settings"));
                 self.chance
             }
         };
+        let energy = priced(&mut out, read.as_ref(), &["write", "switch"], self.write_energy);
         let mut rows = Vec::new();
         for (i, &turned) in self.corruption.iter().enumerate() {
             (context.progress)(i as f64 / (self.corruption.len() + self.loads.len()) as f64, "recall");

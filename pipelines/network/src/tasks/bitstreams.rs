@@ -4,7 +4,7 @@
 //! over the stream; tanh of the sum, made into a stream again, goes on. A junction keeps its state: successive bits are correlated with ρ = e^(−dt/τ) (card `p-bit`, tau), and a stream of L bits carries the
 //! information of L (1 − ρ)/(1 + ρ). Weights have few states. The network is trained with those and real arithmetic; here every bit is then drawn.
 
-use super::{CardNote, Context, Outcome, Task, card, percent};
+use super::{CardNote, Context, Outcome, Task, card, percent, priced};
 use crate::data::samples::{Samples, Set};
 use crate::layers::{Answer, Kind, Net, Pass, cross_entropy};
 use crate::settings::{Seconds, settings};
@@ -181,13 +181,15 @@ impl Task for Bitstreams {
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
+        let mut read = None;
         let keep = match &self.card {
             Some(path) => {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 out.cards.push(note);
                 let keep = (-self.clock.0 / super::random_bit(&card)?.1).exp();
-                out.cards.push(CardNote::typed("clock, levels and energy of a bit typed"));
+                out.cards.push(CardNote::typed("clock and levels typed"));
                 out.note(format!("successive bits are correlated with {keep:.4}"));
+                read = Some(card);
                 keep
             }
             None => {
@@ -205,7 +207,9 @@ impl Task for Bitstreams {
         out.score(format!("accuracy with {} bits", self.bits[0]), rows[0][1], "%");
         out.score("accuracy with real products", real, "%");
         let macs: usize = net.arrays().iter().map(|(_, d)| d[0] * d[1]).sum();
-        out.score("energy of the bits of an inference", (macs * self.bits[0]) as f64 * self.bit_energy, "J");
+        let energy = priced(&mut out, read.as_ref(), &["bit"], self.bit_energy);
+        out.score("energy of the bits of an inference", (macs * self.bits[0]) as f64 * energy, "J");
+        out.score("latency of an inference, one bit after the other", self.bits[0] as f64 * self.clock.0, "s");
         out.score("the same in digital multiply-accumulates", macs as f64 * super::MAC, "J");
         out.curve("accuracy against bits", &["bits", "accuracy (%)"], rows);
         out.data = Some(data.note(0));

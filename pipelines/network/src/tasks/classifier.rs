@@ -9,12 +9,12 @@
 //! the synapse. Its updates (writes of the last layer where the answer was not clear) are set against those of back-propagation through all layers for as many epochs: a count of writes, not of
 //! equal learning. It learns from all training samples, those set aside for validation among them.
 
-use super::{AC, CardNote, Context, MAC, Outcome, Task, percent};
-use crate::data::events::Slice;
+use super::{AC, CardNote, Context, MAC, Outcome, Task, percent, priced};
+use crate::data::events::{Cut, Slice};
 use crate::data::samples::{Part, Samples, Set};
 use crate::graphics::{self, Batch, Graphics, Sizes};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
-use crate::neuron::{NeuronModel, Reset};
+use crate::neuron::{EventCounts, NeuronModel, Reset};
 use crate::posterior;
 use crate::settings::{choice, settings};
 use crate::synapse::{self, Synapse};
@@ -127,6 +127,8 @@ settings!(
         encoding: Encoding = Encoding::Constant;
         /// How events become `steps` frames.
         frames: Frames = Frames::Count;
+        /// Side of the squares of pixels of an event camera, or number of neighbouring channels of a cochlea, that are counted as one.
+        bin: usize = 1, 1.0..=32.0;
         /// Standard deviation of noise added to pixels at inference: a curve.
         pixel_noise: Vec<f64> = vec![], 0.0..=100.0;
         /// Mirror images at random while training.
@@ -157,10 +159,12 @@ settings!(
         posterior: usize = 0, 0.0..=1000.0;
         /// STDP of the last layer after back-propagation.
         hybrid: Option<Hybrid> = None;
-        /// Voltage and time of a read, for the energy of an inference.
+        /// Voltage of a read, for the energy of an inference where the synapse's card has none.
         read_voltage: f64 = 0.1, 0.0..=10.0;
         /// Time of a read (s).
         read_time: f64 = 1e-9, 0.0..=1.0;
+        /// Energy of a write (J), where the synapse's card has none.
+        write_energy: f64 = 1e-13, 0.0..=1.0;
         /// Thermal stability Δ at 300 K, for a sweep over temperature.
         delta: f64 = 40.0, 0.0..=1000.0;
     }
@@ -480,6 +484,8 @@ impl Classifier {
             classes: data.classes,
             logits: self.logits,
             realised: synapse.is_some(),
+            // Beyond so many levels a loop over them costs more than the way to the host and back.
+            levels: synapse.filter(|s| !s.acts(true)).map(Synapse::staircase).filter(|s| s.bow == 0.0 || s.states <= 256),
         };
         let graphics = Graphics::new(open().map_err(trouble)?, net, sizes).map_err(trouble)?;
         say(format!("network on {}", graphics.name()));
@@ -569,7 +575,9 @@ impl Classifier {
             for (b, some) in order.chunks(self.batch).enumerate() {
                 (context.progress)((epoch as f64 + b as f64 / batches as f64) / self.epochs as f64, words);
                 let noisy = synapse.filter(|s| s.acts(true)).map(|_| (seed, (epoch * batches + b) as u32 & 0xFFFF));
-                realise(&mut net, synapse, noisy)?;
+                if noisy.is_some() || !net.graphics.as_ref().is_some_and(|g| g.makes_levels()) {
+                    realise(&mut net, synapse, noisy)?;
+                }
                 let key = [key[0], key[1], (epoch * batches + b) as u32];
                 let labels: Vec<u8> = some.iter().map(|&i| data.train.labels[i]).collect();
                 let at = (epoch * batches + b) as f64 / (self.epochs * batches) as f64;
@@ -731,8 +739,18 @@ impl Classifier {
         Ok(())
     }
 
-    /// Reads, accumulates and their energies of one inference, from what the neurons did: of graded neurons Σ|y| stands for reads, and recurrent arrays are left out.
-    fn accounting(&self, net: &Net, data: &Samples, synapse: Option<&Synapse>, activity: &[(f64, usize)], out: &mut Outcome) {
+    /// What an inference and the training cost: events of neurons at the prices of their card, reads and writes of the synapses, and the same as digital operations. Of graded neurons Σ|y|
+    /// stands for reads, and recurrent arrays are left out.
+    fn accounting(
+        &self,
+        net: &mut Net,
+        data: &Samples,
+        synapse: Option<&Synapse>,
+        activity: &[(f64, usize)],
+        (base, seed): (&std::path::Path, u64),
+        (epochs, pulses): (usize, u64),
+        out: &mut Outcome,
+    ) -> Result<(), Problems> {
         let mut events = 0.0;
         let mut macs = 0.0;
         let mut before: Option<f64> = None;
@@ -755,17 +773,91 @@ impl Classifier {
             // Of the input itself every value counts once a step.
             events += fan * before.unwrap_or(inputs * data.frames as f64);
         }
-        out.score("synaptic events per inference", events, "reads");
-        if let Some(s) = synapse {
-            let g = s.g_min.0 + s.g_max.0;
-            out.score("energy of these reads", events * self.read_voltage.powi(2) * g * self.read_time, "J");
-        }
-        out.score("the same as digital accumulates", events * AC, "J");
-        out.score("all multiply-accumulates, digital", macs * MAC, "J");
         let (spikes, neurons) = activity.iter().fold((0.0, 0), |a, l| (a.0 + l.0, a.1 + l.1));
         if neurons > 0 {
             out.score("activity per neuron and inference", spikes / neurons as f64, "spikes");
+            if net.layers.iter().any(crate::layers::Layer::steps) {
+                out.score("active fraction of neurons and steps", spikes / (neurons * steps) as f64, "1");
+            }
         }
+        let card = |path: Option<&PathBuf>| path.map(|p| Card::read(&base.join(p))).transpose();
+        if let Some(card) = card(self.card.as_ref())?
+            && let Answer::Membrane { .. } = self.of_card(&card)?
+        {
+            self.neurons_cost(net, data, &card, (spikes, neurons), seed, out)?;
+        }
+        out.score("synaptic events per inference", events, "reads");
+        out.score("all multiply-accumulates, digital", macs * MAC, "J");
+        out.score("the synaptic events as digital accumulates", events * AC, "J");
+        let samples = data.train.labels.len() - (self.validation * data.train.labels.len() as f64) as usize;
+        if let Some(s) = synapse {
+            let device = card(self.synapse.as_ref().and_then(|s| s.card.as_ref()))?;
+            let of_card = device.as_ref().and_then(|c| c.events.get("read")?.energy);
+            let each = of_card.unwrap_or(self.read_voltage.powi(2) * (s.g_min.0 + s.g_max.0) * self.read_time);
+            out.score("energy of the reads of an inference", events * each, "J");
+            out.note(match (of_card, &device) {
+                (Some(_), Some(c)) => format!("energy of a read: {each:e} J, of the card `{}`", c.name),
+                (_, c) => format!(
+                    "energy of a read: V² (G_min + G_max) t = {each:e} J; conductances {}, V = {} V and t = {:e} s typed",
+                    c.as_ref().map_or("typed".into(), |c| format!("of the card `{}`", c.name)),
+                    self.read_voltage,
+                    self.read_time
+                ),
+            });
+            // Weights that are computed elsewhere are written once, when they are ready.
+            let weights: usize = net.arrays().iter().map(|(_, d)| d[0] * d[1]).sum();
+            let writes = if s.pulses > 0 { pulses } else { (2 * s.devices * weights) as u64 };
+            out.score("writes of training", writes as f64, "writes");
+            let energy = priced(out, device.as_ref(), &["write", "switch"], self.write_energy);
+            out.score("energy of these writes", writes as f64 * energy, "J");
+        }
+        // Forward, back to the weights and back to the inputs: three products of the same size.
+        out.score("training as digital multiply-accumulates", 3.0 * macs * MAC * (samples * epochs) as f64, "J");
+        Ok(())
+    }
+
+    /// What the membranes of an inference cost, by their card.
+    fn neurons_cost(
+        &self,
+        net: &mut Net,
+        data: &Samples,
+        card: &Card,
+        (spikes, neurons): (f64, usize),
+        seed: u64,
+        out: &mut Outcome,
+    ) -> Result<(), Problems> {
+        let model = NeuronModel::from_card(card, None)?;
+        let (integrate, heat) = if net.graphics.is_some() {
+            out.note("every neuron counts as driven in every step: drives are counted on the processor only");
+            ((neurons * self.steps) as f64, None)
+        } else {
+            let some: Vec<usize> = (0..data.test.labels.len().min(256)).collect();
+            let key = crate::encode::key(seed);
+            let (x, steps) = self.input(data, &data.test, &some, key, u32::MAX, false, 0.0, true);
+            net.forward(x, steps, some.len(), Pass::Test, None, [key[0], key[1], 0]);
+            (net.driven[0], model.mapping.heat_per_x2.map(|h| h * net.driven[1]))
+        };
+        let Some(cost) = model.cost(EventCounts { integrate, fire: spikes, heat }, self.steps) else { return Ok(()) };
+        out.score("drives of neurons per inference", integrate, "pulses");
+        if let Some(energy) = cost.energy {
+            out.score("energy of the neurons of an inference", energy, "J");
+        }
+        if let Some(energy) = cost.energy_joule_scaled {
+            out.score("the same with Joule heat as the square of each drive", energy, "J");
+        }
+        out.score("latency of an inference", cost.latency, "s");
+        let names: Vec<&String> = cost.energy_by_event.keys().collect();
+        let list = |names: &[&String]| {
+            if names.is_empty() { "none".into() } else { names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(", ") }
+        };
+        let unpriced: Vec<&String> = cost.unpriced.iter().collect();
+        out.note(format!(
+            "energy and latency of neurons are of the card `{}`; priced there: {}; without a price, and not in the sum: {}",
+            card.name,
+            list(&names),
+            list(&unpriced)
+        ));
+        Ok(())
     }
 }
 
@@ -811,7 +903,8 @@ impl Task for Classifier {
         let mut out = Outcome::default();
         let slice = if self.frames == Frames::Count { Slice::Count } else { Slice::Time };
         let at_most = [self.samples[0], *self.samples.last().expect("never empty")];
-        let data = Samples::read(self.data, context.data, self.steps, slice, at_most)?;
+        let cut = Cut { frames: self.steps, slice, bin: self.bin };
+        let data = Samples::read(self.data, context.data, cut, at_most)?;
         let answer = self.answer(context, &mut out.cards)?;
         let synapse = self.synapse.as_ref().map(|s| synapse::resolve(s, context.base, &mut out.cards)).transpose()?;
         self.sweeps_act(synapse.as_ref())?;
@@ -821,33 +914,32 @@ impl Task for Classifier {
         let ideal = if synapse.is_none() || self.ideal {
             let (mut net, curve, _) = self.train(&data, &answer, None, seed, context, "ideal", &mut out)?;
             let found = self.test(&mut net, &data, &data.test, key, None, 0.0)?;
+            let epochs = curve.len();
             out.curve("training, real weights", &columns, curve);
-            Some((net, found))
+            Some((net, found, epochs))
         } else {
             None
         };
-        let (mut net, activity) = match &synapse {
+        let (mut net, activity, trained) = match &synapse {
             None => {
-                let (net, (accuracy, activity)) = ideal.expect("trained above");
+                let (net, (accuracy, activity), epochs) = ideal.expect("trained above");
                 out.score("accuracy", accuracy, "%");
-                (net, activity)
+                (net, activity, (epochs, 0))
             }
             Some(s) => {
                 let (mut net, curve, writes) = self.train(&data, &answer, Some(s), seed, context, "device", &mut out)?;
+                let epochs = curve.len();
                 out.curve("training, on devices", &columns, curve);
                 let (nominal, activity) = self.test(&mut net, &data, &data.test, key, None, 0.0)?;
                 let (mean, worst) = self.chips(&mut net, s, &data, seed, 0.0)?;
                 out.score("accuracy on chips", mean, "%");
-                if let Some((_, (ideal, _))) = &ideal {
+                if let Some((_, (ideal, _), _)) = &ideal {
                     out.score("accuracy, real weights", *ideal, "%");
                     out.score("gap", ideal - mean, "points");
                 }
                 out.score("accuracy, levels without errors", nominal, "%");
                 out.score("worst chip", worst, "%");
-                if writes > 0 {
-                    out.score("write pulses of training", writes as f64, "pulses");
-                }
-                (net, activity)
+                (net, activity, (epochs, writes))
             }
         };
         if let Some(hybrid) = &self.hybrid {
@@ -864,7 +956,7 @@ impl Task for Classifier {
             out.score("updates of STDP", updates as f64, "writes");
             out.score("updates over those of back-propagation", updates as f64 / full as f64, "1");
         }
-        self.accounting(&net, &data, synapse.as_ref(), &activity, &mut out);
+        self.accounting(&mut net, &data, synapse.as_ref(), &activity, (context.base, seed), trained, &mut out)?;
         if !drawn.is_empty() {
             if self.card.is_some() && net.graphics.take().is_some() {
                 // The kernels of a device hold the neuron that they were made for.
@@ -1124,6 +1216,72 @@ mod tests {
         assert_eq!(nominal, swept);
         let e = Classifier { posterior: 2, ..Classifier::default() }.run(1, &context).unwrap_err().to_string();
         assert!(e.contains("there is none"), "{e}");
+    }
+
+    #[test]
+    fn what_an_inference_costs_is_the_cards() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let synapse = Synapse { card: Some("exchange-bias-synapse.yaml".into()), chips: 1, ..Synapse::default() };
+        let c = Classifier {
+            samples: vec![200, 50],
+            layers: vec![LayerSetting { dense: Some(20), norm: true, ..LayerSetting::default() }],
+            epochs: 2,
+            steps: 20,
+            neuron: Neuron::Card,
+            card: Some("saf-domain-wall-neuron.yaml".into()),
+            synapse: Some(synapse),
+            ideal: false,
+            ..Classifier::default()
+        };
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        let out = c.run(1, &context).unwrap();
+        let value = |name: &str| out.value(name).unwrap_or_else(|| panic!("{name}: {:?}", out.scores));
+        let card = Card::read(&house.join("saf-domain-wall-neuron.yaml")).unwrap();
+        let model = NeuronModel::from_card(&card, None).unwrap();
+        // Resets cost nothing in this card, and firing has no price: what is left is one price a drive.
+        let pulses = value("drives of neurons per inference");
+        let price = card.events["integrate"].energy.unwrap();
+        assert!(pulses > 0.0 && pulses <= 400.0, "{pulses}");
+        assert!((value("energy of the neurons of an inference") / (pulses * price) - 1.0).abs() < 1e-12);
+        assert!((value("latency of an inference") - 20.0 * model.mapping.step.unwrap()).abs() < 1e-18);
+        assert!(value("active fraction of neurons and steps") <= 1.0);
+        // Two devices a weight, written once.
+        assert_eq!(value("writes of training"), 2.0 * (784.0 * 20.0 + 200.0));
+        let synapse = Card::read(&house.join("exchange-bias-synapse.yaml")).unwrap();
+        let g = synapse.value("G_first").unwrap() + synapse.value("G_last").unwrap();
+        assert!(
+            (value("energy of the reads of an inference") / (value("synaptic events per inference") * 0.01 * g * 1e-9) - 1.0).abs() < 1e-12
+        );
+        // Three products a sample and epoch: 784 x 20 once, for pixels stay, and 20 x 10 in every step.
+        let macs = 784.0 * 20.0 + 20.0 * 200.0;
+        assert!((value("training as digital multiply-accumulates") / (3.0 * macs * MAC * 400.0) - 1.0).abs() < 1e-12);
+        let said = |words: &str| out.notes.iter().any(|n| n.contains(words));
+        assert!(said("priced there: integrate, reset; without a price, and not in the sum: fire"), "{:?}", out.notes);
+        assert!(said("energy of a write: 1e-13 J, typed: no card has it"), "{:?}", out.notes);
+    }
+
+    #[test]
+    fn only_a_network_with_memory_tells_nucleation_from_annihilation() {
+        let of = |layer: LayerSetting| {
+            let c = Classifier {
+                data: Set::SkyrmionFilms,
+                samples: vec![300, 150],
+                bin: 25,
+                steps: 8,
+                layers: vec![layer],
+                neuron: Neuron::Tanh,
+                epochs: 40,
+                batch: 20,
+                learning_rate: 5e-3,
+                logits: 5.0,
+                ..Classifier::default()
+            };
+            run(&c, None).value("accuracy").unwrap()
+        };
+        let memory = of(LayerSetting { recurrent: Some(40), ..LayerSetting::default() });
+        let none = of(LayerSetting { dense: Some(40), ..LayerSetting::default() });
+        // Numbers are drawn so that pictures one by one, and their mean, say next to nothing: a third would be right by chance.
+        assert!(memory > 65.0 && none < 50.0, "{memory} {none}");
     }
 
     #[test]

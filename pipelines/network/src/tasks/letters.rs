@@ -5,6 +5,7 @@
 //! spin-torque diode instead (Ji et al. 2024 in the review: nonlinear synapses converge faster): the sum is of tanh(w b) in place of w b.
 
 use super::{CardNote, Context, Outcome, Task, percent};
+use crate::optimiser::softmax;
 use crate::settings::settings;
 use spinloom_base::Problems;
 use spinloom_base::random::Stream;
@@ -63,12 +64,10 @@ impl Array<'_> {
     }
 
     fn learn(&mut self, g: &[f64; 9], letter: usize) {
-        let y = self.sums(g);
-        let top = y.iter().fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-        let e = y.map(|y| (y - top).exp());
-        let sum: f64 = e.iter().sum();
+        let mut p = self.sums(g);
+        softmax(&mut p, 1.0, letter);
         for k in 0..4 {
-            let error = e[k] / sum - f64::from(u8::from(k == letter));
+            let error = p[k] - f64::from(u8::from(k == letter));
             let w = &mut self.weights[k];
             for i in 0..9 {
                 let slope = if self.nonlinear { 1.0 - (self.s.gain * w[i] * g[i]).tanh().powi(2) } else { 1.0 };

@@ -347,6 +347,21 @@ const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
 const MAC: f64 = 4.6e-12;
 const AC: f64 = 0.9e-12;
 
+/// Energy of an event: the card's where it has one of these names with a price, else the typed one; a note says which.
+fn priced(out: &mut Outcome, card: Option<&Card>, names: &[&str], typed: f64) -> f64 {
+    let found = card.and_then(|c| names.iter().find_map(|n| Some((c, n, c.events.get(*n)?.energy?))));
+    match found {
+        Some((card, name, energy)) => {
+            out.note(format!("energy of a {name}: {energy:e} J, of the card `{}`", card.name));
+            energy
+        }
+        None => {
+            out.note(format!("energy of a {}: {typed:e} J, typed: no card has it", names[0]));
+            typed
+        }
+    }
+}
+
 /// Percent.
 fn percent(right: usize, of: usize) -> f64 {
     100.0 * right as f64 / of.max(1) as f64

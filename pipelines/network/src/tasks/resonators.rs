@@ -6,6 +6,7 @@
 
 use super::{CardNote, Context, Outcome, Task, card, percent};
 use crate::data::samples::{Part, Samples, Set};
+use crate::optimiser::{Adam, softmax};
 use crate::settings::settings;
 use rayon::prelude::*;
 use spinloom_base::Problems;
@@ -160,14 +161,13 @@ impl Resonators {
                         let mut dw = vec![0.0; 10 * n];
                         for &i in some {
                             let x = &x[i * n..(i + 1) * n];
-                            let y: Vec<f64> = (0..10)
+                            let mut p: Vec<f64> = (0..10)
                                 .map(|j| self.gain * w[j * n..(j + 1) * n].iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>())
                                 .collect();
-                            let top = y.iter().fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-                            let sum: f64 = y.iter().map(|y| (y - top).exp()).sum();
+                            let label = usize::from(labels[i]);
+                            softmax(&mut p, 1.0, label);
                             for j in 0..10 {
-                                let e = ((y[j] - top).exp() / sum - f64::from(u8::from(j == usize::from(labels[i])))) * self.gain
-                                    / self.batch as f64;
+                                let e = (p[j] - f64::from(u8::from(j == label))) * self.gain / self.batch as f64;
                                 dw[j * n..(j + 1) * n].iter_mut().zip(x).for_each(|(d, x)| *d += e * f64::from(*x));
                             }
                         }
@@ -183,12 +183,10 @@ impl Resonators {
                 let d = chains.back(&dw);
                 t += 1;
                 let rate = self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * t as f64 / total as f64).cos());
-                let (c1, c2) = (1.0 - 0.9f64.powi(t), 1.0 - 0.999f64.powi(t));
+                let adam = Adam::new(rate, t);
                 for k in 0..10 * n {
-                    m[k] = 0.9 * m[k] + 0.1 * d[k];
-                    v[k] = 0.999 * v[k] + 0.001 * d[k] * d[k];
                     // Beyond a half-width the voltage falls again.
-                    chains.detuning[k] = (chains.detuning[k] - rate * (m[k] / c1) / ((v[k] / c2).sqrt() + 1e-9)).clamp(-1.0, 1.0);
+                    chains.detuning[k] = (chains.detuning[k] - adam.step(d[k], &mut m[k], &mut v[k])).clamp(-1.0, 1.0);
                 }
             }
         }

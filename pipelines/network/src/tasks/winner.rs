@@ -8,8 +8,8 @@
 //! it fired for most; a test image is given the class whose neurons fired most, all in all. A second read-out of the same spikes weighs every neuron with the logarithms of its shares of classes (naive Bayes; the
 //! labels it needs are those that name the neurons).
 
-use super::{CardNote, Context, Outcome, Task, percent};
-use crate::data::events::Slice;
+use super::{CardNote, Context, Outcome, Task, percent, priced};
+use crate::data::events::Cut;
 use crate::data::samples::{Part, Samples, Set};
 use crate::settings::settings;
 use rayon::prelude::*;
@@ -284,7 +284,7 @@ impl Task for Winner {
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         let at_most = [self.samples[0], *self.samples.last().expect("never empty")];
-        let data = Samples::read(self.data, context.data, 1, Slice::Count, at_most)?;
+        let data = Samples::read(self.data, context.data, Cut::STILL, at_most)?;
         let [h, w, c] = data.shape;
         if c != 1 || 2 * self.crop >= h.min(w) {
             return Err(
@@ -299,7 +299,8 @@ impl Task for Winner {
         out.score("accuracy, neurons weighed with their shares of classes", right[1], "%");
         out.score("plastic junctions", (inputs * self.neurons * self.devices) as f64, "junctions");
         out.score("switchings while learning", writes as f64, "switchings");
-        out.score("energy of write pulses", pulses as f64 * self.write_energy, "J");
+        let energy = priced(&mut out, None, &["write"], self.write_energy);
+        out.score("energy of write pulses", pulses as f64 * energy, "J");
         let part = |p: &Part, n: usize| Part { labels: p.labels[..n].to_vec(), pixels: p.pixels[..n * inputs].to_vec() };
         if !self.compare_devices.is_empty() || !self.compare_neurons.is_empty() {
             let (few, some) = (part(&train, (train.labels.len() / 10).max(1)), part(&test, (test.labels.len() / 5).max(1)));
