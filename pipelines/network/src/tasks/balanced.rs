@@ -247,7 +247,8 @@ impl Task for Balanced {
         let mean_rate = |seen: &Seen| seen.rates.iter().zip(&network.populations).map(|(r, p)| r * p.size as f64).sum::<f64>() / neurons;
         let spikes = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
         let own = Seen::new(&spikes, &network.starts, self.time);
-        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        // A population that is silent has no intervals.
+        let mean = |v: &[f64]| v.iter().filter(|x| x.is_finite()).sum::<f64>() / v.iter().filter(|x| x.is_finite()).count() as f64;
         let off: Vec<f64> =
             own.rates.iter().zip(&published).filter(|(_, p)| p.is_finite()).map(|(r, p)| 100.0 * (r / p - 1.0).abs()).collect();
         if !off.is_empty() {

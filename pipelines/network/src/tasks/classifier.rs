@@ -16,12 +16,12 @@ use crate::graphics::{self, Batch, Graphics, Sizes};
 use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
 use crate::neuron::{EventCounts, NeuronModel, Reset};
 use crate::posterior;
-use crate::settings::{choice, settings};
+use crate::settings::{Seconds, choice, settings};
 use crate::synapse::{self, Synapse};
 use rayon::prelude::*;
 use spinloom_base::random::{Stream, open_unit, philox4x32};
 use spinloom_base::{Diagnostic, Problems, hash};
-use spinloom_card::Card;
+use spinloom_card::{Card, Drive, Parameter};
 use spinloom_gpu::GpuError;
 use std::path::PathBuf;
 
@@ -94,6 +94,19 @@ settings!(
     }
 );
 settings!(
+    /// What a circuit adds to a device whose card knows its membrane alone, a pure number such as a component of m: when it fires and is reset, how long a step is, what drives it.
+    Circuit: "the circuit" {
+        /// Where it fires, above where it rests.
+        threshold: f64 = 0.1, 1e-9..=1e9;
+        /// Length of a step, driven throughout.
+        step: Seconds = Seconds(1e-9), 1e-15..=1e6;
+        /// Drive of a synaptic sum of one, in the card's unit.
+        drive: f64 = 1.0, 1e-30..=1e30;
+        /// Whether it also fires −1 at the mirror image of the threshold.
+        signed: bool = false;
+    }
+);
+settings!(
     /// STDP of the last layer.
     Hybrid: "the hybrid" {
         /// Passes over the training samples.
@@ -117,6 +130,8 @@ settings!(
         output: bool = false;
         /// Card of the neuron (`neuron: card`): membrane models, `sigmoid`, `relu`, `piecewise-linear`, `firing-logistic`, `p-bit`.
         card: Option<PathBuf> = None;
+        /// Threshold, step and drive, where the card has none.
+        circuit: Option<Circuit> = None;
         /// Decay of a membrane per step (lif, signed, thermal).
         beta: f64 = 0.5, 0.0..=1.0;
         /// Slope of a surrogate, or of a firing probability.
@@ -176,6 +191,33 @@ struct Member {
     synapse: Option<Synapse>,
 }
 
+impl Circuit {
+    /// The card with what the circuit adds.
+    fn complete(&self, card: &Card) -> Result<Card, Problems> {
+        let mut card = card.clone();
+        let wrong =
+            |message: &str, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
+        if card.parameters.contains_key("V_th") || card.drive.is_some() {
+            return Err(wrong("has a threshold or a drive of its own", "leave `circuit` out"));
+        }
+        let Some((quantity, range)) = ["J", "V"].iter().find_map(|q| card.validity.get_key_value(*q)) else {
+            return Err(wrong("states no range of its drive", "state the range that the records cover"));
+        };
+        card.drive = Some(Drive { quantity: quantity.clone(), unit: range.unit.clone(), on: self.step.0, off: 0.0, nominal: self.drive });
+        let mut set = |symbol: &str, value: f64| {
+            let origin = "set by the circuit".into();
+            card.parameters.insert(symbol.into(), Parameter { value, unit: "1".into(), interval: None, origin });
+        };
+        set("V_th", self.threshold);
+        set("V_reset", 0.0);
+        if self.signed {
+            // Out of reach: what goes below the mirror image of the threshold is reset.
+            set("V_min", -1e3 * self.threshold);
+        }
+        Ok(card)
+    }
+}
+
 impl Classifier {
     fn answer(&self, context: &Context<'_>, cards: &mut Vec<CardNote>) -> Result<Answer, Problems> {
         let k = self.slope as f32;
@@ -186,9 +228,9 @@ impl Classifier {
             Answer::Membrane { mapping: Box::new(mapping), signed, k }
         };
         if self.neuron != Neuron::Card {
-            if self.card.is_some() {
+            if self.card.is_some() || self.circuit.is_some() {
                 return Err(Diagnostic::error(format!("neuron: {} reads no card", self.neuron.word()))
-                    .hint("take `neuron: card`, or leave `card` out")
+                    .hint("take `neuron: card`, or leave `card` and `circuit` out")
                     .into());
             }
             cards.push(CardNote::typed(format!("neuron typed: {}", self.neuron.word())));
@@ -220,6 +262,13 @@ impl Classifier {
                     "firing-logistic" => note.unused("slope typed, weights are in units of its curve"),
                     _ => note,
                 });
+                if let Some(c) = &self.circuit {
+                    let signed = if c.signed { ", of both signs" } else { "" };
+                    cards.push(CardNote::typed(format!(
+                        "typed beside the card, the circuit's: threshold {}{signed}, step {:e} s, drive {:e} of a sum of one",
+                        c.threshold, c.step.0, c.drive
+                    )));
+                }
                 self.of_card(&card)?
             }
         })
@@ -235,7 +284,12 @@ impl Classifier {
             "piecewise-linear" => Answer::Linear { top: 1.0 },
             "p-bit" => Answer::PBit,
             "firing-logistic" => Answer::Firing { slope: k },
-            _ => Answer::Membrane { mapping: Box::new(NeuronModel::from_card(card, None)?.mapping), signed: false, k },
+            _ => {
+                let signed = self.circuit.as_ref().is_some_and(|c| c.signed);
+                let completed = self.circuit.as_ref().map(|c| c.complete(card)).transpose()?;
+                let model = NeuronModel::from_card(completed.as_ref().unwrap_or(card), None)?;
+                Answer::Membrane { mapping: Box::new(model.mapping), signed, k }
+            }
         })
     }
 
@@ -1302,5 +1356,36 @@ mod tests {
         assert!(out.value("updates of STDP").unwrap() > 0.0 && out.value("updates over those of back-propagation").unwrap() < 1.0);
         let still = run(&Classifier { hybrid: Some(Hybrid { epochs: 1, rate: 1e-6 }), ..c }, None);
         assert!(still.value("accuracy, last layer by STDP").unwrap() < 0.6 * stdp, "{:?}", still.scores);
+    }
+
+    /// tau_leak and R/tau_int are the pillar's; with u = V/threshold a step of length h multiplies u with e^(−h/τ) and adds (R/τ_int) J τ (1 − e^(−h/τ))/threshold.
+    #[test]
+    fn a_circuit_completes_a_card_that_knows_its_membrane_alone() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let circuit = Circuit { threshold: 0.03, step: Seconds(1e-10), drive: 1e-4, signed: true };
+        let c = Classifier {
+            neuron: Neuron::Card,
+            card: Some("signed-pillar.yaml".into()),
+            circuit: Some(circuit.clone()),
+            ..Classifier::default()
+        };
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        let mut cards = Vec::new();
+        let Answer::Membrane { mapping: m, signed: true, .. } = c.answer(&context, &mut cards).unwrap() else {
+            panic!("no signed membrane")
+        };
+        let card = Card::read(&house.join("signed-pillar.yaml")).unwrap();
+        let (tau, rate) = (card.value("tau_leak").unwrap(), card.value("R_over_tau_int").unwrap());
+        let decay = (-1e-10 / tau).exp();
+        assert!((m.decay_on - decay).abs() < 1e-12 && m.decay_off == 1.0, "{} {decay}", m.decay_on);
+        assert!((m.gain / (rate * 1e-4 * tau * (1.0 - decay) / 0.03) - 1.0).abs() < 1e-12, "{}", m.gain);
+        // The records go to 200 uA both ways.
+        assert!((m.x_max.unwrap() - 2.0).abs() < 1e-9 && (m.x_min.unwrap() + 2.0).abs() < 1e-9);
+        assert!(!cards[0].records.is_empty() && cards[1].name.contains("threshold 0.03, of both signs"), "{cards:?}");
+        // A card that fires by itself wants no circuit, and one without a circuit says what it lacks.
+        let own = Classifier { card: Some("saf-domain-wall-neuron.yaml".into()), ..c.clone() };
+        assert!(own.answer(&context, &mut cards).unwrap_err().to_string().contains("a threshold or a drive of its own"));
+        let bare = Classifier { circuit: None, ..c };
+        assert!(bare.answer(&context, &mut cards).unwrap_err().to_string().contains("V_th"));
     }
 }
