@@ -286,11 +286,17 @@ impl Classifier {
             "firing-logistic" => Answer::Firing { slope: k },
             _ => {
                 let signed = self.circuit.as_ref().is_some_and(|c| c.signed);
-                let completed = self.circuit.as_ref().map(|c| c.complete(card)).transpose()?;
-                let model = NeuronModel::from_card(completed.as_ref().unwrap_or(card), None)?;
-                Answer::Membrane { mapping: Box::new(model.mapping), signed, k }
+                Answer::Membrane { mapping: Box::new(self.membrane(card)?.mapping), signed, k }
             }
         })
+    }
+
+    /// The membrane of a card, with what a circuit adds.
+    fn membrane(&self, card: &Card) -> Result<NeuronModel, Problems> {
+        match &self.circuit {
+            Some(c) => NeuronModel::from_card(&c.complete(card)?, None),
+            None => NeuronModel::from_card(card, None),
+        }
     }
 
     /// Neurons and synapses of cards drawn from the posteriors of those of the settings. Where a drawn card makes no device (a range turned round), it is drawn again.
@@ -880,7 +886,7 @@ impl Classifier {
         seed: u64,
         out: &mut Outcome,
     ) -> Result<(), Problems> {
-        let model = NeuronModel::from_card(card, None)?;
+        let model = self.membrane(card)?;
         let (integrate, heat) = if net.graphics.is_some() {
             out.note("every neuron counts as driven in every step: drives are counted on the processor only");
             ((neurons * self.steps) as f64, None)
@@ -1382,6 +1388,16 @@ mod tests {
         // The records go to 200 uA both ways.
         assert!((m.x_max.unwrap() - 2.0).abs() < 1e-9 && (m.x_min.unwrap() + 2.0).abs() < 1e-9);
         assert!(!cards[0].records.is_empty() && cards[1].name.contains("threshold 0.03, of both signs"), "{cards:?}");
+        let small = Classifier {
+            samples: vec![64, 32],
+            layers: vec![LayerSetting { dense: Some(16), ..LayerSetting::default() }],
+            epochs: 1,
+            ..c.clone()
+        };
+        let out = small.run(1, &context).unwrap();
+        assert!(
+            out.scores.iter().any(|s| s.name == "accuracy") && out.scores.iter().any(|s| s.name == "active fraction of neurons and steps")
+        );
         // A card that fires by itself wants no circuit, and one without a circuit says what it lacks.
         let own = Classifier { card: Some("saf-domain-wall-neuron.yaml".into()), ..c.clone() };
         assert!(own.answer(&context, &mut cards).unwrap_err().to_string().contains("a threshold or a drive of its own"));
