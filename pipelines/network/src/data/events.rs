@@ -65,7 +65,7 @@ fn broken(name: &str, message: impl Into<String>) -> Problems {
 /// A file that cannot be read or is none of the formats.
 pub fn read(path: &Path, camera: Camera) -> Result<(Vec<Event>, String), Problems> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Diagnostic::file(&name, format!("cannot be read: {e}")))?;
+    let bytes = super::bytes(path)?;
     let events = parse(&name, &bytes, camera)?;
     Ok((events, hash::of_bytes(&bytes)))
 }

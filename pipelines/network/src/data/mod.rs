@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 use spinloom_base::{Diagnostic, Problems, hash};
 use std::path::Path;
 
+/// All of a file.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
+    Ok(std::fs::read(path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?)
+}
+
 /// A data set that this program knows the file layout of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

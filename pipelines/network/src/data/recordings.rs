@@ -8,6 +8,7 @@
 //!
 //! Only what is asked for is read. The checksum in a result is that of the files that were read.
 
+use super::bytes;
 use super::events::{self, Camera, Cut, Event};
 use super::samples::{Part, Samples};
 use hdf5::types::VarLenArray;
@@ -68,10 +69,6 @@ pub const SSC: Cochlea = Cochlea {
 
 fn absent(folder: &Path, what: &str, hint: impl Into<String>) -> Problems {
     Diagnostic::file(folder.display().to_string(), format!("there is no {what} here")).hint(hint).into()
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
-    Ok(std::fs::read(path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?)
 }
 
 /// The folder itself, or the first of these in it that has what is wanted.

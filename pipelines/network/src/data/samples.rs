@@ -104,23 +104,16 @@ impl Samples {
                 |f| recordings::cifar10_dvs(f, cut, at_most),
                 at_most,
             )?,
-            (Set::Shd, Some(f)) => recordings::cochlea(&recordings::SHD, f, cut, at_most)?,
-            (Set::Ssc, Some(f)) => recordings::cochlea(&recordings::SSC, f, cut, at_most)?,
-            (Set::Shd, None) => stand_ins::read(
-                "sounds of three moving tones",
-                |f, n| stand_ins::cochlea(&recordings::SHD, f, n),
-                |f| recordings::cochlea(&recordings::SHD, f, cut, at_most),
-                at_most,
-            )?,
-            (Set::Ssc, None) => stand_ins::read(
-                "sounds of three moving tones",
-                |f, n| stand_ins::cochlea(&recordings::SSC, f, n),
-                |f| recordings::cochlea(&recordings::SSC, f, cut, at_most),
-                at_most,
-            )?,
+            (Set::Shd, f) => Self::sounds(&recordings::SHD, f, cut, at_most)?,
+            (Set::Ssc, f) => Self::sounds(&recordings::SSC, f, cut, at_most)?,
             (Set::SkyrmionFilms, _) => films::films(cut.frames, cut.bin, [at_most[0].min(1200), at_most[1].min(300)]),
         };
         Ok(samples.first(at_most))
+    }
+
+    fn sounds(set: &recordings::Cochlea, folder: Option<&Path>, cut: Cut, at_most: [usize; 2]) -> Result<Samples, Problems> {
+        let load = |f: &Path| recordings::cochlea(set, f, cut, at_most);
+        folder.map_or_else(|| stand_ins::read("sounds of three moving tones", |f, n| stand_ins::cochlea(set, f, n), load, at_most), load)
     }
 
     /// Single images of one channel with the ten classes.

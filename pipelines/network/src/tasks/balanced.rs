@@ -248,7 +248,10 @@ impl Task for Balanced {
         let spikes = network.run(&neuron, both, seed, &|d| (context.progress)(d, "its own neuron"));
         let own = Seen::new(&spikes, &network.starts, self.time);
         // A population that is silent has no intervals.
-        let mean = |v: &[f64]| v.iter().filter(|x| x.is_finite()).sum::<f64>() / v.iter().filter(|x| x.is_finite()).count() as f64;
+        let mean = |v: &[f64]| {
+            let (sum, n) = v.iter().filter(|x| x.is_finite()).fold((0.0, 0), |(sum, n), x| (sum + x, n + 1));
+            sum / f64::from(n)
+        };
         let off: Vec<f64> =
             own.rates.iter().zip(&published).filter(|(_, p)| p.is_finite()).map(|(r, p)| 100.0 * (r / p - 1.0).abs()).collect();
         if !off.is_empty() {

@@ -10,6 +10,7 @@
 //! equal learning. It learns from all training samples, those set aside for validation among them.
 
 use super::{AC, CardNote, Context, MAC, Outcome, Task, percent, priced};
+use crate::data::bytes;
 use crate::data::events::{Cut, Slice};
 use crate::data::samples::{Part, Samples, Set};
 use crate::graphics::{self, Batch, Graphics, Sizes};
@@ -588,9 +589,7 @@ impl Classifier {
         // Where a run that was cut off stands: the network, and the curve before it.
         let mut cards = String::new();
         for card in self.cards() {
-            let path = context.base.join(card);
-            let bytes = std::fs::read(&path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?;
-            cards.push_str(&hash::of_bytes(&bytes));
+            cards.push_str(&hash::of_bytes(&bytes(&context.base.join(card))?));
         }
         let settings = serde_json::to_string(self).map_err(|e| Diagnostic::error(e.to_string()))?;
         let mut identity = hash::of_bytes(format!("{settings} {cards} {} {seed} {words}", data.sha256).as_bytes());

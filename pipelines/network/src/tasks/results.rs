@@ -1,6 +1,7 @@
 //! Running a benchmark seed by seed, and keeping what came out.
 
 use super::{Benchmark, Context, Outcome};
+use crate::data::bytes;
 use crate::graphics::Open;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -132,10 +133,6 @@ impl Results {
         }
         Ok(results)
     }
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
-    Ok(std::fs::read(path).map_err(|e| Diagnostic::file(path.display().to_string(), format!("cannot be read: {e}")))?)
 }
 
 /// SHA-256 over names and contents of all files below these folders, or below `folder` itself where there is none of them.
