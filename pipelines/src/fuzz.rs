@@ -123,6 +123,33 @@ fn mutated(stream: &mut Stream, seeds: &[Vec<u8>]) -> Vec<u8> {
     v
 }
 
+/// A child of a binary file in which everything stands at its place: bytes change where they are, and now and then the end is missing.
+fn damaged(stream: &mut Stream, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut below = |n: usize| ((n as f64 * stream.uniform()) as usize).min(n.saturating_sub(1));
+    let mut v = seeds[below(seeds.len())].clone();
+    for _ in 0..1 + below(4) {
+        let at = below(v.len());
+        let to = (at + [1, 2, 4, 8, 64][below(5)]).min(v.len());
+        match below(4) {
+            0 => v[at] ^= 1 << below(8),
+            1 => v[at..to].fill([0, 1, 0x7f, 0x80, 0xff][below(5)]),
+            2 => {
+                // A small number, little-endian.
+                v[at..to].fill(0);
+                v[at] = below(16) as u8;
+            }
+            _ => {
+                let from = below(v.len() - (to - at) + 1);
+                v.copy_within(from..from + to - at, at);
+            }
+        }
+    }
+    if below(50) == 0 {
+        v.truncate(below(v.len()));
+    }
+    v
+}
+
 /// The folder of this crate: where it was built, or, on another machine, where `CARGO_MANIFEST_DIR` says.
 fn home() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
@@ -428,6 +455,8 @@ fn gestures() {
 
 /// What a child of [`in_children`] reads: how many, and beginning with which.
 const BATCH: &str = "SPINLOOM_FUZZ_BATCH";
+/// How long one input may take; a child that takes longer is killed, and counts as ended by a signal.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
 /// Memory a child may take, all its libraries included (KiB).
 const ADDRESSES: usize = 1 << 20;
 
@@ -443,19 +472,37 @@ fn in_children(name: &str, part: &str, lost: f64) {
         let exe = std::env::current_exe().expect("a name");
         let exe = exe.to_str().expect("a plain name");
         let command = format!("ulimit -v {ADDRESSES}; exec '{exe}' --exact fuzz::{part} --ignored --nocapture --test-threads 1");
-        let o = std::process::Command::new("sh")
+        let said = dir.path().join("said");
+        let stream = || std::fs::OpenOptions::new().create(true).append(true).open(&said).expect("it can be written");
+        let mut child = std::process::Command::new("sh")
             .args(["-c", &command])
             .env(BATCH, format!("{from} {count} {}", dir.path().display()))
-            .output()
+            .stdout(stream())
+            .stderr(stream())
+            .spawn()
             .expect("it starts");
-        if o.status.success() {
+        // The child may be between two lives of this file.
+        let now = || std::fs::read_to_string(&at).ok().and_then(|t| t.trim().parse::<usize>().ok());
+        let (mut last, mut since) = (now(), std::time::Instant::now());
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it can be asked") {
+                break status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            if now() != last {
+                (last, since) = (now(), std::time::Instant::now());
+            } else if since.elapsed() > LONGEST {
+                let _ = child.kill();
+            }
+        };
+        if status.success() {
             break;
         }
-        let k: usize = std::fs::read_to_string(&at).expect("it is there").trim().parse().expect("a number");
-        assert!(o.status.code().is_none(), "input {k}: {}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr));
+        let k: usize = now().expect("a number");
+        assert!(status.code().is_none(), "input {k}: {}", std::fs::read_to_string(&said).unwrap_or_default());
         let kept = std::env::temp_dir().join(format!("spinloom-{name}-{k}"));
         let _ = std::fs::copy(dir.path().join("input.h5"), &kept);
-        died.push(format!("{} ({})", kept.display(), o.status));
+        died.push(format!("{} ({status})", kept.display()));
         from = k + 1;
     }
     let seconds = clock.elapsed().as_secs_f64();
@@ -463,8 +510,8 @@ fn in_children(name: &str, part: &str, lost: f64) {
     assert!(died.len() as f64 <= lost * count as f64, "{}", died.join(", "));
 }
 
-/// The child's side: mutated files one by one. Each has its own stream, so that a child can begin anywhere.
-fn as_child(seeds: impl Fn(&Path) -> Vec<Vec<u8>>, read: impl Fn(&Path)) {
+/// The child's side: damaged files one by one; `read` says whether one could be opened. Each has its own stream, so that a child can begin anywhere.
+fn as_child(seeds: impl Fn(&Path) -> Vec<Vec<u8>>, read: impl Fn(&Path) -> bool) {
     let words = std::env::var(BATCH).expect("it is started by its parent");
     let mut words = words.splitn(3, ' ');
     let mut next = || words.next().expect("three words");
@@ -472,11 +519,14 @@ fn as_child(seeds: impl Fn(&Path) -> Vec<Vec<u8>>, read: impl Fn(&Path)) {
     let dir = PathBuf::from(next());
     let seeds = seeds(&dir);
     let path = dir.join("input.h5");
+    let mut good = 0;
     for k in from..to {
         std::fs::write(dir.join("at"), format!("{k}")).expect("it can be written");
-        std::fs::write(&path, mutated(&mut Stream::new(1, k as u64), &seeds)).expect("it can be written");
-        read(&path);
+        std::fs::write(&path, damaged(&mut Stream::new(1, k as u64), &seeds)).expect("it can be written");
+        good += usize::from(read(&path));
     }
+    // A file that no damage gets past tests nothing.
+    assert!(to - from < 100 || good > (to - from) / 100, "{good} of {} could be opened", to - from);
 }
 
 #[test]
@@ -490,7 +540,7 @@ fn some_records() {
     as_child(
         |dir| vec![small_record(&dir.join("seed"))],
         |path| {
-            let Ok(record) = spinloom_record::Record::open(path) else { return };
+            let Ok(record) = spinloom_record::Record::open(path) else { return false };
             let replicas = record.header().replicas.len();
             for r in 0..replicas.min(4) {
                 drop(record.table(r));
@@ -499,6 +549,7 @@ fn some_records() {
             for field in record.fields().unwrap_or_default() {
                 drop((0..field.frames.len().min(4)).map(|i| record.frame(&field.name, i)).collect::<Vec<_>>());
             }
+            true
         },
     );
 }
@@ -519,7 +570,7 @@ fn some_sounds() {
         assert!(!seeds.is_empty());
         seeds
     };
-    as_child(seeds, |path| drop(spinloom_network::data::recordings::spikes(path, 20, usize::MAX)));
+    as_child(seeds, |path| spinloom_network::data::recordings::spikes(path, 20, usize::MAX).is_ok());
 }
 
 /// The bytes of a finished record of a few rows and frames.

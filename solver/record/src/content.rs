@@ -130,7 +130,11 @@ impl Item {
 
     fn shape_text(&self) -> Result<String> {
         match self.container() {
-            Some(c) => Ok(format!("{} {:?}", h5::type_of(c)?, c.get_shape()?)),
+            // Texts are texts, however long there is room for.
+            Some(c) => Ok(match h5::type_of(c)? {
+                Type::FixedUnicode(_) => format!("{} {:?}", Type::VarLenUnicode, c.get_shape()?),
+                other => format!("{other} {:?}", c.get_shape()?),
+            }),
             None => Ok("group".into()),
         }
     }
@@ -146,7 +150,7 @@ impl Item {
         if let Self::Dataset(dataset) = self {
             h5::plausible(dataset)?;
         }
-        if size <= AT_A_TIME || !matches!(self, Self::Dataset(_)) {
+        if size <= AT_A_TIME || matches!(h5::type_of(container)?, Type::FixedUnicode(_)) || !matches!(self, Self::Dataset(_)) {
             return Ok(vec![Selection::All]);
         }
         let ranges = blocks(shape[0], AT_A_TIME / (size / shape[0]));
@@ -188,7 +192,11 @@ fn read(container: &Container, kind: &Type, part: Selection) -> Result<Block> {
         Type::Unsigned(IntSize::U4) => bits(container, part, |x: u32| x as u64),
         Type::Unsigned(IntSize::U1) => bits(container, part, |x: u8| x as u64),
         Type::Boolean => bits(container, part, |x: bool| x as u64),
-        Type::VarLenUnicode => Ok(Block::Texts(h5::texts_of(&values::<VarLenUnicode>(container, part)?))),
+        Type::FixedUnicode(_) => Ok(Block::Texts(h5::texts_in(container, "a list of texts")?)),
+        Type::VarLenUnicode => {
+            let texts = values::<VarLenUnicode>(container, part)?;
+            Ok(Block::Texts(texts.iter().map(|t| String::from_utf8_lossy(t.as_bytes()).into_owned()).collect()))
+        }
         other => Err(format!("a record holds no values of the type {other}").into()),
     }
 }

@@ -105,13 +105,12 @@ fn write_events(file: &File, segments: &[Segment]) -> Result<()> {
         events.extend(segment::read_events(&segment.file)?);
     }
     let group = file.create_group("events")?;
-    let columns = EventColumns::new(&events)?;
+    let columns = EventColumns::new(&events);
     h5::write_vec(&group, "replica", &columns.replica)?;
     h5::write_text(&*h5::write_vec(&group, "t", &columns.t)?, "unit", "s")?;
-    h5::write_vec(&group, "kind", &columns.kind)?;
+    h5::write_texts(&group, "kind", events.iter().map(|e| e.kind.as_str()))?;
     h5::write_vec(&group, "value", &columns.value)?;
-    h5::write_vec(&group, "detail", &columns.detail)?;
-    Ok(())
+    h5::write_texts(&group, "detail", events.iter().map(|e| e.detail.as_str()))
 }
 
 fn write_fields(file: &File, header: &Header, segments: &[Segment]) -> Result<()> {

@@ -1,17 +1,20 @@
 //! Small helpers over `hdf5`: texts, vectors, attributes, and errors that name the file.
+//!
+//! A damaged file must end in a message, and HDF5 trusts two things that it should not: metadata of its first format, which carry no checksums, and the heap in which texts of variable length lie
+//! (`H5HG_read` reads where a damaged one points, or for ever). So files are of the format of 1.10, whose metadata are checked, and texts have a fixed length, that of the longest of
+//! their list. Records from before have texts of variable length and are read as ever.
 
-use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::types::{IntSize, TypeDescriptor, VarLenUnicode};
 use hdf5::{Container, Dataset, File, FileBuilder, Group, H5Type, Location, Result};
 use spinloom_base::{Diagnostic, Problems};
 use std::path::Path;
-use std::str::FromStr;
 
 /// How files are opened: without HDF5's own locks. Such a lock is inherited by every process that this one starts meanwhile
 /// (a plug-in, a plot) and then outlives the closing of the file, which cannot be opened again. It would guard nothing:
 /// no file is ever open for writing under a name that readers know.
 fn unlocked() -> FileBuilder {
     let mut builder = File::with_options();
-    builder.with_fapl(|access| access.file_locking(false));
+    builder.with_fapl(|access| access.file_locking(false).libver_v110());
     builder
 }
 
@@ -60,17 +63,46 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text != "." && text != ".." && !text.contains(['/', '\0'])
 }
 
-fn unicode(text: &str) -> Result<VarLenUnicode> {
-    VarLenUnicode::from_str(text).map_err(|_| hdf5::Error::from(format!("the text {text:?} holds a zero byte, which HDF5 texts cannot")))
+/// Texts side by side, each filled up with zeros to the length of the longest, and that length.
+fn padded(texts: &[&str]) -> Result<(usize, Vec<u8>)> {
+    if let Some(text) = texts.iter().find(|t| t.contains('\0')) {
+        return Err(format!("the text {text:?} holds a zero byte, which HDF5 texts cannot").into());
+    }
+    let width = texts.iter().map(|t| t.len()).max().unwrap_or(0).max(1);
+    let mut bytes = vec![0; width * texts.len()];
+    bytes.chunks_exact_mut(width).zip(texts).for_each(|(to, text)| to[..text.len()].copy_from_slice(text.as_bytes()));
+    Ok((width, bytes))
 }
 
-/// Text that came from a file: a damaged one need not be UTF-8.
-fn lossy(text: &VarLenUnicode) -> String {
-    String::from_utf8_lossy(text.as_bytes()).into_owned()
+fn fixed(width: usize) -> TypeDescriptor {
+    TypeDescriptor::FixedUnicode(width)
 }
 
 pub(crate) fn write_text(at: &Location, name: &str, text: &str) -> Result<()> {
-    at.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(text)?)
+    let (width, bytes) = padded(&[text])?;
+    let attribute = at.new_attr_builder().empty_as(&fixed(width)).create(name)?;
+    let kind = attribute.dtype()?;
+    let _guard = hdf5_sys::LOCK.lock();
+    // SAFETY: the library's lock is held; `bytes` holds the one value of an attribute of `kind`, which is `width` bytes long.
+    let done = unsafe { hdf5_sys::h5a::H5Awrite(attribute.id(), kind.id(), bytes.as_ptr().cast()) };
+    if done < 0 { Err(hdf5::Error::query().unwrap_or_else(|e| e)) } else { Ok(()) }
+}
+
+/// Writes texts to a dataset of as many that was made for them.
+fn put_texts(dataset: &Dataset, bytes: &[u8]) -> Result<()> {
+    use hdf5_sys::{h5p::H5P_DEFAULT, h5s::H5S_ALL};
+    let kind = dataset.dtype()?;
+    assert_eq!(bytes.len(), dataset.size() * kind.size(), "a dataset is made for its texts");
+    let _guard = hdf5_sys::LOCK.lock();
+    // SAFETY: the library's lock is held; `bytes` is as long as all values of `kind` together.
+    let done = unsafe { hdf5_sys::h5d::H5Dwrite(dataset.id(), kind.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_ptr().cast()) };
+    if done < 0 { Err(hdf5::Error::query().unwrap_or_else(|e| e)) } else { Ok(()) }
+}
+
+/// A scalar dataset of one text.
+pub(crate) fn write_scalar_text(at: &Group, name: &str, text: &str) -> Result<()> {
+    let (width, bytes) = padded(&[text])?;
+    put_texts(&at.new_dataset_builder().empty_as(&fixed(width)).obj_track_times(false).create(name)?, &bytes)
 }
 
 pub(crate) fn write_scalar<T: H5Type>(at: &Location, name: &str, value: T) -> Result<()> {
@@ -91,11 +123,10 @@ pub(crate) fn write_vec<T: H5Type>(at: &Group, name: &str, values: &[T]) -> Resu
 }
 
 pub(crate) fn write_texts<'a>(at: &Group, name: &str, texts: impl Iterator<Item = &'a str>) -> Result<()> {
-    write_vec(at, name, &unicodes(texts)?).map(|_| ())
-}
-
-pub(crate) fn unicodes<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<VarLenUnicode>> {
-    texts.map(unicode).collect()
+    let texts: Vec<&str> = texts.collect();
+    let (width, bytes) = padded(&texts)?;
+    let dataset = at.new_dataset_builder().empty_as(&fixed(width)).obj_track_times(false).shape(texts.len()).create(name)?;
+    if texts.is_empty() { Ok(()) } else { put_texts(&dataset, &bytes) }
 }
 
 /// A damaged file may say anything about its types, and HDF5 converts where it can: compare first.
@@ -125,10 +156,59 @@ fn whole<T: H5Type>(container: &Container, name: &str) -> Result<Vec<T>> {
     container.read_raw()
 }
 
+/// All texts of a dataset or an attribute. What came from a damaged file need not be UTF-8.
+pub(crate) fn texts_in(container: &Container, name: &str) -> Result<Vec<String>> {
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match type_of(container)? {
+        TypeDescriptor::FixedUnicode(width) => {
+            let count = container.space()?.size();
+            let size = count.checked_mul(width).ok_or("texts that fit no memory")?;
+            room::<u8>(size)?;
+            let mut bytes = vec![0u8; size];
+            if size == 0 {
+                return Ok(vec![String::new(); count]);
+            }
+            let (kind, id) = (container.dtype()?, container.id());
+            let _guard = hdf5_sys::LOCK.lock();
+            // SAFETY: the library's lock is held; `bytes` has room for `count` values of `width` bytes, as type and space of the container say.
+            let done = unsafe {
+                use hdf5_sys::{h5i, h5p::H5P_DEFAULT, h5s::H5S_ALL};
+                if h5i::H5Iget_type(id) == h5i::H5I_type_t::H5I_ATTR {
+                    hdf5_sys::h5a::H5Aread(id, kind.id(), bytes.as_mut_ptr().cast())
+                } else {
+                    hdf5_sys::h5d::H5Dread(id, kind.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_mut_ptr().cast())
+                }
+            };
+            if done < 0 {
+                return Err(hdf5::Error::query().unwrap_or_else(|e| e));
+            }
+            Ok(bytes.chunks_exact(width).map(|t| lossy(&t[..t.iter().position(|b| *b == 0).unwrap_or(width)])).collect())
+        }
+        // A stream, each text with a zero behind it: what grows knows no longest text.
+        TypeDescriptor::Unsigned(IntSize::U1) => {
+            let bytes: Vec<u8> = whole(container, name)?;
+            let mut texts: Vec<String> = bytes.split(|b| *b == 0).map(lossy).collect();
+            match texts.pop() {
+                Some(rest) if rest.is_empty() => Ok(texts),
+                _ => Err(format!("the last text of `{name}` has no end").into()),
+            }
+        }
+        TypeDescriptor::VarLenUnicode => Ok(whole::<VarLenUnicode>(container, name)?.iter().map(|t| lossy(t.as_bytes())).collect()),
+        other => Err(format!("`{name}` has the type {other}, expected texts").into()),
+    }
+}
+
+/// Texts on their way to a dataset that grows; see [`texts_in`].
+pub(crate) fn stream_of<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    texts.flat_map(|t| t.bytes().chain([0])).collect()
+}
+
 pub(crate) fn read_text(at: &Location, name: &str) -> Result<String> {
-    let attribute = at.attr(name)?;
-    expect::<VarLenUnicode>(&attribute, name)?;
-    Ok(lossy(&attribute.read_scalar()?))
+    let mut texts = texts_in(&*at.attr(name)?, name)?;
+    match (texts.pop(), texts.is_empty()) {
+        (Some(text), true) => Ok(text),
+        _ => Err(format!("`{name}` is not one text").into()),
+    }
 }
 
 pub(crate) fn read_scalar<T: H5Type>(at: &Location, name: &str) -> Result<T> {
@@ -149,11 +229,9 @@ pub(crate) fn read_vec<T: H5Type>(at: &Group, name: &str) -> Result<Vec<T>> {
 }
 
 pub(crate) fn read_texts(at: &Group, name: &str) -> Result<Vec<String>> {
-    Ok(texts_of(&read_vec::<VarLenUnicode>(at, name)?))
-}
-
-pub(crate) fn texts_of(values: &[VarLenUnicode]) -> Vec<String> {
-    values.iter().map(lossy).collect()
+    let dataset = at.dataset(name)?;
+    plausible(&dataset)?;
+    texts_in(&dataset, name)
 }
 
 /// The type as a word, for messages and hashes.
@@ -167,5 +245,36 @@ pub(crate) fn same_length(name: &str, lengths: &[usize]) -> Result<()> {
         Ok(())
     } else {
         Err(format!("the columns of `{name}` differ in length: {lengths:?}").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::str::FromStr;
+
+    #[test]
+    fn texts_come_back_whole_and_those_of_older_records_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = create(&dir.path().join("a.h5")).unwrap();
+        let texts = ["", "µ₀ H", "a longer one"];
+        write_texts(&file, "new", texts.iter().copied()).unwrap();
+        write_texts(&file, "none", std::iter::empty()).unwrap();
+        write_scalar_text(&file, "one", "// µ₀").unwrap();
+        write_text(&file, "unit", "A/m²").unwrap();
+        write_text(&file, "empty", "").unwrap();
+        let old: Vec<VarLenUnicode> = texts.iter().map(|t| VarLenUnicode::from_str(t).unwrap()).collect();
+        write_vec(&file, "old", &old).unwrap();
+        file.new_attr::<VarLenUnicode>().create("before").unwrap().write_scalar(&old[1]).unwrap();
+        write_vec(&file, "stream", &stream_of(texts.iter().copied())).unwrap();
+        write_vec(&file, "cut", b"a\0b").unwrap();
+        for name in ["new", "old", "stream"] {
+            assert_eq!(read_texts(&file, name).unwrap(), texts, "{name}");
+        }
+        assert!(read_texts(&file, "none").unwrap().is_empty());
+        assert_eq!(read_texts(&file, "one").unwrap(), ["// µ₀"]);
+        assert_eq!(["unit", "empty", "before"].map(|n| read_text(&file, n).unwrap()), ["A/m²", "", "µ₀ H"]);
+        assert!(read_texts(&file, "cut").unwrap_err().to_string().contains("no end"));
+        assert!(write_text(&file, "zero", "a\0b").unwrap_err().to_string().contains("zero byte"));
     }
 }

@@ -247,8 +247,7 @@ impl Header {
         h5::write_text(&source, "file", &self.source.file)?;
         h5::write_text(&source, "sha256", &self.source.sha256())?;
         // A scalar dataset: `f['source/text'][()]`.
-        let text = source.new_dataset::<hdf5::types::VarLenUnicode>().obj_track_times(false).create("text")?;
-        text.write_raw(&h5::unicodes(std::iter::once(self.source.text.as_str()))?)?;
+        h5::write_scalar_text(&source, "text", &self.source.text)?;
 
         let mesh = file.create_group("mesh")?;
         h5::write_three(&mesh, "n", self.mesh.n.map(|n| n as u64))?;

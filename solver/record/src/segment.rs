@@ -2,7 +2,6 @@
 
 use crate::header::{Header, Precision};
 use crate::{SCHEMA, h5};
-use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, File, Group, H5Type, Result};
 use ndarray::{Array2, ArrayView2, ArrayView4, s};
 use std::collections::BTreeMap;
@@ -202,18 +201,18 @@ impl SegmentWriter {
                 let group = self.file.create_group("events")?;
                 growing::<u32>(&group, "replica", 256)?;
                 growing::<f64>(&group, "t", 256)?;
-                growing::<VarLenUnicode>(&group, "kind", 256)?;
+                growing::<u8>(&group, "kind", 4096)?;
                 growing::<f64>(&group, "value", 256)?;
-                growing::<VarLenUnicode>(&group, "detail", 256)?;
+                growing::<u8>(&group, "detail", 4096)?;
                 self.events.insert(group)
             }
         };
-        let columns = EventColumns::new(events)?;
+        let columns = EventColumns::new(events);
         grow(&group.dataset("replica")?, &columns.replica)?;
         grow(&group.dataset("t")?, &columns.t)?;
-        grow(&group.dataset("kind")?, &columns.kind)?;
+        grow(&group.dataset("kind")?, &h5::stream_of(events.iter().map(|e| e.kind.as_str())))?;
         grow(&group.dataset("value")?, &columns.value)?;
-        grow(&group.dataset("detail")?, &columns.detail)
+        grow(&group.dataset("detail")?, &h5::stream_of(events.iter().map(|e| e.detail.as_str())))
     }
 
     pub(crate) fn frame(&mut self, frame: &NewFrame) -> Result<()> {
@@ -263,24 +262,20 @@ pub(crate) fn close<T>(file: File, open_inside: T) -> Result<()> {
     flushed.and(closed)
 }
 
-/// Events as columns.
+/// Numbers of events as columns.
 pub(crate) struct EventColumns {
     pub replica: Vec<u32>,
     pub t: Vec<f64>,
-    pub kind: Vec<VarLenUnicode>,
     pub value: Vec<f64>,
-    pub detail: Vec<VarLenUnicode>,
 }
 
 impl EventColumns {
-    pub(crate) fn new(events: &[Event]) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(events: &[Event]) -> Self {
+        Self {
             replica: events.iter().map(|e| e.replica as u32).collect(),
             t: events.iter().map(|e| e.t).collect(),
-            kind: h5::unicodes(events.iter().map(|e| e.kind.as_str()))?,
             value: events.iter().map(|e| e.value).collect(),
-            detail: h5::unicodes(events.iter().map(|e| e.detail.as_str()))?,
-        })
+        }
     }
 }
 

@@ -926,9 +926,9 @@ fn h5py_opens_a_record_in_three_lines() {
 import sys, os, h5py
 os.chdir(sys.argv[1])
 f = h5py.File('run.h5')
-print(repr(float(f['table/t'][0][2])), f['table/t'].attrs['unit'])
+print(repr(float(f['table/t'][0][2])), f['table/t'].attrs['unit'].decode())
 print(repr(float(f['fields/m/data'][-1][1, 2, 4, 0])), f['fields/m/data'].shape, f['fields/m/data'].dtype)
-print(f['source/text'][()].decode(), f.attrs['schema'], f.attrs['finished'], f.attrs['seed'])
+print(f['source/text'][()].decode(), f.attrs['schema'].decode(), f.attrs['finished'], f.attrs['seed'])
 print(f['replicas/coordinates/name'][1].decode(), f['replicas/coordinates/value'][1], f['events/kind'][0].decode())
 ";
     let Some(text) = run_python("h5py", program, &[dir.path()]) else { return };
