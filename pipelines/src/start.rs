@@ -19,7 +19,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 13] = [
+const EXAMPLES: [Example; 14] = [
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -49,6 +49,14 @@ const EXAMPLES: [Example; 13] = [
         "pipeline.yaml",
         "retention.yaml",
         "synapse.yaml"
+    ),
+    example!(
+        "depressing-junction",
+        "trains of pulses, each of which does less: a synapse that depresses",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
     ),
     example!(
         "retention-ensemble",
@@ -158,6 +166,7 @@ const EXAMPLES: [Example; 13] = [
         "t3-18-skyrmion-films.yaml",
         "t3-19-skyrmion-reservoir.yaml",
         "table.yaml",
+        "cards/depressing-junction.yaml",
         "cards/exchange-bias-synapse.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
