@@ -19,7 +19,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 14] = [
+const EXAMPLES: [Example; 15] = [
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -53,6 +53,14 @@ const EXAMPLES: [Example; 14] = [
     example!(
         "depressing-junction",
         "trains of pulses, each of which does less: a synapse that depresses",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "field-junction",
+        "eight junctions that follow a field at 300 K: curve, spread, noise of a read",
         "README.md",
         "card.yaml",
         "junction.yaml",
@@ -168,6 +176,7 @@ const EXAMPLES: [Example; 14] = [
         "table.yaml",
         "cards/depressing-junction.yaml",
         "cards/exchange-bias-synapse.yaml",
+        "cards/field-junction.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
         "cards/skyrmion-synapse.yaml",

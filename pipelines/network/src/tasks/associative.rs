@@ -5,7 +5,7 @@
 //! overlapping pulses; where they disagree, the other way round (stochastic binary learning, Fusi, Biol. Cybern. 87, 459 (2002), section 2). Nothing is averaged:
 //! each junction is in one of two states. Old patterns fade as new ones are written, so the newest are tested too. Recall is asynchronous, from a cue with a share of its neurons turned.
 
-use super::{CardNote, Context, Outcome, Task, card, priced};
+use super::{CardNote, Context, Outcome, Task, card, check_range, priced};
 use crate::settings::{Seconds, settings};
 use rayon::prelude::*;
 use spinloom_base::random::Stream;
@@ -167,9 +167,7 @@ impl Task for Associative {
                 let (card, note) = card(context, path, &["switching-uniaxial"])?;
                 out.cards.push(note);
                 for (what, value) in [("t", self.pulse.0), ("V", self.voltage)] {
-                    if let Some(r) = card.validity.get(what).filter(|r| !(r.min..=r.max).contains(&value)) {
-                        out.note(format!("extrapolated: {what} = {value:e} lies outside the card's {:e} to {:e} {}", r.min, r.max, r.unit));
-                    }
+                    check_range(&mut out, &card, what, [value, value]);
                 }
                 out.cards.push(CardNote::typed("typed beside the card: spread, TMR"));
                 let chance = chance_of(&card, self.pulse.0, self.voltage)?;
