@@ -19,7 +19,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 15] = [
+const EXAMPLES: [Example; 16] = [
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -61,6 +61,14 @@ const EXAMPLES: [Example; 15] = [
     example!(
         "field-junction",
         "eight junctions that follow a field at 300 K: curve, spread, noise of a read",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "relaxing-junction",
+        "a free layer that follows steps of a field: its time, and where it saturates",
         "README.md",
         "card.yaml",
         "junction.yaml",
@@ -177,6 +185,8 @@ const EXAMPLES: [Example; 15] = [
         "cards/depressing-junction.yaml",
         "cards/exchange-bias-synapse.yaml",
         "cards/field-junction.yaml",
+        "cards/relaxing-junction-at-rest.yaml",
+        "cards/relaxing-junction.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
         "cards/skyrmion-synapse.yaml",
