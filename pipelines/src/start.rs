@@ -19,7 +19,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 16] = [
+const EXAMPLES: [Example; 17] = [
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -99,6 +99,14 @@ const EXAMPLES: [Example; 16] = [
         "temperature.yaml"
     ),
     example!("skyrmion-synapse", "skyrmions counted into a read-out", "README.md", "card.yaml", "pipeline.yaml", "track.yaml"),
+    example!(
+        "spin-diode",
+        "a junction that rectifies: the line of its voltage over the frequency",
+        "README.md",
+        "card.yaml",
+        "diode.yaml",
+        "pipeline.yaml"
+    ),
     example!(
         "spin-torque-oscillator",
         "threshold, frequency and nonlinearity of an oscillator",
@@ -190,6 +198,7 @@ const EXAMPLES: [Example; 16] = [
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
         "cards/skyrmion-synapse.yaml",
+        "cards/spin-diode.yaml",
         "cards/spin-torque-oscillator.yaml",
         "cards/stepped-wall-synapse.yaml",
         "cards/superparamagnetic-junction.yaml",
