@@ -233,12 +233,15 @@ impl Task for Letters {
                 let (card, note) = card(context, path, &["spin-torque-oscillator"])?;
                 // One of two curves is linear in any case, and the headline may be.
                 out.cards.push(if self.nonlinear { note } else { note.unused("synapses are linear") });
+                out.cards.push(CardNote::typed("typed beside the card: gain of the oscillators' drive"));
                 let threshold = card.value("I_th")?;
                 (Device::of(&card)?, card.validity.get("I").map(|r| r.max / threshold))
             }
             None => {
                 if self.nonlinear {
                     out.cards.push(CardNote::typed("oscillator typed: Q = 2"));
+                } else {
+                    out.note("nonlinear synapses, for comparison: an oscillator with Q = 2, typed");
                 }
                 (Device::typical(), None)
             }
