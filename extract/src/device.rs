@@ -32,6 +32,8 @@
 //! | `lines` | frequency `f`, `power` and `half_width` of every line in the spectrum of each replica, the strongest `line` 0 |
 //! | `pulses` | how many `pulses` a replica got until the signal passed `level`, `censored` if it never did; a pulse is where `rest` is not zero |
 //! | `pair` | of two pulses, `dt` from the end of the first to the start of the second, with the sign of the second, and `dw`, what the signal has changed by from the end of the rest before to the end of the rest after |
+//! | `train` | of every pulse of a train (`rest` is not zero), `dt` from the end of the pulse before it, and what the signal changes by while it lasts; each replica or file a `run` |
+//! | `mean` | mean of the signal over the rows after the time `from` (default: all rows but the first) |
 //! | `levels` | reads `G` of the signal where it stays, or at the end of every stretch in which the column `rest` is zero, and their `level`; levels are `level` apart or more |
 
 use crate::data::Data;
@@ -39,6 +41,7 @@ use crate::estimate::{Estimate, Fitted, Options, fit};
 use crate::features;
 use crate::models::{MODELS, Model, Scatter, span};
 use crate::run::{Line, Plot};
+use crate::velocity::mean_and_deviation;
 use spinloom_base::units::parse_unit;
 use spinloom_base::{Diagnostic, Fields, Node, Place, Problems, Value};
 use spinloom_card::{Card, Fit, Intervals, Parameter, Range, RecordHash, Rival, SCHEMA, Spread};
@@ -65,9 +68,11 @@ enum Protocol {
     Levels,
     Pulses,
     Pair,
+    Train,
+    Mean,
 }
 
-const PROTOCOLS: [(&str, Protocol); 11] = [
+const PROTOCOLS: [(&str, Protocol); 13] = [
     ("rows", Protocol::Rows),
     ("samples", Protocol::Samples),
     ("switched", Protocol::Switched),
@@ -79,6 +84,8 @@ const PROTOCOLS: [(&str, Protocol); 11] = [
     ("levels", Protocol::Levels),
     ("pulses", Protocol::Pulses),
     ("pair", Protocol::Pair),
+    ("train", Protocol::Train),
+    ("mean", Protocol::Mean),
 ];
 
 /// A constant of some rows: name, SI unit, value.
@@ -103,6 +110,7 @@ pub struct DeviceConfig {
     rest: Option<String>,
     clock: String,
     change: Option<f64>,
+    from: f64,
     every: usize,
     models: Vec<usize>,
     options: Options,
@@ -138,7 +146,7 @@ impl DeviceConfig {
             };
             n.entries(problems)?.iter().map(|(name, _, n)| values(n, problems).map(|v| (name.clone(), v))).collect::<Option<Vec<_>>>()
         });
-        let (mut rest, mut clock, mut change) = (None, None, None);
+        let (mut rest, mut clock, mut change, mut from) = (None, None, None, None);
         if let Some(n) = f.optional("observe") {
             let mut o = Fields::of(n, "`observe`", problems)?;
             let names = PROTOCOLS.map(|p| p.0);
@@ -157,10 +165,11 @@ impl DeviceConfig {
             }
             clock = o.optional("clock").and_then(|n| n.text(problems)).map(str::to_string);
             change = o.optional("change").and_then(|n| crate::config::any_quantity(n, problems)).map(|q| q.0.abs());
+            from = o.optional("from").and_then(|n| n.quantity(spinloom_base::Dimension::TIME, problems));
             if change.is_some() && observe.2.is_some() {
                 problems.push(n.error("the signal either passes a `level` or moves by a `change`"));
             }
-            if matches!(observe.0, Protocol::Pulses | Protocol::Pair) && rest.is_none() {
+            if matches!(observe.0, Protocol::Pulses | Protocol::Pair | Protocol::Train) && rest.is_none() {
                 problems.push(n.error("pulses are told from rests by a column").hint("name the one that is zero at rest: `rest: J`"));
             }
             o.finish(problems);
@@ -198,6 +207,7 @@ impl DeviceConfig {
             rest,
             clock: clock.unwrap_or_else(|| "t".into()),
             change,
+            from: from.unwrap_or(0.0),
             every: observe.3,
             models,
             options: Options { resamples: resamples?, seed: seed? as u64, ..defaults },
@@ -406,6 +416,26 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                     continue;
                 };
                 Data::new([("dt", "s", vec![dt]), ("dw", s.columns.unit(wanted.signal.as_deref().unwrap_or_default()), vec![dw])])
+            }
+            Protocol::Train => {
+                let found = features::train(watched("t")?, signal, watched(wanted.rest.as_deref().unwrap_or_default())?);
+                if constants.iter().all(|c| c.0 != "run") {
+                    constants.push(("run".into(), "1".into(), run as f64));
+                }
+                let name = wanted.signal.as_deref().unwrap_or_default();
+                let [dt, change] = [0, 1].map(|k| found.iter().map(|f| f[k]).collect());
+                Data::new([("dt", "s", dt), (name, s.columns.unit(name), change)])
+            }
+            Protocol::Mean => {
+                let t = watched("t")?;
+                // A row stands for the interval that ends there: that at `from`, to rounding, is before.
+                let after = wanted.from + 1e-6 * (t.last().zip(t.first())).map_or(0.0, |(b, a)| b - a);
+                let [mean, _] = mean_and_deviation(t.iter().zip(signal).filter(|r| *r.0 > after).map(|r| *r.1));
+                if mean.is_nan() {
+                    continue;
+                }
+                let name = wanted.signal.as_deref().unwrap_or_default();
+                Data::new([(name, s.columns.unit(name), vec![mean])])
             }
             Protocol::Levels => {
                 let reads = match &wanted.rest {
@@ -735,6 +765,15 @@ mod tests {
         let levels = observe(&all, &wanted("{protocol: levels, signal: g, rest: J, level: 5 uS}")).unwrap();
         assert_eq!(levels.col("level"), [0.0, 1.0, 2.0]);
         assert!(levels.col("G").iter().zip([0.0, 1e-5, 2e-5]).all(|(a, b)| (a - b).abs() < 1e-12));
+
+        // The first pulse begins with the first row, so nothing is known from before it.
+        let train = observe(&all, &wanted("{protocol: train, signal: g, rest: J}")).unwrap();
+        assert_eq!((train.rows(), train.col("run")), (2, &[0.0, 0.0][..]));
+        assert!(train.col("dt").iter().all(|dt| (dt - 6e-9).abs() < 1e-20), "{:?}", train.col("dt"));
+        assert!(train.col("g").iter().all(|g| (g - 6e-5).abs() < 1e-12), "{:?}", train.col("g"));
+        let mean = observe(&all, &wanted("{protocol: mean, signal: m, from: 15 ns}")).unwrap();
+        assert_eq!((mean.col("m").len(), mean.col("gap")), (1, &[6e-9][..]));
+        assert!((mean.col("m")[0] - 6.0 / 8.0).abs() < 1e-12, "{:?}", mean.col("m"));
 
         let wrong =
             spinloom_base::Document::parse("d.yaml", "{name: a, records: [x], observe: {protocol: levels, signal: g}, models: [levels]}");

@@ -120,6 +120,25 @@ pub fn pair(t: &[f64], values: &[f64], drive: &[f64]) -> Option<[f64; 2]> {
     }
 }
 
+/// Of every pulse of a drive: the time from the end of the one before (of the first: from the start) to its start, and what the signal changes by while it lasts. A pulse
+/// that begins with the first row is none: nothing is known from before it.
+pub fn train(t: &[f64], values: &[f64], drive: &[f64]) -> Vec<[f64; 2]> {
+    let (mut from, mut before) = (0, 0);
+    let mut found = Vec::new();
+    for stretch in drive.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0)) {
+        let to = from + stretch.len();
+        if stretch[0] != 0.0 {
+            if from > 0 {
+                // As above: the rows of a pulse lie behind its start.
+                found.push([t[from - 1] - t[before], values[to - 1] - values[from - 1]]);
+            }
+            before = to - 1;
+        }
+        from = to;
+    }
+    found
+}
+
 /// Where a signal is farthest from zero between two of its crossings: times and distances, by the parabola through three samples.
 fn peaks(t: &[f64], off: &[f64]) -> Vec<(f64, f64)> {
     let mut peaks = Vec::new();

@@ -60,6 +60,30 @@ const EXAMPLES: &[Example] = &[
         "synapse.yaml"
     ),
     example!(
+        "depressing-junction",
+        "trains of pulses, each of which does less: a synapse that depresses",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "field-junction",
+        "eight junctions that follow a field at 300 K: curve, spread, noise of a read",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "relaxing-junction",
+        "a free layer that follows steps of a field: its time, and where it saturates",
+        "README.md",
+        "card.yaml",
+        "junction.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
         "retention-ensemble",
         "a thousand free layers at three temperatures: barrier and attempt frequency",
         "README.md",
@@ -84,6 +108,14 @@ const EXAMPLES: &[Example] = &[
         "temperature.yaml"
     ),
     example!("skyrmion-synapse", "skyrmions counted into a read-out", "README.md", "card.yaml", "pipeline.yaml", "track.yaml"),
+    example!(
+        "spin-diode",
+        "a junction that rectifies: the line of its voltage over the frequency",
+        "README.md",
+        "card.yaml",
+        "diode.yaml",
+        "pipeline.yaml"
+    ),
     example!(
         "spin-torque-oscillator",
         "threshold, frequency and nonlinearity of an oscillator",
@@ -173,10 +205,15 @@ const EXAMPLES: &[Example] = &[
         "table.yaml",
         "cards/binary-junction-devices.yaml",
         "cards/binary-junction.yaml",
+        "cards/depressing-junction.yaml",
         "cards/exchange-bias-synapse.yaml",
+        "cards/field-junction.yaml",
+        "cards/relaxing-junction-at-rest.yaml",
+        "cards/relaxing-junction.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
         "cards/skyrmion-synapse.yaml",
+        "cards/spin-diode.yaml",
         "cards/spin-torque-oscillator.yaml",
         "cards/stepped-wall-synapse.yaml",
         "cards/superparamagnetic-junction.yaml",

@@ -48,3 +48,13 @@ pub fn switching_uniaxial([f_b, e_b, v_c, chi]: [f64; 4], v: f64, dir: f64, temp
     let tau = (two - one * one).max(1e-6 * one * one).sqrt();
     [(one - tau) / (f_b * left), tau / (f_b * left)]
 }
+
+/// Answer of the model `piecewise-linear` to an input: low, high, where the ramp begins and where it ends.
+pub fn ramp([low, high, from, to]: [f64; 4], x: f64) -> f64 {
+    low + (high - low) * ((x - from) / (to - from)).clamp(0.0, 1.0)
+}
+
+/// Answer of the model `sigmoid` to an input: low, high, middle and width.
+pub fn sigmoid([low, high, middle, width]: [f64; 4], x: f64) -> f64 {
+    low + (high - low) / (1.0 + (-(x - middle) / width).exp())
+}

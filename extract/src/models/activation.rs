@@ -25,7 +25,7 @@ pub const SIGMOID: Activation = Activation {
         any("x_50", "{x}", "inputs around the middle"),
         positive("s", "{x}", "three or more inputs within a few s of the middle"),
     ],
-    curve: |p, x| p[0] + (p[1] - p[0]) / (1.0 + (-(x - p[2]) / p[3]).exp()),
+    curve: |p, x| spinloom_card::laws::sigmoid([p[0], p[1], p[2], p[3]], x),
     truth: &[0.1, 1.1, 0.4, 0.3],
 };
 
@@ -54,7 +54,7 @@ pub const PIECEWISE: Activation = Activation {
         any("x_low", "{x}", "inputs on both sides of the foot of the ramp"),
         any("x_high", "{x}", "inputs on both sides of its top"),
     ],
-    curve: |p, x| p[0] + (p[1] - p[0]) * ((x - p[2]) / (p[3] - p[2])).clamp(0.0, 1.0),
+    curve: |p, x| spinloom_card::laws::ramp([p[0], p[1], p[2], p[3]], x),
     truth: &[0.1, 1.1, -0.3, 0.8],
 };
 

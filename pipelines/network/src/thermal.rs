@@ -18,7 +18,8 @@ const AMBIENT: f64 = 300.0;
 /// # Errors
 /// Parameters or ranges that are missing; a junction that heat alone never fires; a step shorter than the pulse.
 pub(crate) fn steps(card: &Card, step: f64) -> Result<(f64, f64), Problems> {
-    let wrong = |message: String, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
+    let wrong =
+        |message: String, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
     let (f0, barrier, tau) = (card.value("f0")?, card.value("E_b")?, card.value("tau_th")?);
     let constant = |name: &str| {
         let r = card.validity.get(name).ok_or_else(|| wrong(format!("states no range of `{name}`"), "fit it again"))?;
@@ -37,7 +38,10 @@ pub(crate) fn steps(card: &Card, step: f64) -> Result<(f64, f64), Problems> {
     };
     let top = end.map_or(1e6, |end| end - AMBIENT);
     if exposure(top) <= 0.0 || exposure(0.0) >= 0.0 {
-        return Err(wrong("is one that heat alone does not fire, or that fires cold".into(), "its f0, E_b and pulses do not make a neuron"));
+        return Err(wrong(
+            "is one that heat alone does not fire, or that fires cold".into(),
+            "its f0, E_b and pulses do not make a neuron",
+        ));
     }
     let (mut low, mut high) = (0.0, top);
     for _ in 0..100 {

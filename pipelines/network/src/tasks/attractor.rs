@@ -7,13 +7,14 @@
 //! τd dp/dt = 1 − p − β p r                                     β = U · rate · τd
 //! ```
 //!
-//! p is what depression leaves of a synapse: of the junctions' card `short-term-depression`, U is what one event takes and tau_rec = τd. Nothing is
+//! p is what depression leaves of a synapse: of the junctions' card `short-term-depression`, U is what one event takes and tau_rec = τd; τs is the leak of the neurons' card. Nothing is
 //! trained. Where depression is strong the bump runs ahead of a moving stimulus; without it, it lags.
 
 use super::{CardNote, Context, Outcome, Task, card};
 use crate::settings::settings;
 use spinloom_base::Problems;
 use spinloom_base::random::Stream;
+use spinloom_card::Card;
 use std::path::PathBuf;
 
 settings!(
@@ -21,7 +22,9 @@ settings!(
     Attractor: "the attractor" {
         /// Card of the depressing junction; gives `release` and `recovery`.
         card: Option<PathBuf> = None;
-        /// τs in seconds, with a card: how its tau_rec becomes `recovery`.
+        /// Card of the neurons (`lif-two-times`), whose tau_leak is τs; with `card` only.
+        neuron: Option<PathBuf> = None;
+        /// τs in seconds, with a card of the junction and none of the neurons: how tau_rec becomes `recovery`.
         membrane: crate::settings::Seconds = crate::settings::Seconds(1e-9), 1e-15..=10.0;
         /// Junctions on the ring.
         ring: usize = 20, 8.0..=4096.0;
@@ -242,6 +245,11 @@ struct Tracked {
 }
 
 impl Attractor {
+    /// The same with the depression of a card, in units of the membrane time τs (s).
+    fn with(&self, card: &Card, membrane: f64) -> Result<Attractor, Problems> {
+        Ok(Attractor { release: card.value("U")?, recovery: card.value("tau_rec")? / membrane, ..self.clone() })
+    }
+
     fn follow(&self, mut field: Field, speed: f64, targets: &[&dyn Fn(f64) -> ([f64; 2], [f64; 2])]) -> Vec<Tracked> {
         let steps = (self.time / self.step) as usize;
         let mut sums = vec![[0.0; 4]; targets.len()];
@@ -294,7 +302,7 @@ impl Attractor {
 
 impl Task for Attractor {
     fn cards(&self) -> Vec<PathBuf> {
-        self.card.iter().cloned().collect()
+        self.card.iter().chain(&self.neuron).cloned().collect()
     }
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
@@ -302,10 +310,20 @@ impl Task for Attractor {
         let mut s = self.clone();
         match &self.card {
             Some(path) => {
-                let (card, note) = card(context, path, &["short-term-depression"])?;
-                s.release = card.value("U")?;
-                s.recovery = card.value("tau_rec")? / self.membrane.0;
+                let (junction, note) = card(context, path, &["short-term-depression"])?;
                 out.cards.push(note);
+                let membrane = match &self.neuron {
+                    Some(path) => {
+                        let (neuron, note) = card(context, path, &["lif-two-times"])?;
+                        out.cards.push(note);
+                        neuron.value("tau_leak")?
+                    }
+                    None => self.membrane.0,
+                };
+                s = self.with(&junction, membrane)?;
+                let typed = if self.neuron.is_none() { "membrane time, " } else { "" };
+                out.cards.push(CardNote::typed(format!("typed beside the card: {typed}rate of events, spread between junctions, noise")));
+                out.note(format!("U = {:.3}, recovery {:.1} membrane times of {membrane:.3e} s", s.release, s.recovery));
             }
             None => out.cards.push(CardNote::typed("depression typed: U and recovery of the settings")),
         }
@@ -372,6 +390,25 @@ mod tests {
         let beta = s.release * s.rate * s.recovery;
         let (with, without) = (s.on_ring(beta, 0.1, 1), s.on_ring(0.0, 0.1, 1));
         assert!(with.lead > 0.0 && without.lead < 0.0 && with.held == 1.0, "{} {} {}", with.lead, without.lead, with.held);
+    }
+
+    #[test]
+    fn the_card_of_the_junction_sets_the_lead() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards/depressing-junction.yaml");
+        let mut card = Card::read(&path).unwrap();
+        let s = Attractor { time: 200.0, ..Attractor::default() };
+        let lead = |card: &Card, membrane: f64| {
+            let s = s.with(card, membrane).unwrap();
+            s.on_ring(s.release * s.rate * s.recovery, 0.05, 1).lead
+        };
+        let own = lead(&card, 1.2e-10);
+        assert!(own > 0.0 && (lead(&card, 2e-10) - own).abs() > 0.01, "{own}");
+        for name in ["U", "tau_rec"] {
+            let value = card.parameters[name].value;
+            card.parameters.get_mut(name).unwrap().value = 0.5 * value;
+            assert!((lead(&card, 1.2e-10) - own).abs() > 0.01, "{name} moves nothing");
+            card.parameters.get_mut(name).unwrap().value = value;
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! FORCE learning, Sussillo and Abbott, Neuron 63, 544 (2009), equations 1 to 5).
 //!
 //! ```text
-//! τ dx/dt = −x + g J m + W_in u + w_fb z,   m = tanh(x),   z = wᵀ m
+//! τ dx/dt = −x + g J m + W_in u + w_fb z,   m = y(x),   z = wᵀ m
 //! P ← P − P m mᵀ P/(1 + mᵀ P m),   w ← w − (z − f) P m          (recursive least squares, each step while learning)
 //! ```
 //!
@@ -10,17 +10,29 @@
 //! own errors are no longer small when the series changes, which plain FORCE needs (with z fed back 1 of 8 was kept: the last). Drives are small, so that junctions stay in the straight part of their
 //! answer, where one read-out holds many series as one linear system does: with inputs and feedback of 1 in place of 0.03 and 0.3 40 nodes keep 20 %. The price is that less noise of the junctions is too much.
 //!
-//! A node stands for a junction whose magnetisation m follows its drive x with the time τ and saturates. Eight inputs, one on at a time, choose which of eight periodic series is to
+//! A node stands for a junction whose magnetisation m follows its drive with the time τ and saturates: τ is the leak of a card `lif-two-times`, y the curve of a card `sigmoid` at the field
+//! `field` x; without a card y = tanh. Eight inputs, one on at a time, choose which of eight periodic series is to
 //! be generated. A series counts as generated if, read-out frozen and after a cue of one period, its correlation with the wanted one over five periods, best over the phase, is above 0.8.
 
-use super::{CardNote, Context, Outcome, Task, percent};
-use crate::settings::settings;
-use spinloom_base::Problems;
+use super::{CardNote, Context, Outcome, Task, card, percent};
+use crate::settings::{Seconds, settings};
 use spinloom_base::random::Stream;
+use spinloom_base::{Diagnostic, Problems};
+use spinloom_card::Card;
+use spinloom_card::laws::sigmoid;
+use std::path::PathBuf;
 
 settings!(
     /// The network.
     Force: "the network" {
+        /// Card of the junction's motion (`lif-two-times`); gives `time`.
+        membrane: Option<PathBuf> = None;
+        /// A step, with the card of the motion.
+        step: Seconds = Seconds(1e-10), 1e-15..=10.0;
+        /// Card of where the junction settles over the field (`sigmoid`).
+        activation: Option<PathBuf> = None;
+        /// Field of a drive of 1 (T), with the card of the activation.
+        field: f64 = 5e-3, 1e-9..=100.0;
         /// Junctions in the recurrent layer: a list to compare, the first the headline.
         nodes: Vec<usize> = vec![40, 60], 2.0..=5000.0;
         /// Series, and inputs.
@@ -52,7 +64,31 @@ settings!(
     }
 );
 
+/// What a junction makes of its drive.
+#[derive(Clone, Copy)]
+struct Node {
+    /// Low, high, middle and width of the curve, over the drive.
+    curve: [f64; 4],
+    /// τ in steps.
+    time: f64,
+}
+
+impl Node {
+    /// tanh(x) = −1 + 2/(1 + e^(−2x)).
+    const TANH: [f64; 4] = [-1.0, 1.0, 0.0, 0.5];
+
+    /// The curve of a card at a field for each unit of drive.
+    fn curve(card: &Card, field: f64) -> Result<[f64; 4], Problems> {
+        Ok([card.value("y_low")?, card.value("y_high")?, card.value("x_50")? / field, card.value("s")? / field])
+    }
+
+    fn m(&self, x: f64) -> f64 {
+        sigmoid(self.curve, x)
+    }
+}
+
 struct Network {
+    node: Node,
     n: usize,
     j: Vec<f64>,
     input: Vec<f64>,
@@ -64,18 +100,17 @@ struct Network {
     z: f64,
     /// What is fed back.
     fed: f64,
-    rate: f64,
 }
 
 impl Network {
-    fn new(s: &Force, n: usize, stream: &mut Stream) -> Self {
+    fn new(s: &Force, node: Node, n: usize, stream: &mut Stream) -> Self {
         let scale = s.gain / (s.density * n as f64).sqrt();
         let j = (0..n * n).map(|_| if stream.uniform() <= s.density { scale * stream.normal() } else { 0.0 }).collect();
         let mut even = |size: f64, n: usize| -> Vec<f64> { (0..n).map(|_| size * (2.0 * stream.uniform() - 1.0)).collect() };
         let (input, feedback, x) = (even(s.input, n * s.series), even(s.feedback, n), even(0.5, n));
         let mut p = vec![0.0; n * n];
         (0..n).for_each(|i| p[i * n + i] = s.start);
-        Self { n, j, input, feedback, w: vec![0.0; n], p, m: x.iter().map(|x| x.tanh()).collect(), x, z: 0.0, fed: 0.0, rate: 1.0 / s.time }
+        Self { node, n, j, input, feedback, w: vec![0.0; n], p, m: x.iter().map(|x| node.m(*x)).collect(), x, z: 0.0, fed: 0.0 }
     }
 
     fn step(&mut self, series: usize, noise: f64, stream: &mut Stream) {
@@ -83,9 +118,10 @@ impl Network {
         for i in 0..n {
             let sum: f64 = self.j[i * n..(i + 1) * n].iter().zip(&self.m).map(|(j, m)| j * m).sum();
             let drive = sum + self.input[series * n + i] + self.feedback[i] * self.fed;
-            self.x[i] += self.rate * (drive - self.x[i]) + if noise > 0.0 { noise * stream.normal() } else { 0.0 };
+            self.x[i] += (drive - self.x[i]) / self.node.time + if noise > 0.0 { noise * stream.normal() } else { 0.0 };
         }
-        self.m.iter_mut().zip(&self.x).for_each(|(m, x)| *m = x.tanh());
+        let node = self.node;
+        self.m.iter_mut().zip(&self.x).for_each(|(m, x)| *m = node.m(*x));
         self.z = self.w.iter().zip(&self.m).map(|(w, m)| w * m).sum();
         self.fed = self.z;
     }
@@ -123,10 +159,10 @@ impl Force {
     }
 
     /// Share of series generated at each noise.
-    fn share(&self, n: usize, seed: u64, context: &Context<'_>) -> Vec<f64> {
+    fn share(&self, node: Node, n: usize, seed: u64, context: &Context<'_>) -> Vec<f64> {
         let mut stream = Stream::new(seed, 0x46 << 40 | n as u64);
         let targets = self.targets(&mut Stream::new(seed, 0x47 << 40));
-        let mut net = Network::new(self, n, &mut stream);
+        let mut net = Network::new(self, node, n, &mut stream);
         let mut order: Vec<usize> = (0..self.series).collect();
         for round in 0..self.rounds {
             (context.progress)(round as f64 / self.rounds as f64, "learning while running");
@@ -175,12 +211,41 @@ impl Force {
 }
 
 impl Task for Force {
+    fn cards(&self) -> Vec<PathBuf> {
+        self.membrane.iter().chain(&self.activation).cloned().collect()
+    }
+
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        out.cards.push(CardNote::typed("junction typed: saturating, one time constant"));
+        let mut node = Node { curve: Node::TANH, time: self.time };
+        if let Some(path) = &self.membrane {
+            let (card, note) = card(context, path, &["lif-two-times"])?;
+            node.time = card.value("tau_leak")? / self.step.0;
+            // Euler's method, which is the network's equation in steps.
+            if node.time < 1.0 {
+                let words = format!("a step of {:e} s is longer than the junction's {:e} s", self.step.0, node.time * self.step.0);
+                return Err(Diagnostic::error(words).hint("make `step` shorter").into());
+            }
+            out.note(format!("tau = {:.3} steps of {:e} s", node.time, self.step.0));
+            out.cards.push(note);
+        }
+        if let Some(path) = &self.activation {
+            let (card, note) = card(context, path, &["sigmoid"])?;
+            node.curve = Node::curve(&card, self.field)?;
+            let [low, high, _, width] = node.curve;
+            out.note(format!("slope of the junction at no drive: {:.3}", (high - low) / (4.0 * width)));
+            out.cards.push(note);
+        }
+        let typed = match (&self.membrane, &self.activation) {
+            (Some(_), Some(_)) => "typed beside the cards: field of a drive, step, noise",
+            (Some(_), None) => "saturation typed: tanh",
+            (None, Some(_)) => "time constant typed",
+            (None, None) => "junction typed: saturating, one time constant",
+        };
+        out.cards.push(CardNote::typed(typed));
         let mut rows = Vec::new();
         for &n in &self.nodes {
-            let found = self.share(n, seed, context);
+            let found = self.share(node, n, seed, context);
             out.score(format!("series generated, {n} nodes"), found[0], "%");
             rows.push(std::iter::once(n as f64).chain(found).collect::<Vec<f64>>());
         }
@@ -199,9 +264,38 @@ mod tests {
     fn one_series_is_learned_and_goes_on_alone() {
         let s = Force { nodes: vec![50], series: 1, rounds: 10, noises: vec![0.0], ..Force::default() };
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
-        assert_eq!(s.share(50, 1, &context), [100.0]);
+        let node = Node { curve: Node::TANH, time: s.time };
+        assert_eq!(s.share(node, 50, 1, &context), [100.0]);
         // Without learning there is no read-out.
         let still = Force { rounds: 1, start: 1e-6, ..s };
-        assert_eq!(still.share(50, 1, &context), [0.0]);
+        assert_eq!(still.share(node, 50, 1, &context), [0.0]);
+    }
+
+    #[test]
+    fn the_cards_of_the_junction_move_the_network() {
+        let example = |name: &str| {
+            Card::read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards").join(name)).unwrap()
+        };
+        let (membrane, mut curve) = (example("relaxing-junction.yaml"), example("relaxing-junction-at-rest.yaml"));
+        let s = Force::default();
+        let state = |time: f64, card: &Card| {
+            let node = Node { curve: Node::curve(card, s.field).unwrap(), time };
+            let mut stream = Stream::new(1, 1);
+            let mut net = Network::new(&s, node, 20, &mut stream);
+            (0..3).for_each(|_| net.step(0, 0.0, &mut stream));
+            net.m.iter().map(|m| m.abs()).sum::<f64>()
+        };
+        let time = membrane.value("tau_leak").unwrap() / s.step.0;
+        let own = state(time, &curve);
+        assert!((state(1.2 * time, &curve) - own).abs() > 1e-3);
+        for name in ["y_low", "y_high", "x_50", "s"] {
+            let value = curve.parameters[name].value;
+            curve.parameters.get_mut(name).unwrap().value = if name == "x_50" { value + 1e-3 } else { 1.2 * value };
+            assert!((state(time, &curve) - own).abs() > 1e-3, "{name} moves nothing");
+            curve.parameters.get_mut(name).unwrap().value = value;
+        }
+        // tanh is a curve of the same family.
+        let tanh = Node { curve: Node::TANH, time: 1.0 };
+        assert!([-2.0f64, 0.0, 0.3].iter().all(|x| (tanh.m(*x) - x.tanh()).abs() < 1e-12));
     }
 }

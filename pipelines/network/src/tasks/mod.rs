@@ -354,6 +354,14 @@ fn random_bit(card: &Card) -> Result<(f64, f64), Problems> {
 /// Models of cards that [`random_bit`] reads.
 const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
 
+/// Says where a device is used outside of what its card was fitted to.
+fn check_range(out: &mut Outcome, card: &Card, what: &str, [least, most]: [f64; 2]) {
+    if let Some(r) = card.validity.get(what).filter(|r| least < r.min || most > r.max) {
+        let used = if least == most { format!("{least:e}") } else { format!("{least:e} to {most:e}") };
+        out.note(format!("extrapolated: {what} = {used} lies outside the card's {:e} to {:e} {}", r.min, r.max, r.unit));
+    }
+}
+
 /// Digital reference: energy of a multiply-accumulate and of an accumulate in 32 bits at 45 nm (Horowitz, ISSCC 2014, 10).
 const MAC: f64 = 4.6e-12;
 const AC: f64 = 0.9e-12;

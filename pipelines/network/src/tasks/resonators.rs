@@ -1,8 +1,8 @@
 //! Digits by radio-frequency resonators (review table 3, Leroux et al., Phys. Rev. Appl. 15, 034067 (2021)): one chain of resonators per class, one resonator per pixel.
 //!
-//! Pixel i is the power of a tone at frequency f_i. Resonator i of chain j rectifies every tone: V = P g((f − f_res)/w) with the antisymmetric part of the spin-diode voltage, g(d) = 2d/(1 + d²) (Tulapurkar et al.,
-//! Nature 438, 339 (2005); card `spin-diode`, half_width = w), so that its own tone is weighted by how far f_res lies from it and the tones of its neighbours leak in. What is trained are the resonance
-//! frequencies, by the gradient of the whole chain, crosstalk included. Frequencies of neighbouring pixels are `spacing` half-widths apart.
+//! Pixel i is the power of a tone at frequency f_i. Resonator i of chain j rectifies every tone: V = P g((f − f_res)/w) with the line of the spin diode, g(d) = 2 (s + d)/(1 + d²) (Tulapurkar et al.,
+//! Nature 438, 339 (2005); card `spin-diode`, half_width = w, s = V_sym/V_anti; antisymmetric, s = 0, without a card), so that its own tone is weighted by how far f_res lies from it and the tones of its neighbours leak in. What is trained are the resonance
+//! frequencies, by the gradient of the whole chain, crosstalk included. The polarity in which a chain is read takes the sign of V_anti away, and V_off is the same in every chain. Frequencies of neighbouring pixels are `spacing` half-widths apart.
 
 use super::{CardNote, Context, Outcome, Task, card, percent};
 use crate::data::samples::{Part, Samples, Set};
@@ -11,12 +11,13 @@ use crate::settings::settings;
 use rayon::prelude::*;
 use spinloom_base::Problems;
 use spinloom_base::random::Stream;
+use spinloom_card::Card;
 use std::path::PathBuf;
 
 settings!(
     /// The chains.
     Resonators: "the resonators" {
-        /// Card of the resonator, for the unit of frequency.
+        /// Card of the resonator, for the shape of its line and the unit of frequency and voltage.
         card: Option<PathBuf> = None;
         /// Data.
         data: Set = Set::Mnist;
@@ -47,15 +48,32 @@ settings!(
     }
 );
 
-fn g(d: f64) -> f64 {
-    2.0 * d / (1.0 + d * d)
-}
+/// The line of a resonator by s = V_sym/V_anti, in units of half of V_anti.
+#[derive(Clone, Copy)]
+struct Line(f64);
 
-fn slope(d: f64) -> f64 {
-    2.0 * (1.0 - d * d) / (1.0 + d * d).powi(2)
+impl Line {
+    fn of(card: &Card) -> Result<Line, Problems> {
+        Ok(Line(card.value("V_sym")? / card.value("V_anti")?))
+    }
+
+    fn at(self, d: f64) -> f64 {
+        2.0 * (self.0 + d) / (1.0 + d * d)
+    }
+
+    fn slope(self, d: f64) -> f64 {
+        2.0 * (1.0 - d * d - 2.0 * self.0 * d) / (1.0 + d * d).powi(2)
+    }
+
+    /// Where it is lowest and highest: beyond, the voltage returns.
+    fn ends(self) -> [f64; 2] {
+        let root = self.0.hypot(1.0);
+        [-self.0 - root, -self.0 + root]
+    }
 }
 
 struct Chains {
+    line: Line,
     n: usize,
     spacing: f64,
     neighbours: usize,
@@ -75,7 +93,7 @@ impl Chains {
                 for k in i.saturating_sub(self.neighbours)..(i + self.neighbours + 1).min(n) {
                     // f_k − f_res, in half-widths.
                     let off = (k as f64 - i as f64) * self.spacing - d;
-                    w[k] += g(off / width);
+                    w[k] += self.line.at(off / width);
                 }
             }
         });
@@ -91,7 +109,7 @@ impl Chains {
                 let (d, width) = (self.detuning[j * n + i], self.width[j * n + i]);
                 for k in i.saturating_sub(self.neighbours)..(i + self.neighbours + 1).min(n) {
                     let off = (k as f64 - i as f64) * self.spacing - d;
-                    out[i] -= dw[j * n + k] * slope(off / width) / width;
+                    out[i] -= dw[j * n + k] * self.line.slope(off / width) / width;
                 }
             }
         });
@@ -135,15 +153,18 @@ impl Resonators {
     }
 
     /// Test and training accuracy as trained, and as set with errors.
-    fn train(&self, data: [(&[f32], &[u8]); 2], spacing: f64, seed: u64, context: &Context<'_>) -> (f64, f64, f64) {
+    fn train(&self, data: [(&[f32], &[u8]); 2], (line, spacing): (Line, f64), seed: u64, context: &Context<'_>) -> (f64, f64, f64) {
+        let [low, high] = line.ends();
         let [(x, labels), (test, test_labels)] = data;
         let n = self.side * self.side;
         let mut stream = Stream::new(seed, 0x5246 << 40);
         let mut chains = Chains {
+            line,
             n,
             spacing,
             neighbours: self.neighbours.min(n),
-            detuning: (0..10 * n).map(|_| 0.05 * stream.normal()).collect(),
+            // Near no weight: where the line crosses zero.
+            detuning: (0..10 * n).map(|_| line.0 + 0.05 * stream.normal()).collect(),
             width: (0..10 * n).map(|_| (1.0 + self.spread * stream.normal()).max(0.2)).collect(),
         };
         let (mut m, mut v) = (vec![0.0; 10 * n], vec![0.0; 10 * n]);
@@ -185,8 +206,8 @@ impl Resonators {
                 let rate = self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * t as f64 / total as f64).cos());
                 let adam = Adam::new(rate, t);
                 for k in 0..10 * n {
-                    // Beyond a half-width the voltage falls again.
-                    chains.detuning[k] = (chains.detuning[k] - adam.step(d[k], &mut m[k], &mut v[k])).clamp(-1.0, 1.0);
+                    // The detuning of a resonator is that of its tone with the other sign.
+                    chains.detuning[k] = (chains.detuning[k] - adam.step(d[k], &mut m[k], &mut v[k])).clamp(-high, -low);
                 }
             }
         }
@@ -208,27 +229,35 @@ impl Task for Resonators {
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        match &self.card {
+        let line = match &self.card {
             Some(path) => {
                 let (card, note) = card(context, path, &["spin-diode"])?;
                 let w = card.value("half_width")?;
                 let n = (self.side * self.side) as f64;
+                let (line, unit) = (Line::of(&card)?, 0.5 * card.value("V_anti")?.abs());
+                let [low, high] = line.ends().map(|d| unit * line.at(d));
                 out.note(format!("half-width {w:.3e} Hz: {n} tones take {:.3e} Hz", n * self.spacing * w));
-                out.cards.push(note.unused("frequencies in half-widths; spread, setting error and power typed"));
+                out.note(format!("V_sym/V_anti = {:.3}: at the power of the card a tone is worth {low:.3e} to {high:.3e} V", line.0));
+                out.cards.push(note);
+                out.cards.push(CardNote::typed("typed beside the card: spread of half-widths, setting error, power of a tone"));
+                line
             }
-            None => out.cards.push(CardNote::typed("resonator typed: frequencies in half-widths")),
-        }
+            None => {
+                out.cards.push(CardNote::typed("resonator typed: frequencies in half-widths"));
+                Line(0.0)
+            }
+        };
         let data = Samples::grey_images(self.data, context.data, &self.samples)?;
         let hw = [data.shape[0], data.shape[1]];
         let (x, test) = (shrink(&data.train, hw, self.side), shrink(&data.test, hw, self.side));
         let parts = [(&x[..], &data.train.labels[..]), (&test[..], &data.test.labels[..])];
-        let (set, trained, own) = self.train(parts, self.spacing, seed, context);
+        let (set, trained, own) = self.train(parts, (line, self.spacing), seed, context);
         out.score("accuracy, frequencies set with errors", set, "%");
         out.score("accuracy as trained", trained, "%");
         out.score("training accuracy", own, "%");
         let ink = x.iter().map(|x| f64::from(*x)).sum::<f64>() / data.train.labels.len() as f64;
         out.score("power of the tones of an image, ten chains", 10.0 * ink * self.power, "W");
-        let rows = self.spacings.iter().map(|&s| vec![s, self.train(parts, s, seed, context).0]).collect::<Vec<_>>();
+        let rows = self.spacings.iter().map(|&s| vec![s, self.train(parts, (line, s), seed, context).0]).collect::<Vec<_>>();
         if !rows.is_empty() {
             out.curve("accuracy against the spacing of tones", &["spacing (half-widths)", "accuracy (%)"], rows);
         }
@@ -246,8 +275,14 @@ mod tests {
     fn the_gradient_knows_the_crosstalk() {
         let mut stream = Stream::new(1, 1);
         let n = 6;
-        let mut c =
-            Chains { n, spacing: 3.0, neighbours: 3, detuning: (0..60).map(|_| 0.3 * stream.normal()).collect(), width: vec![1.1; 60] };
+        let mut c = Chains {
+            line: Line(0.3),
+            n,
+            spacing: 3.0,
+            neighbours: 3,
+            detuning: (0..60).map(|_| 0.3 * stream.normal()).collect(),
+            width: vec![1.1; 60],
+        };
         let dw: Vec<f64> = (0..60).map(|_| stream.normal()).collect();
         let value = |c: &Chains| c.weights().iter().zip(&dw).map(|(w, d)| w * d).sum::<f64>();
         let exact = c.back(&dw);
@@ -268,7 +303,25 @@ mod tests {
         let data = Samples::grey_images(s.data, None, &[800, 200]).unwrap();
         let (x, t) = (shrink(&data.train, [28, 28], 8), shrink(&data.test, [28, 28], 8));
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
-        let right = s.train([(&x, &data.train.labels), (&t, &data.test.labels)], 100.0, 1, &context).0;
+        let right = s.train([(&x, &data.train.labels), (&t, &data.test.labels)], (Line(0.0), 100.0), 1, &context).0;
         assert!(right > 50.0, "{right}");
+    }
+
+    #[test]
+    fn the_card_of_the_diode_shapes_the_line() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards/spin-diode.yaml");
+        let mut card = Card::read(&path).unwrap();
+        let line = Line::of(&card).unwrap();
+        for d in line.ends() {
+            assert!(line.slope(d).abs() < 1e-12 && line.at(d).abs() > line.at(d + 0.01).abs().max(line.at(d - 0.01).abs()), "{d}");
+        }
+        let weights = |line| Chains { line, n: 2, spacing: 100.0, neighbours: 1, detuning: vec![0.2; 20], width: vec![1.0; 20] }.weights();
+        for name in ["V_sym", "V_anti"] {
+            let value = card.parameters[name].value;
+            card.parameters.get_mut(name).unwrap().value = 1.2 * value;
+            let changed = weights(Line::of(&card).unwrap());
+            assert!((changed[0] - weights(line)[0]).abs() > 1e-3, "{name} moves nothing");
+            card.parameters.get_mut(name).unwrap().value = value;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Two-state junctions that switch by chance: what a card of one says of a pulse.
 
-use super::{Context, Outcome, card};
+use super::{Context, Outcome, card, check_range};
 use crate::settings::settings;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_card::Card;
@@ -19,14 +19,10 @@ impl Switching {
     pub fn read(context: &Context<'_>, path: &Path, pulses: &[(f64, f64)], out: &mut Outcome) -> Result<Switching, Problems> {
         let (card, note) = card(context, path, &["switching-uniaxial"])?;
         out.cards.push(note);
-        let mut outside = Vec::new();
-        for (what, value) in pulses.iter().flat_map(|(t, v)| [("t", *t), ("V", *v)]) {
-            if let Some(r) = card.validity.get(what).filter(|r| !(r.min..=r.max).contains(&value)) {
-                outside.push(format!("extrapolated: {what} = {value:e} lies outside the card's {:e} to {:e} {}", r.min, r.max, r.unit));
-            }
-        }
-        outside.dedup();
-        outside.into_iter().for_each(|o| out.note(o));
+        let ends =
+            |of: fn(&(f64, f64)) -> f64| pulses.iter().map(of).fold([f64::INFINITY, f64::NEG_INFINITY], |r, x| [r[0].min(x), r[1].max(x)]);
+        check_range(out, &card, "t", ends(|p| p.0));
+        check_range(out, &card, "V", ends(|p| p.1));
         Self::of(card)
     }
 

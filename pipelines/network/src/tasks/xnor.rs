@@ -97,7 +97,10 @@ impl Xnor {
         if self.card.is_none() {
             out.cards.push(CardNote::typed(format!("junction typed: {} of the settings", typed.join(", "))));
         } else {
-            out.cards.push(CardNote::typed(format!("typed beside the card: {}", [typed, vec!["transistor, converter".into()]].concat().join(", "))));
+            out.cards.push(CardNote::typed(format!(
+                "typed beside the card: {}",
+                [typed, vec!["transistor, converter".into()]].concat().join(", ")
+            )));
         }
         Ok(s)
     }
@@ -287,7 +290,8 @@ mod tests {
         let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
         let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
         let typed = Xnor { noise: 0.02, ..Xnor::default() };
-        let x = Xnor { card: Some("binary-junction.yaml".into()), spread_card: Some("binary-junction-devices.yaml".into()), ..typed.clone() };
+        let x =
+            Xnor { card: Some("binary-junction.yaml".into()), spread_card: Some("binary-junction-devices.yaml".into()), ..typed.clone() };
         let mut out = Outcome::default();
         let real = x.with_cards(&context, &mut out).unwrap();
         // 20 Ω µm² over 40 x 40 nm, TMR 1, both a little less for the angle that heat gives the layer; five percent of spread as simulated.
