@@ -15,7 +15,7 @@
 //!
 //! ```yaml
 //!     records: [runs/ensemble]
-//!     columns: {V: V_mtj, T: Temp}                 # columns of the table or coordinates of the replicas that are called otherwise
+//!     columns: {V: V_mtj, T: Temp}                 # columns of the table, coordinates of the replicas or what is observed, where they are called otherwise
 //!     observe: {protocol: switched, signal: mz, level: 0}
 //!     where: {alpha: 0.5, T: [300 K, 350 K]}       # only replicas at these coordinates; default: all
 //! ```
@@ -439,6 +439,15 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
     }
     for (name, unit, value) in &wanted.known {
         out.set(name, unit, vec![*value; out.rows()]);
+    }
+    // What the protocol observes may have another name in the model, as columns of the table may.
+    for (name, observed, _) in &wanted.columns {
+        if out.get(name).is_none()
+            && let Some(values) = out.get(observed).map(<[f64]>::to_vec)
+        {
+            let unit = out.unit(observed).to_string();
+            out.set(name, &unit, values);
+        }
     }
     if out.rows() == 0 {
         return Err(Diagnostic::error(format!("`{}`: nothing was observed", wanted.name))

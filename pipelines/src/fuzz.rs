@@ -380,10 +380,10 @@ fn traces() {
     let script = format!("# t (s)\tdrive (A/m2)\tv (V)\n{}", rows.replace(',', "\t")).into_bytes();
     let membrane = spinloom_extract::Membrane { reset: 0.0, threshold: 0.2, unit: "V".into() };
     feed("trace", vec![own, script], 1.0, |b| {
-        for script in [false, true] {
-            let view = spinloom_extract::CsvView::default();
-            drop(spinloom_extract::Trace::parse_csv("t.csv".into(), &text(b), script, "a", Vec::new(), &view, &membrane));
-        }
+        // Each input in one of the two ways: most of the time goes into the CSV library's tables for a reader.
+        let script = b.iter().fold(0, |a, b| a ^ b).count_ones() % 2 == 1;
+        let view = spinloom_extract::CsvView::default();
+        drop(spinloom_extract::Trace::parse_csv("t.csv".into(), &text(b), script, "a", Vec::new(), &view, &membrane));
     });
     let wanted = [("x", "t", "ns"), ("y", "v", "mV")].map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string()));
     feed("device", vec![format!("t,drive,v\n{rows}").into_bytes()], 1.0, |b| {

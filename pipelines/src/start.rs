@@ -19,7 +19,7 @@ macro_rules! example {
     };
 }
 
-const EXAMPLES: [Example; 13] = [
+const EXAMPLES: &[Example] = &[
     example!(
         "saf-domain-wall-neuron",
         "a domain-wall neuron, from its magnetisation to a spiking network: run pipeline.yaml",
@@ -38,6 +38,15 @@ const EXAMPLES: [Example; 13] = [
         "field.yaml",
         "loop.yaml",
         "neuron.yaml"
+    ),
+    example!(
+        "binary-junction",
+        "two conductances, their scatter, and how far devices lie apart",
+        "README.md",
+        "card.yaml",
+        "cycles.yaml",
+        "devices.yaml",
+        "pipeline.yaml"
     ),
     example!(
         "exchange-bias-synapse",
@@ -116,7 +125,11 @@ const EXAMPLES: [Example; 13] = [
         "every network of the source papers as a benchmark: spinloom network table.yaml",
         "README.md",
         "brunel.yaml",
+        "fashion-mnist-conv-ideal.yaml",
+        "fashion-mnist-conv.yaml",
         "microcircuit.yaml",
+        "mnist-conv-ideal.yaml",
+        "mnist-conv.yaml",
         "r-22-nonlinear-letters.yaml",
         "r-43-chaos.yaml",
         "r-47-all-spin.yaml",
@@ -158,6 +171,8 @@ const EXAMPLES: [Example; 13] = [
         "t3-18-skyrmion-films.yaml",
         "t3-19-skyrmion-reservoir.yaml",
         "table.yaml",
+        "cards/binary-junction-devices.yaml",
+        "cards/binary-junction.yaml",
         "cards/exchange-bias-synapse.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",

@@ -3,7 +3,6 @@
 use super::{About, Derived, Example, Model, Scatter, any, column, crossed, even, positive};
 use crate::data::Data;
 use crate::velocity::mean_and_deviation;
-use spinloom_base::Dimension;
 use spinloom_base::random::Stream;
 use spinloom_card::Kind;
 
@@ -17,7 +16,7 @@ impl Model for Variability {
             kind: Kind::Synapse,
             equation: "y = mu + d + c, d normal with sigma_d2d, the same in all cycles of a device, c normal with sigma_c2c",
             reference: "S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), section 3.7",
-            columns: const { &[column("device", Some(Dimension::NONE), "which device"), column("y", None, "the number, one row per cycle")] },
+            columns: const { &[column("device", None, "which device: any number that tells them apart"), column("y", None, "the number, one row per cycle")] },
             coefficients: const {
                 &[
                     any("mu", "{y}", "ten or more devices"),

@@ -32,6 +32,7 @@
 //! | [`mod@train`] | batches, Adam, validation, checkpoints, the report |
 //! | [`crossbar`] | weights as pairs of binary conductances |
 //! | [`weights`] | the file of weights |
+//! | `thermal` | a thermal neuron in steps, from its card |
 //! | [`tasks`] | networks of the source papers as benchmarks |
 
 mod convolution;
@@ -49,6 +50,7 @@ mod settings;
 mod sparse;
 mod synapse;
 pub mod tasks;
+mod thermal;
 pub mod train;
 pub mod weights;
 

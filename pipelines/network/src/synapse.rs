@@ -32,6 +32,8 @@ settings!(
     Synapse: "the synapse" {
         /// Card of a synapse: `levels`, `compound` or `ltp-ltd`; the other keys add to it.
         card: Option<PathBuf> = None;
+        /// Card `variability` of a conductance: how far devices lie apart, in place of `device_to_device`.
+        spread: Option<PathBuf> = None;
         /// Conductance range.
         g_min: Siemens = Siemens(1e-4), 0.0..=1e3;
         /// Its upper end.
@@ -103,7 +105,8 @@ impl Synapse {
         match card.model.name.as_str() {
             "levels" => {
                 range("G_first", "G_last")?;
-                s.bow = card.value("bow")?;
+                // Two levels have no bow, and their card none either.
+                s.bow = if card.parameters.contains_key("bow") { card.value("bow")? } else { 0.0 };
                 // The number of levels is a dimension of the data, which the validity of `level` states.
                 if let Some(r) = card.validity.get("level") {
                     let levels = (r.max - r.min).round() as usize + 1;
@@ -449,17 +452,25 @@ fn solve_tile(g: &[f64], h: usize, w: usize, gw: f64) -> Vec<f64> {
 /// Reads a synapse with its card.
 pub(crate) fn resolve(s: &Synapse, base: &std::path::Path, cards: &mut Vec<crate::tasks::CardNote>) -> Result<Synapse, Problems> {
     s.check()?;
-    let Some(path) = &s.card else {
-        cards.push(crate::tasks::CardNote::typed("synapse typed: values of the settings"));
-        return Ok(s.clone());
-    };
-    let card = Card::read(&base.join(path))?;
-    let real = s.with_card(&card)?;
+    let mut real = s.clone();
+    match &s.card {
+        None => cards.push(crate::tasks::CardNote::typed("synapse typed: values of the settings")),
+        Some(path) => {
+            let card = Card::read(&base.join(path))?;
+            real = s.with_card(&card)?;
+            cards.push(crate::tasks::CardNote::of(&card));
+        }
+    }
+    if let Some(path) = &s.spread {
+        let card = crate::tasks::read_card(base, path, &["variability"])?;
+        // Of ln G, for spreads much below 1.
+        real.device_to_device = card.value("d2d_over_mean")?;
+        cards.push(crate::tasks::CardNote::of(&card));
+    }
     real.check()?;
-    cards.push(crate::tasks::CardNote {
-        name: format!("{} ({})", card.name, card.model.name),
-        records: card.records.iter().map(|r| r.sha256.clone()).collect(),
-    });
+    if s.card.is_none() {
+        return Ok(real);
+    }
     // Numbers of the device that the settings have and the card has not, or that stand in place of the card's.
     let typed = s.typed(&real);
     if !typed.is_empty() {

@@ -79,11 +79,14 @@ impl Record {
         if !path.is_file() {
             return Err(problem(&path, "there is no record here", "name the folder of a run, or the `run.h5` in it"));
         }
+        let segments = path.with_file_name("segments");
         let mut tries = 0;
         loop {
             tries += 1;
+            // Nobody merges what has no segments: such a file is wrong for good.
+            let running = segments.is_dir();
             match Self::open_once(&path) {
-                Err(_) if tries < TRIES => std::thread::sleep(std::time::Duration::from_millis(5)),
+                Err(_) if running && tries < TRIES => std::thread::sleep(std::time::Duration::from_millis(5)),
                 result => return result,
             }
         }

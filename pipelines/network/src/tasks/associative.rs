@@ -5,13 +5,12 @@
 //! overlapping pulses; where they disagree, the other way round (stochastic binary learning, Fusi, Biol. Cybern. 87, 459 (2002), section 2). Nothing is averaged:
 //! each junction is in one of two states. Old patterns fade as new ones are written, so the newest are tested too. Recall is asynchronous, from a cue with a share of its neurons turned.
 
-use super::{CardNote, Context, Outcome, Task, card, priced};
+use super::switching::Switching;
+use super::{CardNote, Context, Outcome, Task, priced};
 use crate::settings::{Seconds, settings};
 use rayon::prelude::*;
+use spinloom_base::Problems;
 use spinloom_base::random::Stream;
-use spinloom_base::{Diagnostic, Problems};
-use spinloom_card::Card;
-use spinloom_card::laws::switching_uniaxial;
 use std::path::PathBuf;
 
 settings!(
@@ -45,17 +44,6 @@ settings!(
         write_energy: f64 = 1e-13, 0.0..=1.0;
     }
 );
-
-/// P_sw of a card at 300 K by its own law, for a pulse whose sign favours the switching.
-fn chance_of(card: &Card, t: f64, voltage: f64) -> Result<f64, Problems> {
-    let p = [card.value("f_B")?, card.value("E_b")?, card.value("V_c")?, card.value("chi")?];
-    let [start, tau] = switching_uniaxial(p, voltage, voltage.signum(), 300.0);
-    let chance = -(-(t - start).max(0.0) / tau).exp_m1();
-    if !(0.0..=1.0).contains(&chance) {
-        return Err(Diagnostic::error(format!("the card `{}` gives P = {chance} at {voltage} V and {t:e} s", card.name)).into());
-    }
-    Ok(chance)
-}
 
 struct Memory {
     n: usize,
@@ -164,16 +152,10 @@ impl Task for Associative {
         let mut read = None;
         let chance = match &self.card {
             Some(path) => {
-                let (card, note) = card(context, path, &["switching-uniaxial"])?;
-                out.cards.push(note);
-                for (what, value) in [("t", self.pulse.0), ("V", self.voltage)] {
-                    if let Some(r) = card.validity.get(what).filter(|r| !(r.min..=r.max).contains(&value)) {
-                        out.note(format!("extrapolated: {what} = {value:e} lies outside the card's {:e} to {:e} {}", r.min, r.max, r.unit));
-                    }
-                }
+                let junction = Switching::read(context, path, &[(self.pulse.0, self.voltage)], &mut out)?;
                 out.cards.push(CardNote::typed("typed beside the card: spread, TMR"));
-                let chance = chance_of(&card, self.pulse.0, self.voltage)?;
-                read = Some(card);
+                let chance = junction.chance(self.pulse.0, self.voltage, 1.0)?;
+                read = Some(junction.card);
                 chance
             }
             None => {
@@ -209,21 +191,6 @@ impl Task for Associative {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_card_gives_its_own_probability() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards/switching-synapse.yaml");
-        let mut card = Card::read(&path).unwrap();
-        let at = |card: &Card, v: f64| chance_of(card, 4e-8, v).unwrap();
-        let (weak, strong) = (at(&card, 0.2), at(&card, 0.24));
-        assert!(weak > 0.0 && weak < strong && strong < 1.0, "{weak} {strong}");
-        for name in ["V_c", "chi", "E_b", "f_B"] {
-            let value = card.parameters[name].value;
-            card.parameters.get_mut(name).unwrap().value = 1.1 * value;
-            assert!((at(&card, 0.2) / weak - 1.0).abs() > 1e-3, "{name} moves nothing");
-            card.parameters.get_mut(name).unwrap().value = value;
-        }
-    }
 
     #[test]
     fn few_patterns_are_recalled_and_many_are_not() {

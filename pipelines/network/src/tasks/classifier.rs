@@ -19,6 +19,7 @@ use crate::neuron::{EventCounts, NeuronModel, Reset};
 use crate::posterior;
 use crate::settings::{Seconds, choice, settings};
 use crate::synapse::{self, Synapse};
+use crate::thermal;
 use rayon::prelude::*;
 use spinloom_base::random::{Stream, open_unit, philox4x32};
 use spinloom_base::{Diagnostic, Problems, hash};
@@ -132,7 +133,7 @@ settings!(
         neuron: Neuron = Neuron::Relu;
         /// Whether the output neurons are like them; else the sums themselves answer.
         output: bool = false;
-        /// Card of the neuron (`neuron: card`): membrane models, `sigmoid`, `relu`, `piecewise-linear`, `firing-logistic`, `p-bit`.
+        /// Card of the neuron (`neuron: card`): membrane models, `lif-thermal`, `lif-thermal-softening`, `sigmoid`, `relu`, `piecewise-linear`, `firing-logistic`, `p-bit`.
         card: Option<PathBuf> = None;
         /// Threshold, step and drive, where the card has none.
         circuit: Option<Circuit> = None;
@@ -314,6 +315,13 @@ impl Classifier {
                         "typed beside the card, the circuit's: bias {bias}, drive {:e} of a sum of one, both in the card's unit",
                         c.drive
                     )));
+                } else if let Some(c) = &self.circuit
+                    && thermal::MODELS.contains(&card.model.name.as_str())
+                {
+                    cards.push(CardNote::typed(format!(
+                        "typed beside the card, the circuit's: a pulse each {:e} s, whose height is the synaptic sum, and a reset",
+                        c.step.0
+                    )));
                 } else if let Some(c) = &self.circuit {
                     let signed = if c.signed { ", of both signs" } else { "" };
                     cards.push(CardNote::typed(format!(
@@ -338,6 +346,16 @@ impl Classifier {
             ("relu", _) => Answer::Linear { top: f32::INFINITY },
             ("piecewise-linear", _) => Answer::Linear { top: 1.0 },
             ("p-bit", _) => Answer::PBit,
+            (model, _) if thermal::MODELS.contains(&model) => {
+                let step = self.circuit.as_ref().map(|c| c.step.0).ok_or_else(|| {
+                    Problems::from(
+                        Diagnostic::error(format!("the card `{}` does not say how often pulses come", card.name))
+                            .hint("give `circuit: {step: ...}`, the time from a pulse to the next"),
+                    )
+                })?;
+                let (decay, slope) = thermal::steps(card, step)?;
+                Answer::Thermal { decay: decay as f32, slope: slope as f32 }
+            }
             _ => {
                 let signed = self.circuit.as_ref().is_some_and(|c| c.signed);
                 Answer::Membrane { mapping: Box::new(self.membrane(card)?.mapping), signed, k }
@@ -371,7 +389,9 @@ impl Classifier {
                     let answer = neuron.as_ref().map_or(Ok(answer.clone()), |c| self.of_card(&draw(c, 0), middle(c)))?;
                     let synapse = match (&device, typed) {
                         (Some(c), Some(s)) => {
-                            let s = s.with_card(&draw(c, 0x5359))?;
+                            let mut s = s.with_card(&draw(c, 0x5359))?;
+                            // That of a `spread` card is none of the drawn one's.
+                            s.device_to_device = synapse.map_or(s.device_to_device, |s| s.device_to_device);
                             s.check()?;
                             Some(s)
                         }
@@ -1004,7 +1024,8 @@ impl Task for Classifier {
     }
 
     fn cards(&self) -> Vec<PathBuf> {
-        self.card.iter().chain(self.synapse.iter().filter_map(|s| s.card.as_ref())).cloned().collect()
+        let of_synapse = self.synapse.iter().flat_map(|s| s.card.iter().chain(&s.spread));
+        self.card.iter().chain(of_synapse).cloned().collect()
     }
 
     fn data(&self) -> &'static [&'static str] {

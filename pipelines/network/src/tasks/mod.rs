@@ -23,6 +23,7 @@ mod reservoir;
 mod resonators;
 mod results;
 mod signals;
+mod switching;
 mod vowels;
 mod winner;
 mod xnor;
@@ -166,6 +167,11 @@ pub struct CardNote {
 }
 
 impl CardNote {
+    /// A card and the records behind it.
+    pub(crate) fn of(card: &Card) -> CardNote {
+        CardNote { name: format!("{} ({})", card.name, card.model.name), records: card.records.iter().map(|r| r.sha256.clone()).collect() }
+    }
+
     /// Numbers that stand in the settings.
     pub(crate) fn typed(what: impl std::fmt::Display) -> CardNote {
         CardNote { name: what.to_string(), records: Vec::new() }
@@ -318,16 +324,21 @@ impl Benchmark {
 
 /// A card and what the table says of it.
 fn card(context: &Context<'_>, path: &Path, models: &[&str]) -> Result<(Card, CardNote), Problems> {
-    let path = context.base.join(path);
+    let card = read_card(context.base, path, models)?;
+    let note = CardNote::of(&card);
+    Ok((card, note))
+}
+
+/// A card of one of these models.
+pub(crate) fn read_card(base: &Path, path: &Path, models: &[&str]) -> Result<Card, Problems> {
+    let path = base.join(path);
     let card = Card::read(&path)?;
     if !models.contains(&card.model.name.as_str()) {
         return Err(Diagnostic::file(path.display().to_string(), format!("the model of this card is `{}`", card.model.name))
             .hint(format!("wanted here: {}", one_of(models.iter().copied())))
             .into());
     }
-    let note =
-        CardNote { name: format!("{} ({})", card.name, card.model.name), records: card.records.iter().map(|r| r.sha256.clone()).collect() };
-    Ok((card, note))
+    Ok(card)
 }
 
 /// Width s of the input and response time τ of a superparamagnetic junction at 300 K, from a card `p-bit` or `telegraph-arrhenius`: with dwell times e^(Δ(1 ± x))/f0, x = (V − V_50)/V_c, the

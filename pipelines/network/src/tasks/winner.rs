@@ -8,13 +8,14 @@
 //! it fired for most; a test image is given the class whose neurons fired most, all in all. A second read-out of the same spikes weighs every neuron with the logarithms of its shares of classes (naive Bayes; the
 //! labels it needs are those that name the neurons).
 
-use super::{CardNote, Context, Outcome, Task, percent, priced};
+use super::switching::{Pulses, Switching, energies};
+use super::{CardNote, Context, Outcome, Task, percent, priced, read_card};
 use crate::data::events::Cut;
 use crate::data::samples::{Part, Samples, Set};
 use crate::settings::settings;
 use rayon::prelude::*;
-use spinloom_base::Problems;
 use spinloom_base::random::Stream;
+use spinloom_base::{Diagnostic, Problems};
 
 settings!(
     /// The network.
@@ -29,6 +30,8 @@ settings!(
         neurons: usize = 300, 2.0..=100000.0;
         /// Junctions in parallel behind a weight.
         devices: usize = 9, 1.0..=255.0;
+        /// Pulses of a junction with a card, which then says what `up`, `down`, `anneal`, `spread` and `write_energy` say of a typed one.
+        junction: Option<Pulses> = None;
         /// Probability of a junction to be switched on by a pair of pulses, at the start.
         up: f64 = 0.05, 1e-6..=1.0;
         /// To be switched off.
@@ -53,26 +56,83 @@ settings!(
         stuck: f64 = 0.0, 0.0..=1.0;
         /// Energy of a write pulse (J).
         write_energy: f64 = 1e-13, 0.0..=1.0;
-        /// Numbers of junctions to compare on a tenth of the samples.
+        /// Numbers of junctions to compare.
         compare_devices: Vec<usize> = vec![], 1.0..=255.0;
-        /// Numbers of neurons to compare on a tenth of the samples.
+        /// Numbers of neurons to compare.
         compare_neurons: Vec<usize> = vec![], 2.0..=100000.0;
+        /// Share of the training samples that comparisons learn from; twice as large a share of the test samples tests them, at most all.
+        compare_share: f64 = 0.1, 1e-4..=1.0;
     }
 );
 
+/// How junctions switch.
+struct Device {
+    /// Of a card: its law and its two conductances.
+    card: Option<(Switching, Option<spinloom_card::Card>)>,
+}
+
+/// Chances to be switched on and off, against how many standard deviations a junction is off its nominal self: even steps from -`WIDEST` to `WIDEST`.
+type Chances = [[f64; TABLE]; 2];
+const TABLE: usize = 65;
+const WIDEST: f64 = 4.0;
+
+impl Device {
+    /// After a share of the learning.
+    fn chances(&self, s: &Winner, done: f64) -> Result<Chances, Problems> {
+        let off = |k: usize| WIDEST * (2.0 * k as f64 / (TABLE - 1) as f64 - 1.0);
+        let mut table = [[0.0; TABLE]; 2];
+        match (&self.card, &s.junction) {
+            (Some((law, _)), Some(pulses)) => {
+                for (row, v) in table.iter_mut().zip(pulses.voltages(done)) {
+                    if pulses.barrier_spread == 0.0 {
+                        row.fill(law.chance(pulses.length.0, v, 1.0)?);
+                        continue;
+                    }
+                    for (k, p) in row.iter_mut().enumerate() {
+                        *p = law.chance(pulses.length.0, v, (1.0 + pulses.barrier_spread * off(k)).max(0.05))?;
+                    }
+                }
+            }
+            _ => {
+                let fade = 1.0 - (1.0 - s.anneal) * done;
+                for (row, p) in table.iter_mut().zip([s.up, s.down]) {
+                    (0..TABLE).for_each(|k| row[k] = p * fade * (1.0 + s.spread * off(k)).max(0.0));
+                }
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// A chance from its table.
+fn chance(row: &[f64; TABLE], off: f32) -> f64 {
+    if off == f32::NEG_INFINITY {
+        return 0.0;
+    }
+    let at = (f64::from(off).clamp(-WIDEST, WIDEST) / WIDEST + 1.0) * 0.5 * (TABLE - 1) as f64;
+    let k = (at as usize).min(TABLE - 2);
+    row[k] + (row[k + 1] - row[k]) * (at - k as f64)
+}
+
+/// Images between two looks at how strong pulses have become.
+const BETWEEN: usize = 256;
+
 struct Network<'a> {
     s: &'a Winner,
+    device: &'a Device,
     inputs: usize,
     neurons: usize,
     devices: u8,
     /// Junctions that are on, `[input][neuron]`, and as weights.
     on: Vec<u8>,
     weights: Vec<f32>,
-    /// A weight's factor on P.
-    factor: Vec<f32>,
+    /// How many standard deviations the junctions of a weight are off; -∞ where they never switch.
+    off: Vec<f32>,
     threshold: Vec<f32>,
     writes: u64,
     pulses: u64,
+    /// What pulses took, where a card says it (J).
+    energy: f64,
 }
 
 /// Spikes of the inputs, step by step.
@@ -83,24 +143,25 @@ fn spikes(s: &Winner, pixels: &[u8], stream: &mut Stream) -> Vec<Vec<u16>> {
 }
 
 impl<'a> Network<'a> {
-    fn new(s: &'a Winner, inputs: usize, neurons: usize, devices: usize, seed: u64) -> Self {
+    fn new(s: &'a Winner, device: &'a Device, inputs: usize, neurons: usize, devices: usize, seed: u64) -> Self {
         let mut stream = Stream::new(seed, 0x5754 << 40);
         let n = inputs * neurons;
         let devices = devices as u8;
         let on: Vec<u8> = (0..n).map(|_| (0..devices).map(|_| u8::from(stream.uniform() <= 0.5)).sum()).collect();
-        let factor = (0..n)
+        let spread = s.junction.as_ref().map_or(s.spread, |p| p.barrier_spread);
+        let off = (0..n)
             .map(|_| {
                 if s.stuck > 0.0 && stream.uniform() <= s.stuck {
-                    0.0
-                } else if s.spread > 0.0 {
-                    (1.0 + s.spread * stream.normal()).max(0.0) as f32
+                    f32::NEG_INFINITY
+                } else if spread > 0.0 {
+                    stream.normal() as f32
                 } else {
-                    1.0
+                    0.0
                 }
             })
             .collect();
         let weights = on.iter().map(|k| f32::from(*k) / f32::from(devices)).collect();
-        Self { s, inputs, neurons, devices, on, weights, factor, threshold: vec![0.0; neurons], writes: 0, pulses: 0 }
+        Self { s, device, inputs, neurons, devices, on, weights, off, threshold: vec![0.0; neurons], writes: 0, pulses: 0, energy: 0.0 }
     }
 
     /// Runs an image; returns spikes of every neuron, and learns if told to.
@@ -137,7 +198,7 @@ impl<'a> Network<'a> {
         counts
     }
 
-    fn learn(&mut self, part: &Part, order: &[usize], epoch: usize, seed: u64, context: &Context<'_>) {
+    fn learn(&mut self, part: &Part, order: &[usize], epoch: usize, seed: u64, context: &Context<'_>) -> Result<(), Problems> {
         let s = self.s;
         let total = (order.len() * s.epochs) as f64;
         // A step's mean drive sets the scale of thresholds.
@@ -152,14 +213,20 @@ impl<'a> Network<'a> {
             self.threshold.fill(drive * 3.0);
         }
         let rise = s.homeostasis as f32 * drive;
+        let mut chances = [[0.0; TABLE]; 2];
+        let mut cost = [[0.0; 2]; 2];
         for (count, &i) in order.iter().enumerate() {
-            if count % 256 == 0 {
-                (context.progress)((epoch * order.len() + count) as f64 / total, "STDP");
+            let done = (epoch * order.len() + count) as f64 / total;
+            if count % BETWEEN == 0 {
+                (context.progress)(done, "STDP");
+                chances = self.device.chances(s, done)?;
+                if let (Some((_, Some(levels))), Some(p)) = (&self.device.card, &s.junction) {
+                    let [on, off] = p.voltages(done);
+                    cost = [energies(levels, p.length.0, on)?, energies(levels, p.length.0, off)?];
+                }
             }
             let mut stream = Stream::new(seed, 0x5755 << 40 | (epoch as u64) << 32 | i as u64);
             let trains = spikes(s, &part.pixels[i * self.inputs..][..self.inputs], &mut stream);
-            let done = (epoch * order.len() + count) as f64 / total;
-            let fade = 1.0 - (1.0 - s.anneal) * done;
             let mut winners: Vec<(usize, usize)> = Vec::new();
             let threshold = self.threshold.clone();
             self.show(
@@ -179,7 +246,9 @@ impl<'a> Network<'a> {
                 trains[(t + 1).saturating_sub(s.window)..=t].iter().flatten().for_each(|i| recent[usize::from(*i)] = true);
                 for (j, recent) in recent.iter().enumerate() {
                     let at = j * self.neurons + k;
-                    let p = (if *recent { s.up } else { s.down }) * fade * f64::from(self.factor[at]);
+                    let way = usize::from(!*recent);
+                    let p = chance(&chances[way], self.off[at]);
+                    self.energy += cost[way][1] * f64::from(self.on[at]) + cost[way][0] * f64::from(self.devices - self.on[at]);
                     let of = if *recent { self.devices - self.on[at] } else { self.on[at] };
                     self.pulses += u64::from(self.devices);
                     let mut flips = 0;
@@ -194,6 +263,7 @@ impl<'a> Network<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Spike counts for all images.
@@ -221,22 +291,50 @@ fn cropped(part: &Part, [h, w]: [usize; 2], crop: usize) -> Part {
 }
 
 impl Winner {
-    /// Accuracy by names and by shares, writes, pulses.
-    fn accuracy(
-        &self,
-        train: &Part,
-        test: &Part,
+    /// The junction of its card, or as typed.
+    fn device(&self, context: &Context<'_>, out: &mut Outcome) -> Result<Device, Problems> {
+        let Some(pulses) = &self.junction else {
+            out.cards.push(CardNote::typed("junction typed: P of the settings"));
+            return Ok(Device { card: None });
+        };
+        let path = pulses.card.as_ref().ok_or_else(|| {
+            Diagnostic::error("`junction` has no `card`")
+                .hint("give the card of a switching junction, or leave `junction` out for `up` and `down`")
+        })?;
+        let ends = [0.0, 1.0].map(|done| pulses.voltages(done));
+        let all: Vec<(f64, f64)> = ends.as_flattened().iter().map(|v| (pulses.length.0, *v)).collect();
+        let law = Switching::read(context, path, &all, out)?;
+        let levels = pulses.conductances.as_ref().map(|p| read_card(context.base, p, &["levels"])).transpose()?;
+        out.cards.extend(levels.as_ref().map(CardNote::of));
+        let device = Device { card: Some((law, levels)) };
+        let of = |done| -> Result<[f64; 2], Problems> { Ok(device.chances(self, done)?.map(|row| row[TABLE / 2])) };
+        let (first, last) = (of(0.0)?, of(1.0)?);
+        out.note(format!(
+            "P_sw of a pulse that switches on: {:.3} to {:.4}, off: {:.3} to {:.4}, from the start to the end of learning",
+            first[0], last[0], first[1], last[1]
+        ));
+        out.cards.push(CardNote::typed(format!(
+            "typed beside the card: voltages, pulse length, spread of barriers {}; membranes and thresholds are circuits",
+            pulses.barrier_spread
+        )));
+        Ok(device)
+    }
+
+    /// Accuracy by names and by shares, and the network that has it.
+    fn accuracy<'a>(
+        &'a self,
+        device: &'a Device,
+        [train, test]: [&Part; 2],
         inputs: usize,
-        neurons: usize,
-        devices: usize,
+        [neurons, devices]: [usize; 2],
         seed: u64,
         context: &Context<'_>,
-    ) -> ([f64; 2], u64, u64) {
-        let mut net = Network::new(self, inputs, neurons, devices, seed);
+    ) -> Result<([f64; 2], Network<'a>), Problems> {
+        let mut net = Network::new(self, device, inputs, neurons, devices, seed);
         let mut order: Vec<usize> = (0..train.labels.len()).collect();
         for epoch in 0..self.epochs {
             Stream::new(seed, 0x5756 << 40 | epoch as u64).shuffle(&mut order);
-            net.learn(train, &order, epoch, seed, context);
+            net.learn(train, &order, epoch, seed, context)?;
         }
         (context.progress)(1.0, "naming");
         let mut votes = vec![[0.0f64; 10]; neurons];
@@ -272,11 +370,15 @@ impl Winner {
                 *right += usize::from(best == Some(usize::from(*l)) && counts.iter().any(|c| *c > 0));
             }
         }
-        (right.map(|r| percent(r, test.labels.len())), net.writes, net.pulses)
+        Ok((right.map(|r| percent(r, test.labels.len())), net))
     }
 }
 
 impl Task for Winner {
+    fn cards(&self) -> Vec<std::path::PathBuf> {
+        self.junction.iter().flat_map(|p| p.card.iter().chain(&p.conductances)).cloned().collect()
+    }
+
     fn data(&self) -> &'static [&'static str] {
         self.data.folders()
     }
@@ -293,29 +395,33 @@ impl Task for Winner {
         }
         let (train, test) = (cropped(&data.train, [h, w], self.crop), cropped(&data.test, [h, w], self.crop));
         let inputs = (h - 2 * self.crop) * (w - 2 * self.crop);
-        out.cards.push(CardNote::typed("junction typed: P of the settings"));
-        let (right, writes, pulses) = self.accuracy(&train, &test, inputs, self.neurons, self.devices, seed, context);
+        let device = self.device(context, &mut out)?;
+        let (right, net) = self.accuracy(&device, [&train, &test], inputs, [self.neurons, self.devices], seed, context)?;
         out.score("accuracy", right[0], "%");
         out.score("accuracy, neurons weighed with their shares of classes", right[1], "%");
         out.score("plastic junctions", (inputs * self.neurons * self.devices) as f64, "junctions");
-        out.score("switchings while learning", writes as f64, "switchings");
-        let energy = priced(&mut out, None, &["write"], self.write_energy);
-        out.score("energy of write pulses", pulses as f64 * energy, "J");
+        out.score("switchings while learning", net.writes as f64, "switchings");
+        let energy = if net.energy > 0.0 {
+            out.note("energy of a pulse: V² t G, with the conductances of their card");
+            net.energy
+        } else {
+            net.pulses as f64 * priced(&mut out, device.card.as_ref().map(|c| &c.0.card), &["write", "switch"], self.write_energy)
+        };
+        out.score("energy of write pulses", energy, "J");
         let part = |p: &Part, n: usize| Part { labels: p.labels[..n].to_vec(), pixels: p.pixels[..n * inputs].to_vec() };
         if !self.compare_devices.is_empty() || !self.compare_neurons.is_empty() {
-            let (few, some) = (part(&train, (train.labels.len() / 10).max(1)), part(&test, (test.labels.len() / 5).max(1)));
-            let rows = self
-                .compare_devices
-                .iter()
-                .map(|&d| vec![d as f64, self.accuracy(&few, &some, inputs, self.neurons, d, seed, context).0[0]])
-                .collect();
-            out.curve("a tenth of the samples: accuracy against junctions per synapse", &["junctions", "accuracy (%)"], rows);
-            let rows = self
-                .compare_neurons
-                .iter()
-                .map(|&n| vec![n as f64, self.accuracy(&few, &some, inputs, n, self.devices, seed, context).0[0]])
-                .collect();
-            out.curve("a tenth of the samples: accuracy against neurons", &["neurons", "accuracy (%)"], rows);
+            let of = |p: &Part, share: f64| part(p, ((p.labels.len() as f64 * share.min(1.0)) as usize).max(1));
+            let (few, some) = (of(&train, self.compare_share), of(&test, 2.0 * self.compare_share));
+            let title = |what: &str| format!("with {} samples: accuracy against {what}", few.labels.len());
+            let short = |neurons, devices| -> Result<f64, Problems> {
+                Ok(self.accuracy(&device, [&few, &some], inputs, [neurons, devices], seed, context)?.0[0])
+            };
+            let rows = self.compare_devices.iter().map(|&d| Ok(vec![d as f64, short(self.neurons, d)?]));
+            let rows = rows.collect::<Result<_, Problems>>()?;
+            out.curve(title("junctions per synapse"), &["junctions", "accuracy (%)"], rows);
+            let rows = self.compare_neurons.iter().map(|&n| Ok(vec![n as f64, short(n, self.devices)?]));
+            let rows = rows.collect::<Result<_, Problems>>()?;
+            out.curve(title("neurons"), &["neurons", "accuracy (%)"], rows);
         }
         out.data = Some(data.note(0));
         Ok(out)
@@ -325,6 +431,38 @@ impl Task for Winner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cards_decide_how_junctions_switch_and_what_it_takes() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let pulses = Pulses {
+            card: Some("switching-synapse.yaml".into()),
+            conductances: Some("binary-junction.yaml".into()),
+            on: vec![0.2, 0.13],
+            off: vec![0.22, 0.145],
+            ..Pulses::default()
+        };
+        let s = Winner { samples: vec![300, 50], neurons: 10, junction: Some(pulses.clone()), ..Winner::default() };
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        let mut out = Outcome::default();
+        let device = s.device(&context, &mut out).unwrap();
+        let [start, end] = [0.0, 1.0].map(|done| device.chances(&s, done).unwrap());
+        // Weaker pulses switch less, and every junction alike without a spread.
+        assert!(start[0][32] > 10.0 * end[0][32] && start[1][32] > 10.0 * end[1][32], "{} {}", start[0][32], end[0][32]);
+        assert_eq!((start[0][0], chance(&start[0], 1.3)), (start[0][32], start[0][32]));
+        let spread = Winner { junction: Some(Pulses { barrier_spread: 0.05, ..pulses.clone() }), ..s.clone() };
+        let wide = device.chances(&spread, 0.0).unwrap()[0];
+        assert!(chance(&wide, 1.0) < wide[32] && chance(&wide, -1.0) > wide[32] && chance(&wide, f32::NEG_INFINITY) == 0.0);
+        let run = s.run(1, &context).unwrap();
+        // V² t G lies between that of all junctions off at the weakest and of all on at the strongest pulse, for the pulses there were.
+        let junctions = (784 * 10 * 9) as f64;
+        assert!(run.value("plastic junctions") == Some(junctions) && run.value("switchings while learning").unwrap() > 0.0);
+        let energy = run.value("energy of write pulses").unwrap();
+        let (weakest, strongest) = (0.13f64.powi(2) * 40e-9 * 4e-5, 0.22f64.powi(2) * 40e-9 * 8e-5);
+        let pulses_of = energy / (784.0 * 9.0);
+        assert!(pulses_of > 300.0 * weakest && pulses_of < 300.0 * 20.0 * strongest, "{energy}");
+        assert!(run.cards.iter().filter(|c| !c.records.is_empty()).count() == 2, "{:?}", run.cards);
+    }
 
     #[test]
     fn classes_are_found_without_labels() {

@@ -4,7 +4,7 @@
 //! agree, R_AP where not, each with its own deviation, besides the transistor's resistance. The 64 resistances of a column add up, noise adds up with them, and the time constant of the column with a
 //! capacitor is measured in 2^bits steps over a window about its middle. Columns of one neuron are added digitally. Inputs are ±1: pixels above a threshold.
 
-use super::{CardNote, Context, Outcome, Task, percent};
+use super::{CardNote, Context, Outcome, Task, card, percent};
 use crate::data::samples::{Part, Samples, Set};
 use crate::layers::{Answer, Kind, Net, Pass, cross_entropy};
 use crate::settings::settings;
@@ -12,6 +12,7 @@ use crate::synapse::Synapse;
 use rayon::prelude::*;
 use spinloom_base::Problems;
 use spinloom_base::random::{Stream, normals};
+use std::path::PathBuf;
 
 settings!(
     /// The network.
@@ -28,6 +29,10 @@ settings!(
         bits: usize = 4, 0.0..=16.0;
         /// Half its range, in cells that differ from a balanced column.
         window: f64 = 16.0, 1.0..=4096.0;
+        /// Card of a junction's two conductances (`levels`): gives R_P and R_AP, and the noise of a read.
+        card: Option<PathBuf> = None;
+        /// Card `variability` of its conductance: how far devices lie apart, in place of `spread`.
+        spread_card: Option<PathBuf> = None;
         /// R_P, and the transistor's resistance (Ω).
         r_p: f64 = 5000.0, 1.0..=1e9;
         /// See `r_p`.
@@ -36,7 +41,7 @@ settings!(
         tmr: f64 = 1.5, 0.01..=10.0;
         /// Spread of ln R between junctions.
         spread: f64 = 0.05, 0.0..=2.0;
-        /// Noise of one cell of a column read, over R_AP − R_P; it adds up along the column.
+        /// Noise of one cell of a column read, over R_AP − R_P; it adds up along the column. With a card it is what comes on top of the card's own.
         noise: f64 = 0.02, 0.0..=10.0;
         /// Noise of the sums while training, in cells of a column: what the converter will do.
         training_noise: f64 = 1.2, 0.0..=100.0;
@@ -58,6 +63,45 @@ settings!(
 );
 
 impl Xnor {
+    /// With what its cards say.
+    fn with_cards(&self, context: &Context<'_>, out: &mut Outcome) -> Result<Xnor, Problems> {
+        let mut s = self.clone();
+        if let Some(path) = &self.card {
+            let (card, note) = card(context, path, &["levels"])?;
+            out.cards.push(note);
+            let (a, b) = (card.value("G_first")?, card.value("G_last")?);
+            let (low, high) = (a.min(b), a.max(b));
+            s.r_p = 1.0 / high;
+            s.tmr = high / low - 1.0;
+            // A read of G that scatters by σ is one of R = 1/G that scatters by σ/G²: in the parallel state, a little, and in the other, more; half of the cells are in either.
+            let sigma = card.value("sigma")?;
+            let own = (0.5 * ((sigma / high.powi(2)).powi(2) + (sigma / low.powi(2)).powi(2))).sqrt() / (1.0 / low - 1.0 / high);
+            s.noise = own.hypot(self.noise);
+        }
+        if let Some(path) = &self.spread_card {
+            let (card, note) = card(context, path, &["variability"])?;
+            out.cards.push(note);
+            // Of ln G, which is that of ln R.
+            s.spread = card.value("d2d_over_mean")?;
+        }
+        let mut typed = Vec::new();
+        if self.card.is_none() {
+            typed.push("R_P and TMR".to_string());
+        }
+        if self.spread_card.is_none() {
+            typed.push(format!("spread {}", self.spread));
+        }
+        if self.noise > 0.0 {
+            typed.push(format!("noise of the circuit {}", self.noise));
+        }
+        if self.card.is_none() {
+            out.cards.push(CardNote::typed(format!("junction typed: {} of the settings", typed.join(", "))));
+        } else {
+            out.cards.push(CardNote::typed(format!("typed beside the card: {}", [typed, vec!["transistor, converter".into()]].concat().join(", "))));
+        }
+        Ok(s)
+    }
+
     fn binary(&self, data: &Samples, part: &Part, some: &[usize]) -> Vec<f32> {
         let size = data.size();
         some.iter()
@@ -204,6 +248,10 @@ fn scale_signs(net: &mut Net) {
 }
 
 impl Task for Xnor {
+    fn cards(&self) -> Vec<PathBuf> {
+        self.card.iter().chain(&self.spread_card).cloned().collect()
+    }
+
     fn data(&self) -> &'static [&'static str] {
         self.data.folders()
     }
@@ -211,20 +259,20 @@ impl Task for Xnor {
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         let data = Samples::grey_images(self.data, context.data, &self.samples)?;
+        let real = self.with_cards(context, &mut out)?;
         let net = self.train(&data, seed, context);
-        let device = self.test(&net, &data, false, self.spread, seed);
-        let exact = self.test(&net, &data, true, 0.0, seed);
+        let device = real.test(&net, &data, false, real.spread, seed);
+        let exact = real.test(&net, &data, true, 0.0, seed);
         out.score("accuracy through columns", device, "%");
         out.score("accuracy, exact sums", exact, "%");
         out.score("gap", exact - device, "points");
         // Two operations a cell; a column conducts V²/R for the time of a read.
-        let r = self.column as f64 * (self.r_p * (1.0 + 0.5 * self.tmr) + self.r_access);
+        let r = self.column as f64 * (real.r_p * (1.0 + 0.5 * real.tmr) + self.r_access);
         let energy = self.voltage.powi(2) / r * self.read + self.conversion;
         out.score("efficiency of columns and converters", 2.0 * self.column as f64 / energy / 1e12, "TOPS/W");
         out.note(format!("the efficiency rests on a conversion of {:e} J, typed", self.conversion));
-        let rows = self.spreads.iter().map(|&s| vec![s, self.test(&net, &data, false, s, seed)]).collect();
+        let rows = self.spreads.iter().map(|&s| vec![s, real.test(&net, &data, false, s, seed)]).collect();
         out.curve("accuracy against the spread of resistances", &["spread of ln R", "accuracy (%)"], rows);
-        out.cards.push(CardNote::typed("junction typed: R_P, TMR and spread of the settings"));
         out.data = Some(data.note(0));
         Ok(out)
     }
@@ -233,6 +281,21 @@ impl Task for Xnor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cards_say_what_a_cell_is() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        let typed = Xnor { noise: 0.02, ..Xnor::default() };
+        let x = Xnor { card: Some("binary-junction.yaml".into()), spread_card: Some("binary-junction-devices.yaml".into()), ..typed.clone() };
+        let mut out = Outcome::default();
+        let real = x.with_cards(&context, &mut out).unwrap();
+        // 20 Ω µm² over 40 x 40 nm, TMR 1, both a little less for the angle that heat gives the layer; five percent of spread as simulated.
+        assert!((real.r_p / 12.5e3 - 1.0).abs() < 0.02 && (0.9..1.0).contains(&real.tmr), "{} {}", real.r_p, real.tmr);
+        assert!((0.04..0.055).contains(&real.spread) && real.noise > 0.02 && real.noise < 0.03, "{} {}", real.spread, real.noise);
+        assert!(out.cards.iter().filter(|c| !c.records.is_empty()).count() == 2, "{:?}", out.cards);
+        assert_eq!(typed.with_cards(&context, &mut out).unwrap().r_p, typed.r_p);
+    }
 
     /// Columns without spread, noise and converter are exact, and the same as the network they came from.
     #[test]
