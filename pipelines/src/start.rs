@@ -94,6 +94,15 @@ const EXAMPLES: &[Example] = &[
     ),
     example!("stepped-wall-synapse", "a wall in a track of steps: six states", "README.md", "card.yaml", "pipeline.yaml", "wall.yaml"),
     example!(
+        "stochastic-wall-neuron",
+        "walls that pulses tear off by chance, or hold by degrees: firing curve and sigmoid",
+        "README.md",
+        "card.yaml",
+        "graded.yaml",
+        "pipeline.yaml",
+        "pulse.yaml"
+    ),
+    example!(
         "superparamagnetic-junction",
         "dwell times of a junction without a barrier to speak of",
         "README.md",
@@ -174,11 +183,13 @@ const EXAMPLES: &[Example] = &[
         "cards/binary-junction-devices.yaml",
         "cards/binary-junction.yaml",
         "cards/exchange-bias-synapse.yaml",
+        "cards/graded-wall-neuron.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
         "cards/skyrmion-synapse.yaml",
         "cards/spin-torque-oscillator.yaml",
         "cards/stepped-wall-synapse.yaml",
+        "cards/stochastic-wall-neuron.yaml",
         "cards/superparamagnetic-junction.yaml",
         "cards/switching-synapse.yaml",
         "cards/thermal-neuron.yaml"

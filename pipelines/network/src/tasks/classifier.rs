@@ -228,14 +228,18 @@ impl Circuit {
     /// The curve of a card in sums of the layer before: x is bias + drive · x in the card's unit, and stops where the card's range does. `middle`: of the curve that the circuit was
     /// made for, which a card drawn from its posterior may miss.
     fn curve(&self, card: &Card, middle: f64) -> Result<Curve, Problems> {
-        let wrong =
-            |message: String, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
+        let wrong = |message: String, hint: &str| -> Problems {
+            Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into()
+        };
         let (drive, [at, slope, floor]) = match card.model.name.as_str() {
             "firing-logistic" => ("V", [card.value("V_50")?, card.value("slope")?, 0.0]),
             _ => {
                 let (low, high) = (card.value("y_low")?, card.value("y_high")?);
                 if !(0.0 <= low && low < high) {
-                    return Err(wrong(format!("answers from {low:e} to {high:e}"), "an answer that a synapse can weigh is positive and rises with the drive"));
+                    return Err(wrong(
+                        format!("answers from {low:e} to {high:e}"),
+                        "an answer that a synapse can weigh is positive and rises with the drive",
+                    ));
                 }
                 ("x", [card.value("x_50")?, 1.0 / card.value("s")?, low / high])
             }
@@ -250,7 +254,10 @@ impl Circuit {
         let x = |v: f64| ((v - bias) / self.drive) as f32;
         let (low, high) = (x(range.min), x(range.max));
         if !(low < 0.0 && 0.0 < high) {
-            return Err(wrong(format!("covers drives from {:e} to {:e} {}, and the bias is {bias:e}", range.min, range.max, range.unit), "set the bias within"));
+            return Err(wrong(
+                format!("covers drives from {:e} to {:e} {}, and the bias is {bias:e}", range.min, range.max, range.unit),
+                "set the bias within",
+            ));
         }
         Ok(Curve { slope: (slope * self.drive) as f32, middle: x(at), low, high, floor: floor as f32 })
     }
@@ -1455,7 +1462,10 @@ mod tests {
         assert!(cards.len() == 2 && !cards[0].records.is_empty() && cards[1].name.contains("middle of the curve"), "{cards:?}");
         assert!((f64::from(c.slope) / (slope * 4e10) - 1.0).abs() < 1e-6 && c.middle == 0.0 && c.floor == 0.0, "{c:?}");
         let ends = &card.validity["V"];
-        assert!((f64::from(c.low) - (ends.min - at) / 4e10).abs() < 1e-5 && (f64::from(c.high) - (ends.max - at) / 4e10).abs() < 1e-5, "{c:?}");
+        assert!(
+            (f64::from(c.low) - (ends.min - at) / 4e10).abs() < 1e-5 && (f64::from(c.high) - (ends.max - at) / 4e10).abs() < 1e-5,
+            "{c:?}"
+        );
         // Another device on the same circuit has its middle elsewhere.
         let mut other = card.clone();
         other.parameters.get_mut("V_50").unwrap().value += 2e10;
