@@ -83,6 +83,14 @@ const EXAMPLES: &[Example] = &[
         "short-9.yaml",
         "temperature.yaml"
     ),
+    example!(
+        "skyrmion-neuron",
+        "a skyrmion on a slope of anisotropy as a leaky integrator",
+        "README.md",
+        "neuron.yaml",
+        "pipeline.yaml",
+        "train.yaml"
+    ),
     example!("skyrmion-synapse", "skyrmions counted into a read-out", "README.md", "card.yaml", "pipeline.yaml", "track.yaml"),
     example!(
         "spin-torque-oscillator",
@@ -186,6 +194,7 @@ const EXAMPLES: &[Example] = &[
         "cards/graded-wall-neuron.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
+        "cards/skyrmion-neuron.yaml",
         "cards/skyrmion-synapse.yaml",
         "cards/spin-torque-oscillator.yaml",
         "cards/stepped-wall-synapse.yaml",
