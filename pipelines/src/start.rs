@@ -84,6 +84,14 @@ const EXAMPLES: &[Example] = &[
         "temperature.yaml"
     ),
     example!(
+        "skyrmion-bar",
+        "skyrmions that a field makes larger and smaller: a voltage that follows with a lag",
+        "README.md",
+        "card.yaml",
+        "field.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
         "skyrmion-neuron",
         "a skyrmion on a slope of anisotropy as a leaky integrator",
         "README.md",
@@ -194,6 +202,8 @@ const EXAMPLES: &[Example] = &[
         "cards/graded-wall-neuron.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
+        "cards/skyrmion-bar-number.yaml",
+        "cards/skyrmion-bar.yaml",
         "cards/skyrmion-neuron.yaml",
         "cards/skyrmion-synapse.yaml",
         "cards/spin-torque-oscillator.yaml",
