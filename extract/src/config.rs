@@ -12,6 +12,7 @@
 //!   name: a wall                   # default: neuron
 //!   records: [runs/train]          # or csv, below
 //!   roi: [-192 nm, 192 nm]
+//!   position: wall_x               # column of the position (default); skyrmion_x
 //!   drive: J
 //!   threshold: 1                   # share of the way (default 1), or a position such as 162 nm; with csv the voltage that fires
 //!   volts: {reset: 160 uV, threshold: 214 uV}   # if the membrane is to be a voltage
@@ -314,7 +315,7 @@ fn neuron(node: &Node, problems: &mut Problems) -> Option<NeuronConfig> {
         _ => {
             problems.push(node.error("`neuron` takes either `records` or `csv`"));
             // The rest of the source cannot be judged; its keys must not be called unknown on top.
-            for key in ["roi", "threshold", "volts", "reset_distance", "columns", "reset", "reset_level"] {
+            for key in ["roi", "position", "threshold", "volts", "reset_distance", "columns", "reset", "reset_level"] {
                 f.optional(key);
             }
             None
@@ -397,6 +398,7 @@ fn records<'a>(node: &'a Node, f: &mut Fields<'a>, drive: String, problems: &mut
         Value::List(list) => list.iter().map(|n| n.text(problems).map(PathBuf::from)).collect(),
         _ => node.text(problems).map(|t| vec![PathBuf::from(t)]),
     };
+    let position = words(f, "position", "wall_x", problems);
     let roi = region(f, problems);
     let threshold = f.optional("threshold").map_or(Some(1.0), |n| {
         let share = match any_quantity(n, problems)? {
@@ -432,7 +434,7 @@ fn records<'a>(node: &'a Node, f: &mut Fields<'a>, drive: String, problems: &mut
         problems.push(node.error("the reset distance reaches to the threshold, so nothing could fire"));
         return None;
     }
-    let view = RecordView { roi, drive, threshold, volts: volts.flatten() };
+    let view = RecordView { roi, position: position?, drive, threshold, volts: volts.flatten() };
     Some((TraceSource::Records { paths: paths?, view, reset_distance }, reset_level))
 }
 

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | `rows` | every row as it is (the default with csv) |
 //! | `samples` | every row, each replica or file a `run` (the default with records) |
+//! | `last` | the last row of each replica or file |
 //! | `switched` | of replicas with equal coordinates, `k` of `n` that end on the other side of `level` |
 //! | `first-passage` | time `t` at which the signal passes `level`, or has moved by `change`, `censored` where it does not; `clock` names the column that counts the time, for ageing between rows |
 //! | `dwell` | stays in two states: `state`, `dwell`, `censored` |
@@ -59,6 +60,7 @@ const MOST_LINES: usize = 8;
 enum Protocol {
     Rows,
     Samples,
+    Last,
     Switched,
     FirstPassage,
     Dwell,
@@ -72,9 +74,10 @@ enum Protocol {
     Mean,
 }
 
-const PROTOCOLS: [(&str, Protocol); 13] = [
+const PROTOCOLS: [(&str, Protocol); 14] = [
     ("rows", Protocol::Rows),
     ("samples", Protocol::Samples),
+    ("last", Protocol::Last),
     ("switched", Protocol::Switched),
     ("first-passage", Protocol::FirstPassage),
     ("dwell", Protocol::Dwell),
@@ -156,7 +159,7 @@ impl DeviceConfig {
             observe.1 = o.optional("signal").and_then(|n| n.text(problems)).map(str::to_string);
             observe.2 = o.optional("level").and_then(|n| crate::config::any_quantity(n, problems)).map(|q| q.0);
             observe.3 = o.optional("every").map_or(1, |n| n.count(problems).unwrap_or(1)).max(1);
-            if observe.1.is_none() && !matches!(observe.0, Protocol::Rows | Protocol::Samples) {
+            if observe.1.is_none() && !matches!(observe.0, Protocol::Rows | Protocol::Samples | Protocol::Last) {
                 problems.push(n.error("this protocol watches a signal").hint("name its column: `signal: mz`"));
             }
             rest = o.optional("rest").and_then(|n| n.text(problems)).map(str::to_string);
@@ -341,6 +344,7 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
                 }
                 thin
             }
+            Protocol::Last => s.columns.filter(|i| i + 1 == s.columns.rows()),
             Protocol::Switched => {
                 let (Some(first), Some(last)) = (signal.first(), signal.last()) else { continue };
                 let level = wanted.level.unwrap_or(0.0);

@@ -110,6 +110,8 @@ pub struct Stretch {
 pub struct RecordView {
     /// Start and end of the region of interest (m from the centre of the box): normalised positions 0 and 1.
     pub roi: [f64; 2],
+    /// Column of the position.
+    pub position: String,
     /// Column of the drive.
     pub drive: String,
     /// Normalised position at which the neuron fires.
@@ -227,7 +229,7 @@ impl Trace {
             ));
         }
         let mut t = column(record, "t", replica, Dimension::TIME)?;
-        let x = column(record, "wall_x", replica, Dimension::LENGTH)?;
+        let x = column(record, &view.position, replica, Dimension::LENGTH)?;
         let mut drive = record.column(&view.drive, replica)?;
         let drive_unit = record.header().columns.iter().find(|c| c.name == view.drive).map_or(String::new(), |c| c.unit.clone());
         let (label, coordinates, group) = identity(&record.header().replicas[replica], replica);

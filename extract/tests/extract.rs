@@ -461,7 +461,7 @@ fn a_wall_that_leaves_ends_its_trace() {
         writer.row(1, &[f64::from(i) * 1e-12, 0.0, J, f64::NAN, 0.0, 0.0, 0.0]).unwrap();
     }
     let record = record::Record::open(&writer.finish().unwrap()).unwrap();
-    let view = RecordView { roi: [0.0, 28e-9], drive: "J".into(), threshold: 1.0, volts: None };
+    let view = RecordView { roi: [0.0, 28e-9], position: "wall_x".into(), drive: "J".into(), threshold: 1.0, volts: None };
     let trace = Trace::from_record(&record, 0, &view).unwrap();
     assert!(trace.t.len() == 15 && (trace.v[14] - 0.5).abs() < 1e-12);
     assert!((trace.cut.unwrap().t - 15e-12).abs() < 1e-20);

@@ -107,6 +107,22 @@ const EXAMPLES: &[Example] = &[
         "short-9.yaml",
         "temperature.yaml"
     ),
+    example!(
+        "skyrmion-bar",
+        "skyrmions that a field makes larger and smaller: a voltage that follows with a lag",
+        "README.md",
+        "card.yaml",
+        "field.yaml",
+        "pipeline.yaml"
+    ),
+    example!(
+        "skyrmion-neuron",
+        "a skyrmion on a slope of anisotropy as a leaky integrator",
+        "README.md",
+        "neuron.yaml",
+        "pipeline.yaml",
+        "train.yaml"
+    ),
     example!("skyrmion-synapse", "skyrmions counted into a read-out", "README.md", "card.yaml", "pipeline.yaml", "track.yaml"),
     example!(
         "spin-diode",
@@ -125,6 +141,15 @@ const EXAMPLES: &[Example] = &[
         "pipeline.yaml"
     ),
     example!("stepped-wall-synapse", "a wall in a track of steps: six states", "README.md", "card.yaml", "pipeline.yaml", "wall.yaml"),
+    example!(
+        "stochastic-wall-neuron",
+        "walls that pulses tear off by chance, or hold by degrees: firing curve and sigmoid",
+        "README.md",
+        "card.yaml",
+        "graded.yaml",
+        "pipeline.yaml",
+        "pulse.yaml"
+    ),
     example!(
         "superparamagnetic-junction",
         "dwell times of a junction without a barrier to speak of",
@@ -210,12 +235,17 @@ const EXAMPLES: &[Example] = &[
         "cards/field-junction.yaml",
         "cards/relaxing-junction-at-rest.yaml",
         "cards/relaxing-junction.yaml",
+        "cards/graded-wall-neuron.yaml",
         "cards/saf-domain-wall-neuron.yaml",
         "cards/signed-pillar.yaml",
+        "cards/skyrmion-bar-number.yaml",
+        "cards/skyrmion-bar.yaml",
+        "cards/skyrmion-neuron.yaml",
         "cards/skyrmion-synapse.yaml",
         "cards/spin-diode.yaml",
         "cards/spin-torque-oscillator.yaml",
         "cards/stepped-wall-synapse.yaml",
+        "cards/stochastic-wall-neuron.yaml",
         "cards/superparamagnetic-junction.yaml",
         "cards/switching-synapse.yaml",
         "cards/thermal-neuron.yaml"

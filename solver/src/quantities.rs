@@ -28,6 +28,8 @@ pub enum Source {
     WallVelocity,
     /// Topological charge, see [`crate::readout::charge`].
     Charge,
+    /// What is reversed, see [`crate::readout::skyrmion`]: x and y of its centre, radius (m).
+    Skyrmion(usize),
     /// Energy of a group of terms, or of all (J).
     Energy(Option<&'static str>),
     /// Largest torque over the gyromagnetic ratio at the last step (T).
@@ -73,6 +75,9 @@ const LIST: &[(&str, &str, Source)] = &[
     ("wall_phi", "rad", Source::Wall(WallPart::Phi)),
     ("wall_count", "1", Source::Wall(WallPart::Count)),
     ("charge", "1", Source::Charge),
+    ("skyrmion_x", "m", Source::Skyrmion(0)),
+    ("skyrmion_y", "m", Source::Skyrmion(1)),
+    ("skyrmion_r", "m", Source::Skyrmion(2)),
     ("max_torque", "T", Source::MaxTorque),
     ("dt", "s", Source::Step),
     ("E_total", "J", Source::Energy(None)),

@@ -94,6 +94,25 @@ pub fn charge(mesh: &Mesh, regions: &RegionMap, m: &[f64]) -> f64 {
     sum / (4.0 * std::f64::consts::PI * nz as f64)
 }
 
+/// What stands against the mean m_z: x and y of its centre, each cell weighed with its |m_z|, and the radius of the circle of the same area for every whole unit of charge (m). Of one
+/// skyrmion its place and its radius at m_z = 0; of several their mean. No numbers where nothing is reversed. `m` is `[component][z][y][x]`.
+pub fn skyrmion(mesh: &Mesh, regions: &RegionMap, m: &[f64]) -> [f64; 3] {
+    let [nx, ny, nz] = mesh.n;
+    let cells = mesh.cells();
+    let mz = |i: usize| if regions.cells[i] == RegionMap::VACUUM { 0.0 } else { m[2 * cells + i] };
+    let up = (0..cells).map(mz).sum::<f64>().signum();
+    let (mut weight, mut count, mut at) = (0.0, 0.0, [0.0; 2]);
+    for i in (0..cells).filter(|&i| up * mz(i) < 0.0) {
+        let (place, w) = (mesh.position(i % nx, i / nx % ny, 0), mz(i).abs());
+        weight += w;
+        count += 1.0;
+        at = [at[0] + w * place[0], at[1] + w * place[1]];
+    }
+    let number = charge(mesh, regions, m).abs().round().max(1.0);
+    let area = count * mesh.cell[0] * mesh.cell[1] / nz as f64;
+    if count == 0.0 { [f64::NAN; 3] } else { [at[0] / weight, at[1] / weight, (area / (std::f64::consts::PI * number)).sqrt()] }
+}
+
 /// A named place where something electrical is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
@@ -358,12 +377,16 @@ mod tests {
         let mut m = vec![0.0; 3 * cells];
         for i in 0..cells {
             let p = mesh.position(i % 24, i / 24 % 20, 0);
-            let r = p[0].hypot(p[1]);
+            let (x, y) = (p[0] - 4e-9, p[1] + 2e-9);
+            let r = x.hypot(y);
             let theta = std::f64::consts::PI * (1.0 - (r / 16e-9).min(1.0));
-            (m[i], m[cells + i], m[2 * cells + i]) = (theta.sin() * p[0] / r, theta.sin() * p[1] / r, theta.cos());
+            (m[i], m[cells + i], m[2 * cells + i]) = (theta.sin() * x / r, theta.sin() * y / r, theta.cos());
         }
         let q = charge(&mesh, &regions, &m);
+        let [at_x, at_y, radius] = skyrmion(&mesh, &regions, &m);
         assert!((q + 1.0).abs() < 1e-12, "{q}");
+        // m_z = 0 at 8 nm, found to a quarter of a cell.
+        assert!((at_x - 4e-9).abs() < 1e-15 && (at_y + 2e-9).abs() < 1e-15 && (radius - 8e-9).abs() < 5e-10, "{at_x} {at_y} {radius}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::experiment::{Experiment, Phase, Settle};
 use crate::live::{About, Live};
 use crate::quantities::Source;
-use crate::readout::{Wall, charge, wall};
+use crate::readout::{Wall, charge, skyrmion, wall};
 use crate::simulation::{Rest, Simulation, Step, threads};
 use crate::surroundings::{Around, Surroundings};
 use rayon::prelude::*;
@@ -438,6 +438,7 @@ fn look(experiment: &Experiment, sim: &Simulation, replicas: &[usize]) -> Vec<Si
             Source::Mean(c, region) => mean(*c, *region),
             Source::Wall(part) => part.of(&wall),
             Source::Charge => charge(&mesh, regions, m),
+            Source::Skyrmion(part) => skyrmion(&mesh, regions, m)[*part],
             _ => f64::NAN,
         };
         Sight { columns: experiment.columns.iter().map(|q| value(&q.source)).collect(), wall }
@@ -453,7 +454,7 @@ fn row(experiment: &Experiment, sim: &mut Simulation, around: &mut Around, curso
         .iter()
         .zip(&sight.columns)
         .map(|(q, seen)| match &q.source {
-            Source::Mean(..) | Source::Wall(_) | Source::Charge => *seen,
+            Source::Mean(..) | Source::Wall(_) | Source::Charge | Source::Skyrmion(_) => *seen,
             Source::Log(i) => experiment.protocol[r][cursor.phase].log.iter().find(|(j, _)| j == i).map_or(0.0, |(_, v)| *v),
             Source::WallVelocity => cursor.last_wall.map_or(f64::NAN, |(t0, x0)| (sight.wall.x - x0) / (control.t - t0)),
             Source::Energy(None) => sim.total_energy(r),

@@ -1,7 +1,9 @@
 //! Activations: what a device answers to an input, as a curve.
 
-use super::{About, Coefficient, Example, Model, Scatter, any, column, crossed, even, positive, span};
+use super::{About, Coefficient, Example, Model, Scatter, any, column, crossed, even, positive, simulate_trace, span};
 use crate::data::Data;
+use spinloom_base::Dimension;
+use spinloom_base::random::Stream;
 use spinloom_card::Kind;
 
 /// A curve.
@@ -103,5 +105,80 @@ impl Model for Activation {
 
     fn example(&self) -> Example {
         Example { truth: self.truth.to_vec(), sigma: 0.02, design: crossed(&[("x", "V", &even(-1.5, 2.0, 71))], 1, &[("y", "1", 0.0)]) }
+    }
+}
+
+/// An answer that follows a smooth step with a lag.
+pub struct Lagging;
+
+/// The answer after `dt` under a constant input: y goes to the step's y_inf at 1/tau_rise where it must rise, at 1/tau_fall where it must fall.
+fn follow(p: &[f64], y: f64, x: f64, dt: f64) -> f64 {
+    let to = (SIGMOID.curve)(p, x);
+    to + (y - to) * (-dt / if to > y { p[4] } else { p[5] }).exp()
+}
+
+impl Model for Lagging {
+    fn about(&self) -> About {
+        const COEFFICIENTS: [Coefficient; 6] = [
+            any("y_low", "{y}", "inputs far below the middle"),
+            any("y_high", "{y}", "inputs far above the middle"),
+            any("x_50", "{x}", "inputs around the middle"),
+            positive("s", "{x}", "three or more inputs within a few s of the middle"),
+            positive("tau_rise", "s", "steps after which the answer rises, sampled while it does"),
+            positive("tau_fall", "s", "steps after which the answer falls, sampled while it does"),
+        ];
+        About {
+            name: "sigmoid-lagging",
+            kind: Kind::Activation,
+            equation: "dy/dt = [y_inf(x) - y]/tau, y_inf = y_low + (y_high - y_low)/(1 + exp[-(x - x_50)/s]), tau = tau_rise where y < y_inf, else tau_fall",
+            reference: "relaxation to an equilibrium that an input moves, at first order; as of skyrmions in a field, T. Yokouchi et al., Sci. Adv. 8, eabq5652 (2022)",
+            columns: const {
+                &[
+                    column("t", Some(Dimension::TIME), "time"),
+                    column("x", None, "input over the interval that ends here"),
+                    column("y", None, "answer"),
+                ]
+            },
+            coefficients: &COEFFICIENTS,
+            scatter: Scatter::Normal("y"),
+            derived: &[],
+            axes: ["t", "y", "run"],
+            open: &["a rise or fall of more than one time: the first order gives their mean"],
+        }
+    }
+
+    fn predict(&self, p: &[f64], data: &Data, mean: &mut [f64]) {
+        let (t, x, y) = (data.col("t"), data.col("x"), data.col("y"));
+        let mut at = 0.0;
+        for i in 0..mean.len() {
+            at = if data.begins(i) { y[i] } else { follow(p, at, x[i], t[i] - t[i - 1]) };
+            mean[i] = at;
+        }
+    }
+
+    fn starts(&self, data: &Data) -> Vec<Vec<f64>> {
+        let t = data.col("t");
+        let whole = span(t)[1] - span(t)[0];
+        let steps = SIGMOID.starts(data);
+        [0.02, 0.1].iter().flat_map(|f| steps.iter().map(move |s| [s.as_slice(), &[f * whole, f * whole]].concat())).collect()
+    }
+
+    fn simulate(&self, p: &[f64], sigma: f64, design: &Data, random: &mut Stream) -> Data {
+        simulate_trace(self, "y", p, sigma, design, random)
+    }
+
+    fn example(&self) -> Example {
+        // From the middle to nine inputs, and back.
+        let [mut run, mut t, mut x] = [const { Vec::new() }; 3];
+        for (r, input) in even(-0.8, 1.6, 9).into_iter().enumerate() {
+            for i in 0..=40 {
+                run.push(r as f64);
+                t.push(f64::from(i) * 1e-10);
+                x.push(if i == 0 || i > 20 { 0.4 } else { input });
+            }
+        }
+        let y = vec![0.6; t.len()];
+        let truth = vec![0.1, 1.1, 0.4, 0.3, 4e-10, 7e-10];
+        Example { truth, sigma: 0.02, design: Data::new([("run", "1", run), ("t", "s", t), ("x", "T", x), ("y", "1", y)]) }
     }
 }

@@ -85,6 +85,7 @@ pub const MODELS: &[&dyn Model] = &[
     &stdp::EXPONENTIAL_FLIPS,
     &stdp::RECTANGULAR_FLIPS,
     &activation::SIGMOID,
+    &activation::Lagging,
     &activation::RELU,
     &activation::PIECEWISE,
     &wall_kinematic::Kinematic,

@@ -17,21 +17,56 @@ use spinloom_gpu::GpuError;
 /// Rows, columns, channels.
 pub(crate) type Shape = [usize; 3];
 
+/// A logistic curve, y = floor + (1 − floor)/(1 + e^(−slope (x − middle))), of drives that stop at `low` and `high`: where the card of a device ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Curve {
+    pub slope: f32,
+    pub middle: f32,
+    pub low: f32,
+    pub high: f32,
+    pub floor: f32,
+}
+
+impl Curve {
+    /// 1/(1 + e^(−x)), without ends.
+    pub(crate) const IDEAL: Curve = Curve { slope: 1.0, middle: 0.0, low: f32::NEG_INFINITY, high: f32::INFINITY, floor: 0.0 };
+
+    /// 1/(1 + e^(−slope (x − ½))): of a spike that is as likely as not at half of what a full step adds.
+    pub(crate) fn firing(slope: f32) -> Curve {
+        Curve { slope, middle: 0.5, ..Curve::IDEAL }
+    }
+
+    fn logistic(&self, x: f32) -> f32 {
+        1.0 / (1.0 + (-self.slope * (within(x, self.low, self.high) - self.middle)).exp())
+    }
+
+    fn at(&self, x: f32) -> f32 {
+        self.floor + (1.0 - self.floor) * self.logistic(x)
+    }
+
+    /// The gradient `g` of the answer carried back to the drive; of a drive beyond an end only what leads back from there.
+    fn back(&self, x: f32, g: f32) -> f32 {
+        let p = self.logistic(x);
+        let now = g * (1.0 - self.floor) * self.slope * p * (1.0 - p);
+        if (x < self.low && now > 0.0) || (x > self.high && now < 0.0) { 0.0 } else { now }
+    }
+}
+
 /// How a neuron answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// y = max(0, x), or between two bends (skyrmion and wall tracks: Vadde et al. 2023): 0 below 0, `top` above.
     Linear { top: f32 },
-    /// y = 1/(1 + e^(−x)).
-    Sigmoid,
+    /// y on a [`Curve`].
+    Sigmoid(Curve),
     /// y = tanh x.
     Tanh,
     /// y = ±1 (XNOR networks; Courbariaux et al., arXiv:1602.02830): gradient where |x| ≤ 1.
     Sign,
     /// y = ±1 with ⟨y⟩ = tanh x: a p-bit; with its gradient (Camsari et al., Phys. Rev. X 7, 031014 (2017)).
     PBit,
-    /// A spike with P = 1/(1 + e^(−slope (x − ½))) in each step (Leonard et al., Appl. Phys. Lett. 122, 262406 (2023)).
-    Firing { slope: f32 },
+    /// A spike in each step with P on a [`Curve`] (Leonard et al., Appl. Phys. Lett. 122, 262406 (2023)).
+    Firing(Curve),
     /// A membrane of [`Mapping`]; `signed` also spikes −1 at −1.
     Membrane { mapping: Box<Mapping>, signed: bool, k: f32 },
     /// Heat: h = decay u + x|x|⁺ (Joule), fires with P = 1 − exp(−exp(slope (h − 1))) (thermal neuron; Gerstner et al., Neuronal Dynamics (2014), equation 9.7).
@@ -40,7 +75,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     fn has_state(&self) -> bool {
-        matches!(self, Answer::Membrane { .. } | Answer::Thermal { .. } | Answer::Firing { .. } | Answer::PBit)
+        matches!(self, Answer::Membrane { .. } | Answer::Thermal { .. } | Answer::Firing(_) | Answer::PBit)
     }
 }
 
@@ -582,7 +617,7 @@ impl Net {
                         dx
                     } else {
                         g.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(g, x)| {
-                            g.iter_mut().zip(x).for_each(|(g, x)| *g *= slope(answer, *x));
+                            g.iter_mut().zip(x).for_each(|(g, x)| *g = graded_back(answer, *x, *g));
                         });
                         std::mem::take(&mut g)
                     }
@@ -776,7 +811,7 @@ fn widest<T>(f: impl FnOnce() -> T) -> T {
 fn graded(answer: &Answer, x: f32) -> f32 {
     match answer {
         Answer::Linear { top } => x.clamp(0.0, *top),
-        Answer::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Answer::Sigmoid(c) => c.at(x),
         Answer::Tanh => x.tanh(),
         Answer::Sign => {
             if x >= 0.0 {
@@ -789,17 +824,16 @@ fn graded(answer: &Answer, x: f32) -> f32 {
     }
 }
 
-fn slope(answer: &Answer, x: f32) -> f32 {
-    match answer {
+/// The gradient of a graded answer carried back to its drive.
+fn graded_back(answer: &Answer, x: f32, g: f32) -> f32 {
+    let slope = match answer {
         Answer::Linear { top } => f32::from(u8::from(x > 0.0 && x < *top)),
-        Answer::Sigmoid => {
-            let y = 1.0 / (1.0 + (-x).exp());
-            y * (1.0 - y)
-        }
+        Answer::Sigmoid(c) => return c.back(x, g),
         Answer::Tanh => 1.0 - x.tanh().powi(2),
         Answer::Sign => f32::from(u8::from(x.abs() <= 1.0)),
         _ => unreachable!("neurons with state run over time"),
-    }
+    };
+    g * slope
 }
 
 /// Between bounds; what is no number stays none.
@@ -911,9 +945,9 @@ impl Law<'_> {
                     u[i] = if y[i] > 0.0 { 0.0 } else { h[i] };
                 }
             }
-            Answer::Firing { slope } => {
+            Answer::Firing(c) => {
                 for i in 0..h.len() {
-                    y[i] = f32::from(u8::from(chance(i) <= 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp())));
+                    y[i] = f32::from(u8::from(chance(i) <= c.at(x[i])));
                 }
             }
             Answer::PBit => {
@@ -963,14 +997,9 @@ impl Law<'_> {
                     du[i] = decay * dh;
                 }
             }
-            Answer::Firing { slope } => {
-                for i in 0..dx.len() {
-                    let p = 1.0 / (1.0 + (-slope * (x[i] - 0.5)).exp());
-                    dx[i] = gs[i] * slope * p * (1.0 - p);
-                }
-            }
+            Answer::Firing(c) => dx.iter_mut().zip(gs.iter().zip(x)).for_each(|(d, (g, x))| *d = c.back(*x, *g)),
             Answer::PBit => dx.iter_mut().zip(gs.iter().zip(x)).for_each(|(d, (g, x))| *d = g * (1.0 - x.tanh().powi(2))),
-            other => dx.iter_mut().zip(gs.iter().zip(x)).for_each(|(d, (g, x))| *d = g * slope(other, *x)),
+            other => dx.iter_mut().zip(gs.iter().zip(x)).for_each(|(d, (g, x))| *d = graded_back(other, *x, *g)),
         }
     }
 }
@@ -1126,7 +1155,7 @@ mod tests {
             (Kind::Neurons { answer: Answer::Tanh, recurrent: false }, 0),
             (Kind::Pool { size: 2 }, 0),
             (Kind::Dense, 5),
-            (Kind::Neurons { answer: Answer::Sigmoid, recurrent: true }, 0),
+            (Kind::Neurons { answer: Answer::Sigmoid(Curve::IDEAL), recurrent: true }, 0),
             (Kind::Dense, 3),
         ];
         let mut net = Net::new([4, 4, 2], kinds, 3, 1);

@@ -525,7 +525,7 @@ mod host;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::{Answer, cross_entropy};
+    use crate::layers::{Answer, Curve, cross_entropy};
     use crate::neuron::{Mapping, NeuronModel, Reset};
     use crate::synapse::Synapse;
     use spinloom_base::random::{Stream, open_unit, philox4x32};
@@ -583,7 +583,7 @@ mod tests {
                     // At the beginning: a bias whose neuron all samples drive is nought to a normalisation behind it.
                     (Kind::Dense, 40),
                     (Kind::Norm, 0),
-                    neurons(Answer::Sigmoid),
+                    neurons(Answer::Sigmoid(Curve { slope: 1.7, middle: 0.2, low: -0.9, high: 0.8, floor: 0.1 })),
                     (Kind::Dense, 33),
                     neurons(Answer::Linear { top: f32::INFINITY }),
                     (Kind::Dense, 20),
@@ -604,7 +604,7 @@ mod tests {
             kinds: || {
                 vec![
                     (Kind::Dense, 14),
-                    neurons(Answer::Firing { slope: 4.0 }),
+                    neurons(Answer::Firing(Curve { low: -0.4, high: 0.9, ..Curve::firing(4.0) })),
                     (Kind::Dense, 12),
                     neurons(Answer::PBit),
                     (Kind::Dense, 10),

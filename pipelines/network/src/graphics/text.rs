@@ -16,7 +16,7 @@
 //! Arrays are those of [`crate::layers`]. The first word of `control` is the number of samples n, so a short batch runs with the same kernels.
 
 use super::control;
-use crate::layers::{Answer, Shape};
+use crate::layers::{Answer, Curve, Shape};
 use crate::neuron::Reset;
 use crate::synapse::Staircase;
 use spinloom_gpu::{Binding, Element, HIGH, Kernel, PHILOX_ROUNDS, Precision, literal};
@@ -430,6 +430,18 @@ fn bound(v: f32) -> Option<f64> {
     v.is_finite().then_some(f64::from(v))
 }
 
+/// The drive d on a curve, without its floor.
+fn logistic(c: &Curve) -> String {
+    let d = within("d", bound(c.low), bound(c.high));
+    format!("1.0f / (1.0f + exp(-{} * ({d} - {})))", float(f64::from(c.slope)), float(f64::from(c.middle)))
+}
+
+/// The answer to the drive d on a curve.
+fn on_curve(c: &Curve) -> String {
+    let floor = f64::from(c.floor);
+    if floor == 0.0 { logistic(c) } else { format!("{} + {} * ({})", float(floor), float(1.0 - floor), logistic(c)) }
+}
+
 /// Neurons of one layer over `steps`: spikes or answers `y`, what is compared with the threshold `h`, and the sum of |y| of each group. `repeated`: the same drive in every step.
 pub(super) fn neurons(answer: &Answer, features: usize, steps: usize, repeated: bool, layer: usize) -> Kernel {
     let chance = format!(
@@ -463,16 +475,14 @@ pub(super) fn neurons(answer: &Answer, features: usize, steps: usize, repeated: 
             float(f64::from(*decay)),
             float(f64::from(*slope))
         ),
-        Answer::Firing { slope } => {
-            format!("if ({chance} <= 1.0f / (1.0f + exp(-{} * (d - 0.5f)))) {{ s = 1.0f; }}", float(f64::from(*slope)))
-        }
+        Answer::Firing(c) => format!("if ({chance} <= {}) {{ s = 1.0f; }}", on_curve(c)),
         Answer::PBit => format!("s = {chance} <= 0.5f * (1.0f + tanh(d)) ? 1.0f : -1.0f;"),
         Answer::Linear { top } => format!("s = {};", within("d", Some(0.0), bound(*top))),
-        Answer::Sigmoid => "s = 1.0f / (1.0f + exp(-d));".into(),
+        Answer::Sigmoid(c) => format!("s = {};", on_curve(c)),
         Answer::Tanh => "s = tanh(d);".into(),
         Answer::Sign => "s = d >= 0.0f ? 1.0f : -1.0f;".into(),
     };
-    let random = matches!(answer, Answer::Thermal { .. } | Answer::Firing { .. } | Answer::PBit);
+    let random = matches!(answer, Answer::Thermal { .. } | Answer::Firing(_) | Answer::PBit);
     let mut body = if random { chances() } else { String::new() };
     let _ = write!(
         body,
@@ -534,16 +544,24 @@ pub(super) fn neurons_back(answer: &Answer, features: usize, steps: usize, repea
                 float(f64::from(*decay))
             )
         }
-        Answer::Firing { slope } => {
-            let slope = float(f64::from(*slope));
-            format!("float p = 1.0f / (1.0f + exp(-{slope} * (d - 0.5f))); now = gs * {slope} * p * (1.0f - p);")
+        Answer::Firing(c) | Answer::Sigmoid(c) => {
+            let mut text = format!(
+                "float p = {}; now = gs * {} * p * (1.0f - p);",
+                logistic(c),
+                float(f64::from(c.slope) * (1.0 - f64::from(c.floor)))
+            );
+            for (end, words) in [(c.low, "d < L && now > 0.0f"), (c.high, "d > L && now < 0.0f")] {
+                if let Some(end) = bound(end) {
+                    let _ = write!(text, " if ({}) {{ now = 0.0f; }}", words.replace('L', &float(end)));
+                }
+            }
+            text
         }
         Answer::PBit | Answer::Tanh => "float a = tanh(d); now = gs * (1.0f - a * a);".into(),
         Answer::Linear { top } => {
             let below = bound(*top).map_or(String::new(), |t| format!(" && d < {}", float(t)));
             format!("now = d > 0.0f{below} ? gs : 0.0f;")
         }
-        Answer::Sigmoid => "float a = 1.0f / (1.0f + exp(-d)); now = gs * a * (1.0f - a);".into(),
         Answer::Sign => "now = max(d, -d) <= 1.0f ? gs : 0.0f;".into(),
     };
     let (each, last) = if repeated { ("sum += now;", "dx[i] = sum;") } else { ("dx[at] = now;", "") };

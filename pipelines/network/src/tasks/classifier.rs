@@ -14,7 +14,7 @@ use crate::data::bytes;
 use crate::data::events::{Cut, Slice};
 use crate::data::samples::{Part, Samples, Set};
 use crate::graphics::{self, Batch, Graphics, Sizes};
-use crate::layers::{Analog, Answer, Kind, Net, Pass, cross_entropy};
+use crate::layers::{Analog, Answer, Curve, Kind, Net, Pass, cross_entropy};
 use crate::neuron::{EventCounts, NeuronModel, Reset};
 use crate::posterior;
 use crate::settings::{Seconds, choice, settings};
@@ -97,6 +97,7 @@ settings!(
 );
 settings!(
     /// What a circuit adds to a device whose card knows its membrane alone, a pure number such as a component of m: when it fires and is reset, how long a step is, what drives it.
+    /// To one whose card is a curve (`sigmoid`, `firing-logistic`): what drives it, and where it stands without a sum.
     Circuit: "the circuit" {
         /// Where it fires, above where it rests.
         threshold: f64 = 0.1, 1e-9..=1e9;
@@ -104,6 +105,8 @@ settings!(
         step: Seconds = Seconds(1e-9), 1e-15..=1e6;
         /// Drive of a synaptic sum of one, in the card's unit.
         drive: f64 = 1.0, 1e-30..=1e30;
+        /// Drive without a sum, in the card's unit (curves); without it the middle of the curve.
+        bias: Option<f64> = None, -1e30..=1e30;
         /// Whether it also fires −1 at the mirror image of the threshold.
         signed: bool = false;
     }
@@ -199,6 +202,9 @@ impl Circuit {
         let mut card = card.clone();
         let wrong =
             |message: &str, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
+        if self.bias.is_some() {
+            return Err(wrong("knows a membrane, which rests where its law says", "leave `bias` out"));
+        }
         if card.parameters.contains_key("V_th") || card.drive.is_some() {
             return Err(wrong("has a threshold or a drive of its own", "leave `circuit` out"));
         }
@@ -218,6 +224,48 @@ impl Circuit {
         }
         Ok(card)
     }
+
+    /// The curve of a card in sums of the layer before: x is bias + drive · x in the card's unit, and stops where the card's range does. `middle`: of the curve that the circuit was
+    /// made for, which a card drawn from its posterior may miss.
+    fn curve(&self, card: &Card, middle: f64) -> Result<Curve, Problems> {
+        let wrong = |message: String, hint: &str| -> Problems {
+            Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into()
+        };
+        let (drive, [at, slope, floor]) = match card.model.name.as_str() {
+            "firing-logistic" => ("V", [card.value("V_50")?, card.value("slope")?, 0.0]),
+            _ => {
+                let (low, high) = (card.value("y_low")?, card.value("y_high")?);
+                if !(0.0 <= low && low < high) {
+                    return Err(wrong(
+                        format!("answers from {low:e} to {high:e}"),
+                        "an answer that a synapse can weigh is positive and rises with the drive",
+                    ));
+                }
+                ("x", [card.value("x_50")?, 1.0 / card.value("s")?, low / high])
+            }
+        };
+        if slope <= 0.0 {
+            return Err(wrong(format!("falls with its drive (slope {slope:e})"), "turn the sign of the drive in its records"));
+        }
+        let Some(range) = card.validity.get(drive) else {
+            return Err(wrong(format!("states no range of its drive `{drive}`"), "state the range that the records cover"));
+        };
+        let bias = self.bias.unwrap_or(middle);
+        let x = |v: f64| ((v - bias) / self.drive) as f32;
+        let (low, high) = (x(range.min), x(range.max));
+        if !(low < 0.0 && 0.0 < high) {
+            return Err(wrong(
+                format!("covers drives from {:e} to {:e} {}, and the bias is {bias:e}", range.min, range.max, range.unit),
+                "set the bias within",
+            ));
+        }
+        Ok(Curve { slope: (slope * self.drive) as f32, middle: x(at), low, high, floor: floor as f32 })
+    }
+}
+
+/// Where the curve of a card has its middle.
+fn middle(card: &Card) -> Option<f64> {
+    card.value("V_50").or_else(|_| card.value("x_50")).ok()
 }
 
 impl Classifier {
@@ -240,11 +288,11 @@ impl Classifier {
         Ok(match self.neuron {
             Neuron::Relu => Answer::Linear { top: f32::INFINITY },
             Neuron::Ramp => Answer::Linear { top: 1.0 },
-            Neuron::Sigmoid => Answer::Sigmoid,
+            Neuron::Sigmoid => Answer::Sigmoid(Curve::IDEAL),
             Neuron::Tanh => Answer::Tanh,
             Neuron::Sign => Answer::Sign,
             Neuron::PBit => Answer::PBit,
-            Neuron::Firing => Answer::Firing { slope: k },
+            Neuron::Firing => Answer::Firing(Curve::firing(k)),
             Neuron::Lif => membrane(Reset::Hard, false),
             Neuron::Signed => membrane(Reset::Hard, true),
             Neuron::TwoTimes => Answer::Membrane { mapping: Box::new(NeuronModel::paper_constants().mapping), signed: false, k },
@@ -258,13 +306,23 @@ impl Classifier {
                     name: format!("{} ({})", card.name, card.model.name),
                     records: card.records.iter().map(|r| r.sha256.clone()).collect(),
                 };
-                // Weights take up where the curve of a graded or random neuron lies and how wide it is: of its card only the kind of law is left.
+                // Without a circuit weights take up where the curve of a graded or random neuron lies and how wide it is: of its card only the kind of law is left.
+                let curve = ["sigmoid", "firing-logistic"].contains(&card.model.name.as_str());
                 cards.push(match card.model.name.as_str() {
-                    "sigmoid" | "relu" | "piecewise-linear" | "p-bit" => note.unused("weights are in units of its curve"),
-                    "firing-logistic" => note.unused("slope typed, weights are in units of its curve"),
+                    "sigmoid" if self.circuit.is_none() => note.unused("without a `circuit` weights are in units of its curve"),
+                    "firing-logistic" if self.circuit.is_none() => {
+                        note.unused("slope typed, without a `circuit` weights are in units of its curve")
+                    }
+                    "relu" | "piecewise-linear" | "p-bit" => note.unused("weights are in units of its curve"),
                     _ => note,
                 });
-                if let Some(c) = &self.circuit
+                if let (Some(c), true) = (&self.circuit, curve) {
+                    let bias = c.bias.map_or("at the middle of the curve".to_string(), |b| format!("{b:e}"));
+                    cards.push(CardNote::typed(format!(
+                        "typed beside the card, the circuit's: bias {bias}, drive {:e} of a sum of one, both in the card's unit",
+                        c.drive
+                    )));
+                } else if let Some(c) = &self.circuit
                     && thermal::MODELS.contains(&card.model.name.as_str())
                 {
                     cards.push(CardNote::typed(format!(
@@ -278,22 +336,24 @@ impl Classifier {
                         c.threshold, c.step.0, c.drive
                     )));
                 }
-                self.of_card(&card)?
+                self.of_card(&card, middle(&card))?
             }
         })
     }
 
-    /// How the neuron of a card answers.
-    fn of_card(&self, card: &Card) -> Result<Answer, Problems> {
+    /// How the neuron of a card answers; `middle`: of the curve that its circuit was made for.
+    fn of_card(&self, card: &Card, middle: Option<f64>) -> Result<Answer, Problems> {
         let k = self.slope as f32;
-        Ok(match card.model.name.as_str() {
+        Ok(match (card.model.name.as_str(), &self.circuit) {
+            ("sigmoid", Some(c)) => Answer::Sigmoid(c.curve(card, middle.unwrap_or_default())?),
+            ("firing-logistic", Some(c)) => Answer::Firing(c.curve(card, middle.unwrap_or_default())?),
             // Graded ones in their own units of input; weights take the scale up.
-            "sigmoid" => Answer::Sigmoid,
-            "relu" => Answer::Linear { top: f32::INFINITY },
-            "piecewise-linear" => Answer::Linear { top: 1.0 },
-            "p-bit" => Answer::PBit,
-            "firing-logistic" => Answer::Firing { slope: k },
-            model if thermal::MODELS.contains(&model) => {
+            ("sigmoid", None) => Answer::Sigmoid(Curve::IDEAL),
+            ("firing-logistic", None) => Answer::Firing(Curve::firing(k)),
+            ("relu", _) => Answer::Linear { top: f32::INFINITY },
+            ("piecewise-linear", _) => Answer::Linear { top: 1.0 },
+            ("p-bit", _) => Answer::PBit,
+            (model, _) if thermal::MODELS.contains(&model) => {
                 let step = self.circuit.as_ref().map(|c| c.step.0).ok_or_else(|| {
                     Problems::from(
                         Diagnostic::error(format!("the card `{}` does not say how often pulses come", card.name))
@@ -333,7 +393,7 @@ impl Classifier {
                 const TRIES: u64 = 20;
                 let one = |attempt: u64| -> Result<Member, Problems> {
                     let draw = |card: &Card, salt| posterior::draw(card, seed ^ salt, k | attempt << 32);
-                    let answer = neuron.as_ref().map_or(Ok(answer.clone()), |c| self.of_card(&draw(c, 0)))?;
+                    let answer = neuron.as_ref().map_or(Ok(answer.clone()), |c| self.of_card(&draw(c, 0), middle(c)))?;
                     let synapse = match (&device, typed) {
                         (Some(c), Some(s)) => {
                             let mut s = s.with_card(&draw(c, 0x5359))?;
@@ -861,7 +921,7 @@ impl Classifier {
         }
         let card = |path: Option<&PathBuf>| path.map(|p| Card::read(&base.join(p))).transpose();
         if let Some(card) = card(self.card.as_ref())?
-            && let Answer::Membrane { .. } = self.of_card(&card)?
+            && let Answer::Membrane { .. } = self.of_card(&card, middle(&card))?
         {
             self.neurons_cost(net, data, &card, (spikes, neurons), seed, out)?;
         }
@@ -1384,11 +1444,53 @@ mod tests {
         assert!(still.value("accuracy, last layer by STDP").unwrap() < 0.6 * stdp, "{:?}", still.scores);
     }
 
+    /// P at bias + drive · x is the card's own, and ends where its range does.
+    #[test]
+    fn a_circuit_puts_the_curve_of_a_card_into_a_layer() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        let circuit = Circuit { drive: 4e10, ..Circuit::default() };
+        let of = |file: &str, circuit: Option<Circuit>| {
+            let c = Classifier { neuron: Neuron::Card, card: Some(file.into()), circuit, ..Classifier::default() };
+            let mut cards = Vec::new();
+            c.answer(&context, &mut cards).map(|a| (a, cards))
+        };
+        let file = "stochastic-wall-neuron.yaml";
+        let card = Card::read(&house.join(file)).unwrap();
+        let (at, slope) = (card.value("V_50").unwrap(), card.value("slope").unwrap());
+        let (Answer::Firing(c), cards) = of(file, Some(circuit.clone())).unwrap() else { panic!("fires by no curve") };
+        assert!(cards.len() == 2 && !cards[0].records.is_empty() && cards[1].name.contains("middle of the curve"), "{cards:?}");
+        assert!((f64::from(c.slope) / (slope * 4e10) - 1.0).abs() < 1e-6 && c.middle == 0.0 && c.floor == 0.0, "{c:?}");
+        let ends = &card.validity["V"];
+        assert!(
+            (f64::from(c.low) - (ends.min - at) / 4e10).abs() < 1e-5 && (f64::from(c.high) - (ends.max - at) / 4e10).abs() < 1e-5,
+            "{c:?}"
+        );
+        // Another device on the same circuit has its middle elsewhere.
+        let mut other = card.clone();
+        other.parameters.get_mut("V_50").unwrap().value += 2e10;
+        let classifier = Classifier { circuit: Some(circuit.clone()), ..Classifier::default() };
+        let Answer::Firing(moved) = classifier.of_card(&other, middle(&card)).unwrap() else { panic!("fires by no curve") };
+        assert!((moved.middle - 0.5).abs() < 1e-5 && moved.low == c.low, "{moved:?}");
+        // A bias beyond the records says nothing.
+        let e = of(file, Some(Circuit { bias: Some(1e12), ..circuit.clone() })).unwrap_err().to_string();
+        assert!(e.contains("bias is 1e12"), "{e}");
+        // Without a circuit nothing of the card is left but its kind.
+        let (Answer::Firing(ideal), cards) = of(file, None).unwrap() else { panic!("fires by no curve") };
+        assert!(ideal == Curve::firing(4.0) && cards[0].name.contains("not used") && cards[0].records.is_empty(), "{cards:?}");
+        // An answer by degrees keeps what the device gives at the lower end, over what it gives at the upper.
+        let file = "graded-wall-neuron.yaml";
+        let card = Card::read(&house.join(file)).unwrap();
+        let (Answer::Sigmoid(c), _) = of(file, Some(circuit)).unwrap() else { panic!("no sigmoid") };
+        assert!((f64::from(c.floor) - card.value("y_low").unwrap() / card.value("y_high").unwrap()).abs() < 1e-6, "{c:?}");
+        assert!((f64::from(c.slope) * card.value("s").unwrap() / 4e10 - 1.0).abs() < 1e-6, "{c:?}");
+    }
+
     /// tau_leak and R/tau_int are the pillar's; with u = V/threshold a step of length h multiplies u with e^(−h/τ) and adds (R/τ_int) J τ (1 − e^(−h/τ))/threshold.
     #[test]
     fn a_circuit_completes_a_card_that_knows_its_membrane_alone() {
         let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
-        let circuit = Circuit { threshold: 0.03, step: Seconds(1e-10), drive: 1e-4, signed: true };
+        let circuit = Circuit { threshold: 0.03, step: Seconds(1e-10), drive: 1e-4, signed: true, bias: None };
         let c = Classifier {
             neuron: Neuron::Card,
             card: Some("signed-pillar.yaml".into()),

@@ -6,7 +6,8 @@
 //! - `p-bits`: low-barrier magnets in their analogue mode (Ganguly and Ghosh, IEEE Access 9, 89640 (2021)): τ dm/dt = −m + tanh(W m + w u + b) + noise, W random.
 //! - `skyrmions`: bars with skyrmions in a field that carries the input (Yokouchi et al., Sci. Adv. 8, eabq5652 (2022)): the number in each bar follows
 //!   the field with a lag and a hysteresis of creation and annihilation, the size follows at once; read is the Hall voltage ∝ number × size, with the counting
-//!   noise of the number.
+//!   noise of the number. Without a card this is a model; with one (`sigmoid-lagging`) the simulated Hall voltage follows the field as the card says, y_inf(B) at 1/tau_rise or 1/tau_fall, and
+//!   scatters by the card's sigma, which is that of a bar of as many skyrmions as the card `number` says: a bar of n times as many is n bars side by side, and its mean scatters by 1/√n of that.
 //!
 //! Tasks are in [`super::signals`]. Training data come first, test data after; λ is set, not tuned on the test.
 
@@ -16,8 +17,9 @@ use crate::ridge::{Ridge, correlation_squared, nrmse};
 use crate::settings::{choice, settings};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
-use spinloom_base::Problems;
 use spinloom_base::random::Stream;
+use spinloom_base::{Diagnostic, Problems};
+use spinloom_card::Card;
 use std::path::PathBuf;
 
 choice!(
@@ -37,7 +39,7 @@ settings!(
     Reservoir: "the reservoir" {
         /// The device.
         device: Kind = Kind::Oscillator;
-        /// Its card: `spin-torque-oscillator` or `p-bit`.
+        /// Its card: `spin-torque-oscillator`, `p-bit`, or `sigmoid-lagging` of a bar with skyrmions.
         card: Option<PathBuf> = None;
         /// What it is asked; scores come in this order.
         tasks: Vec<Question> = vec![Question::Waveform];
@@ -61,6 +63,8 @@ settings!(
         spread: f64 = 0.05, 0.0..=1.0;
         /// Skyrmions in a bar at full field.
         count: f64 = 100.0, 1.0..=1e9;
+        /// Card (`sigmoid`) of the charge against the field, of the same bar: its larger end is the number of skyrmions whose scatter `card` has.
+        number: Option<PathBuf> = None;
         /// Ridge λ.
         ridge: f64 = 1e-6, 0.0..=10.0;
         /// Inputs to settle, to train and to test.
@@ -75,6 +79,51 @@ settings!(
         counts: Vec<f64> = vec![], 1.0..=1e9;
     }
 );
+
+/// A bar with skyrmions, by its cards.
+struct Bar {
+    /// y_low, y_high, x_50, s, tau_rise, tau_fall.
+    p: [f64; 6],
+    /// Ends of the fields of the records (T).
+    fields: [f64; 2],
+    /// Scatter of y.
+    sigma: f64,
+    /// Skyrmions that it is of.
+    number: f64,
+}
+
+impl Bar {
+    fn of(card: &Card, number: &Card) -> Result<Bar, Problems> {
+        let mut p = [0.0; 6];
+        for (p, name) in p.iter_mut().zip(["y_low", "y_high", "x_50", "s", "tau_rise", "tau_fall"]) {
+            *p = card.value(name)?;
+        }
+        let wrong = |c: &Card, what: &str| Diagnostic::error(format!("the card `{}` {what}", c.name));
+        let range = card.validity.get("x").ok_or_else(|| wrong(card, "states no range of its field"))?;
+        let number = number.value("y_low")?.abs().max(number.value("y_high")?.abs());
+        if number < 1.0 || p[0] == p[1] {
+            return Err(wrong(card, "has no skyrmions, or no answer to the field").into());
+        }
+        Ok(Bar { p, fields: [range.min, range.max], sigma: card.value("sigma")?, number })
+    }
+
+    /// The mean of both times, in which dwells are counted (s).
+    fn lag(&self) -> f64 {
+        0.5 * (self.p[4] + self.p[5])
+    }
+
+    /// y after `dt` at a field that stands at the share `h` of their range.
+    fn after(&self, y: f64, h: f64, dt: f64) -> f64 {
+        let b = self.fields[0] + h.clamp(0.0, 1.0) * (self.fields[1] - self.fields[0]);
+        let to = self.p[0] + (self.p[1] - self.p[0]) / (1.0 + (-(b - self.p[2]) / self.p[3]).exp());
+        to + (y - to) * (-dt / if to > y { self.p[4] } else { self.p[5] }).exp()
+    }
+
+    /// What is read of `count` skyrmions, between 0 and 1 but for its scatter.
+    fn read(&self, y: f64, count: f64, normal: f64) -> f64 {
+        (y + self.sigma * (self.number / count).sqrt() * normal - self.p[0]) / (self.p[1] - self.p[0])
+    }
+}
 
 /// The device's state and its law.
 enum State {
@@ -103,6 +152,7 @@ enum State {
 
 struct Machine<'a> {
     s: &'a Reservoir,
+    bar: Option<&'a Bar>,
     feedback: f64,
     count: f64,
     state: State,
@@ -110,7 +160,15 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn new(s: &'a Reservoir, device: &oscillators::Device, devices: usize, feedback: f64, count: f64, seed: u64) -> Self {
+    fn new(
+        s: &'a Reservoir,
+        device: &oscillators::Device,
+        bar: Option<&'a Bar>,
+        devices: usize,
+        feedback: f64,
+        count: f64,
+        seed: u64,
+    ) -> Self {
         let mut stream = Stream::new(seed, 0x52 << 40);
         let mut spread = |mean: f64| -> Vec<f64> { (0..devices).map(|_| mean * (1.0 + s.spread * stream.normal())).collect() };
         let state = match s.device {
@@ -136,10 +194,11 @@ impl<'a> Machine<'a> {
                 let gain = spread(s.input);
                 let bias = (0..devices).map(|i| (i as f64 + 0.5) / devices as f64 + s.spread * stream.normal()).collect();
                 let masks = (0..devices).map(|_| (0..28).map(|_| 2.0 * stream.uniform() - 1.0).collect()).collect();
-                State::Skyrmions { number: vec![0.5; devices], bias, gain, masks }
+                let start = bar.map_or(0.5, |b| 0.5 * (b.p[0] + b.p[1]));
+                State::Skyrmions { number: vec![start; devices], bias, gain, masks }
             }
         };
-        Self { s, feedback, count, state, stream }
+        Self { s, bar, feedback, count, state, stream }
     }
 
     fn features(&self) -> usize {
@@ -198,6 +257,13 @@ impl<'a> Machine<'a> {
                         u.iter().zip(masks[k].iter().cycle()).map(|(u, m)| u * m).sum::<f64>() / (u.len() as f64).sqrt()
                     };
                     let h = bias[k] + gain[k] * sum;
+                    if let Some(bar) = self.bar {
+                        for _ in 0..s.nodes {
+                            number[k] = bar.after(number[k], h, s.dwell * bar.lag() / s.nodes as f64);
+                            out.push(bar.read(number[k], self.count, s.noise * self.stream.normal()));
+                        }
+                        continue;
+                    }
                     for _ in 0..s.nodes {
                         // Skyrmions are made where the field falls below what keeps them out and driven out above: the number follows a window, faster on its way down.
                         let target = 1.0 / (1.0 + ((h - 0.5) / 0.12).exp());
@@ -229,6 +295,7 @@ impl<'a> Machine<'a> {
 struct Setup<'a> {
     s: &'a Reservoir,
     device: &'a oscillators::Device,
+    bar: Option<&'a Bar>,
     devices: usize,
     feedback: f64,
     count: f64,
@@ -239,7 +306,7 @@ struct Setup<'a> {
 
 impl Setup<'_> {
     fn machine(&self) -> Machine<'_> {
-        Machine::new(self.s, self.device, self.devices, self.feedback, self.count, self.seed)
+        Machine::new(self.s, self.device, self.bar, self.devices, self.feedback, self.count, self.seed)
     }
 
     /// Test outputs of read-outs trained on the first part, and what was wanted.
@@ -437,7 +504,7 @@ impl Setup<'_> {
 
 impl Task for Reservoir {
     fn cards(&self) -> Vec<PathBuf> {
-        self.card.iter().cloned().collect()
+        self.card.iter().chain(&self.number).cloned().collect()
     }
 
     fn data(&self) -> &'static [&'static str] {
@@ -447,10 +514,11 @@ impl Task for Reservoir {
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
         if self.lengths.len() != 3 {
-            return Err(spinloom_base::Diagnostic::error("lengths needs three numbers: to settle, to train, to test").into());
+            return Err(Diagnostic::error("lengths needs three numbers: to settle, to train, to test").into());
         }
         let mut s = self.clone();
         let mut device = oscillators::Device::typical();
+        let mut bar = None;
         match (&self.card, self.device) {
             (Some(path), Kind::Oscillator) => {
                 let (card, note) = card(context, path, &["spin-torque-oscillator"])?;
@@ -464,17 +532,44 @@ impl Task for Reservoir {
                 out.note(format!("tau = {tau:.3e} s: an input lasts {:.3e} s", s.dwell * tau));
                 out.cards.push(note.unused("inputs in units of its width, times in units of its tau; spread and noise typed"));
             }
-            (Some(_), Kind::Skyrmions) => {
-                return Err(spinloom_base::Diagnostic::error("a reservoir of skyrmions takes no card").hint("leave `card` out").into());
+            (Some(path), Kind::Skyrmions) => {
+                let Some(number) = &self.number else {
+                    return Err(Diagnostic::error("a card of a bar says how its voltage scatters, not of how many skyrmions")
+                        .hint("give `number`, the card of its charge")
+                        .into());
+                };
+                let (law, note) = card(context, path, &["sigmoid-lagging"])?;
+                let (charge, other) = card(context, number, &["sigmoid"])?;
+                let of = Bar::of(&law, &charge)?;
+                out.cards.extend([note, other]);
+                out.cards.push(CardNote::typed(
+                    "typed beside the cards: masks, fields at which bars stand, dwell in units of the lag, spread of fields",
+                ));
+                out.note(format!(
+                    "{:.1} skyrmions scatter by {:.3} of the whole answer; an input lasts {:.3e} s; that bars of more are as many bars side by side is assumed",
+                    of.number,
+                    of.sigma / (of.p[1] - of.p[0]).abs(),
+                    s.dwell * of.lag()
+                ));
+                bar = Some(of);
             }
             (None, kind) => out.cards.push(CardNote::typed(format!("{} typed: typical values", kind.word()))),
         }
-        if s.device == Kind::Skyrmions {
+        if s.device == Kind::Skyrmions && bar.is_none() {
             out.note("a model of numbers, no device was simulated; that more skyrmions count with less noise (1/sqrt of their number) is assumed, not found");
         }
         s.tasks.dedup();
-        let setup =
-            |devices: usize, feedback: f64, count: f64| Setup { s: &s, device: &device, devices, feedback, count, seed, validate: false };
+        let bar = bar.as_ref();
+        let setup = |devices: usize, feedback: f64, count: f64| Setup {
+            s: &s,
+            device: &device,
+            bar,
+            devices,
+            feedback,
+            count,
+            seed,
+            validate: false,
+        };
         for (i, &q) in s.tasks.iter().enumerate() {
             (context.progress)(i as f64 / s.tasks.len() as f64, q.word());
             // The task's own number comes before those it adds beside.
@@ -529,7 +624,7 @@ mod tests {
     fn the_oscillator_relaxes_at_its_rate() {
         let device = oscillators::Device::typical();
         let s = Reservoir { nodes: 200, dwell: 0.02, input: 0.0, zeta: 2.0, spread: 0.0, ..Reservoir::default() };
-        let mut m = Machine::new(&s, &device, 1, 0.0, 1.0, 1);
+        let mut m = Machine::new(&s, &device, None, 1, 0.0, 1.0, 1);
         let State::Oscillator { p, .. } = &mut m.state else { unreachable!() };
         let p0 = device.power(2.0);
         p[0] = p0 * 1.01;
@@ -540,13 +635,42 @@ mod tests {
         assert!((d(out[49]) / 0.01 / (-2.0f64).exp() - 1.0).abs() < 0.03, "{}", d(out[49]) / 0.01);
     }
 
+    /// Every number of the cards moves what is read.
+    #[test]
+    fn the_cards_of_a_bar_decide_what_it_answers() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let [mut law, number] = ["skyrmion-bar.yaml", "skyrmion-bar-number.yaml"].map(|f| Card::read(&house.join(f)).unwrap());
+        let s = Reservoir { device: Kind::Skyrmions, input: 0.5, noise: 1.0, nodes: 4, dwell: 1.0, ..Reservoir::default() };
+        let device = oscillators::Device::typical();
+        let read = |law: &Card, number: &Card, count: f64| {
+            let bar = Bar::of(law, number).unwrap();
+            let mut m = Machine::new(&s, &device, Some(&bar), 3, 0.0, count, 1);
+            let mut out = Vec::new();
+            [0.0, 1.0, -1.0].iter().for_each(|u| m.feed(&[*u], &mut out));
+            out
+        };
+        let nominal = read(&law, &number, 10.0);
+        assert!(nominal.len() == 36 && nominal.iter().all(|y| (-1.0..2.0).contains(y)), "{nominal:?}");
+        assert_ne!(nominal, read(&law, &number, 20.0));
+        // A wider or higher answer is read between the same ends: of both only what its scatter is of it.
+        for name in ["y_low", "y_high", "x_50", "s", "tau_rise", "tau_fall", "sigma"] {
+            let value = law.parameters[name].value;
+            law.parameters.get_mut(name).unwrap().value = 1.2 * value;
+            assert_ne!(nominal, read(&law, &number, 10.0), "{name} moves nothing");
+            law.parameters.get_mut(name).unwrap().value = value;
+        }
+        let mut more = number.clone();
+        more.parameters.values_mut().for_each(|p| p.value *= 2.0);
+        assert_ne!(nominal, read(&law, &more, 10.0));
+    }
+
     #[test]
     fn feedback_gives_memory() {
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let s = Reservoir { lengths: vec![100, 800, 800], ..Reservoir::default() };
         let device = oscillators::Device::typical();
         let ask = |feedback: f64| {
-            Setup { s: &s, device: &device, devices: 1, feedback, count: 1.0, seed: 1, validate: false }
+            Setup { s: &s, device: &device, bar: None, devices: 1, feedback, count: 1.0, seed: 1, validate: false }
                 .ask(Question::Waveform, &context, None)
                 .unwrap()
                 .1

@@ -12,6 +12,7 @@ use super::switching::{Pulses, Switching, energies};
 use super::{CardNote, Context, Outcome, Task, percent, priced, read_card};
 use crate::data::events::Cut;
 use crate::data::samples::{Part, Samples, Set};
+use crate::neuron::{Mapping, NeuronModel};
 use crate::settings::settings;
 use rayon::prelude::*;
 use spinloom_base::random::Stream;
@@ -42,6 +43,8 @@ settings!(
         steps: usize = 20, 1.0..=1000.0;
         /// Spikes per step of a full pixel.
         rate: f64 = 0.3, 0.001..=1.0;
+        /// Card of a membrane with a threshold and a drive; its law of a step takes the place of `beta`.
+        neuron: Option<std::path::PathBuf> = None;
         /// Decay of a membrane per step.
         beta: f64 = 0.95, 0.0..=1.0;
         /// Steps that an input counts as recent.
@@ -65,10 +68,38 @@ settings!(
     }
 );
 
-/// How junctions switch.
+/// How junctions switch, and how membranes move.
 struct Device {
     /// Of a card: its law and its two conductances.
     card: Option<(Switching, Option<spinloom_card::Card>)>,
+    membrane: Option<Membrane>,
+}
+
+/// What a step does to the membrane of a card, in units of the threshold: a neuron whose threshold has risen is one whose circuit drives it less by a sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Membrane {
+    /// Factors on it while the drive is on, and off.
+    decay: [f32; 2],
+    /// Constant losses, down to reset, likewise.
+    loss: [f32; 2],
+    /// The most that the sum of a step adds: at the largest drive of the card.
+    most: f32,
+    /// Steps after a spike in which the device returns and does not integrate.
+    wait: u32,
+    /// Length of a step (s).
+    step: f64,
+}
+
+impl Membrane {
+    fn of(m: &Mapping) -> Membrane {
+        Membrane {
+            decay: [m.decay_on, m.decay_off].map(|v| v as f32),
+            loss: [m.leak_on, m.leak_off].map(|v| v as f32),
+            most: m.x_max.map_or(f32::INFINITY, |x| (m.gain * x) as f32),
+            wait: m.refractory_steps,
+            step: m.step.unwrap_or_default(),
+        }
+    }
 }
 
 /// Chances to be switched on and off, against how many standard deviations a junction is off its nominal self: even steps from -`WIDEST` to `WIDEST`.
@@ -171,10 +202,27 @@ impl<'a> Network<'a> {
         let mut raise = vec![0.0f32; n];
         let mut counts = vec![0u16; n];
         let beta = self.s.beta as f32;
+        let (mut sum, mut wait) = (vec![0.0f32; n], vec![0u32; n]);
         for (t, active) in trains.iter().enumerate() {
             pulp::Arch::new().dispatch(
                 #[inline(always)]
                 || {
+                    if let Some(m) = &self.device.membrane {
+                        sum.fill(0.0);
+                        for &i in active {
+                            let row = &self.weights[usize::from(i) * n..][..n];
+                            sum.iter_mut().zip(row).for_each(|(s, w)| *s += w);
+                        }
+                        for k in 0..n {
+                            let full = threshold[k] + raise[k];
+                            // What the drive of the step before left, and then that of this one.
+                            let rest = (m.decay[1] * u[k] - m.loss[1] * full).max(0.0);
+                            let next = (m.decay[0] * rest - m.loss[0] * full + sum[k].min(m.most * full)).max(0.0);
+                            u[k] = if wait[k] > 0 { 0.0 } else { next };
+                            wait[k] = wait[k].saturating_sub(1);
+                        }
+                        return;
+                    }
                     u.iter_mut().for_each(|u| *u *= beta);
                     for &i in active {
                         let row = &self.weights[usize::from(i) * n..][..n];
@@ -192,6 +240,7 @@ impl<'a> Network<'a> {
             if best.1 != usize::MAX {
                 counts[best.1] += 1;
                 u.fill(0.0);
+                wait[best.1] = self.device.membrane.map_or(0, |m| m.wait);
                 raise[best.1] += fired(best.1, t);
             }
         }
@@ -293,9 +342,10 @@ fn cropped(part: &Part, [h, w]: [usize; 2], crop: usize) -> Part {
 impl Winner {
     /// The junction of its card, or as typed.
     fn device(&self, context: &Context<'_>, out: &mut Outcome) -> Result<Device, Problems> {
+        let membrane = self.membrane(context, out)?;
         let Some(pulses) = &self.junction else {
             out.cards.push(CardNote::typed("junction typed: P of the settings"));
-            return Ok(Device { card: None });
+            return Ok(Device { card: None, membrane });
         };
         let path = pulses.card.as_ref().ok_or_else(|| {
             Diagnostic::error("`junction` has no `card`")
@@ -306,7 +356,7 @@ impl Winner {
         let law = Switching::read(context, path, &all, out)?;
         let levels = pulses.conductances.as_ref().map(|p| read_card(context.base, p, &["levels"])).transpose()?;
         out.cards.extend(levels.as_ref().map(CardNote::of));
-        let device = Device { card: Some((law, levels)) };
+        let device = Device { card: Some((law, levels)), membrane };
         let of = |done| -> Result<[f64; 2], Problems> { Ok(device.chances(self, done)?.map(|row| row[TABLE / 2])) };
         let (first, last) = (of(0.0)?, of(1.0)?);
         out.note(format!(
@@ -314,10 +364,33 @@ impl Winner {
             first[0], last[0], first[1], last[1]
         ));
         out.cards.push(CardNote::typed(format!(
-            "typed beside the card: voltages, pulse length, spread of barriers {}; membranes and thresholds are circuits",
-            pulses.barrier_spread
+            "typed beside the card: voltages, pulse length, spread of barriers {}{}",
+            pulses.barrier_spread,
+            if membrane.is_some() { "" } else { "; membranes and thresholds are circuits" }
         )));
         Ok(device)
+    }
+
+    /// The membrane of its card.
+    fn membrane(&self, context: &Context<'_>, out: &mut Outcome) -> Result<Option<Membrane>, Problems> {
+        let Some(path) = &self.neuron else { return Ok(None) };
+        let card = read_card(context.base, path, &["lif-two-times", "constant-leak"])?;
+        let m = Membrane::of(&NeuronModel::from_card(&card, None)?.mapping);
+        out.cards.push(CardNote::of(&card));
+        out.cards.push(CardNote::typed(
+            "the circuit's, beside the neuron's card: inhibition that resets the others, what a sum drives, and homeostasis, which lowers it with every spike",
+        ));
+        out.note(format!(
+            "neurons of the card `{}`: a step of {:e} s keeps {:.4} of a membrane less {:.4} of the threshold, adds {:.3} of it at most, and {} steps follow a spike; an image takes {:e} s",
+            card.name,
+            m.step,
+            m.decay[0] * m.decay[1],
+            m.loss[0] + m.loss[1],
+            m.most,
+            m.wait,
+            m.step * self.steps as f64
+        ));
+        Ok(Some(m))
     }
 
     /// Accuracy by names and by shares, and the network that has it.
@@ -376,7 +449,7 @@ impl Winner {
 
 impl Task for Winner {
     fn cards(&self) -> Vec<std::path::PathBuf> {
-        self.junction.iter().flat_map(|p| p.card.iter().chain(&p.conductances)).cloned().collect()
+        self.junction.iter().flat_map(|p| p.card.iter().chain(&p.conductances)).chain(&self.neuron).cloned().collect()
     }
 
     fn data(&self) -> &'static [&'static str] {
@@ -462,6 +535,31 @@ mod tests {
         let pulses_of = energy / (784.0 * 9.0);
         assert!(pulses_of > 300.0 * weakest && pulses_of < 300.0 * 20.0 * strongest, "{energy}");
         assert!(run.cards.iter().filter(|c| !c.records.is_empty()).count() == 2, "{:?}", run.cards);
+    }
+
+    /// A membrane under one input of weight one at every step goes as the mapping of the card says, in units of its threshold.
+    #[test]
+    fn the_card_decides_how_membranes_move() {
+        let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
+        let context = Context { data: None, base: &house, folder: None, device: None, progress: &|_, _| {} };
+        for file in ["saf-domain-wall-neuron.yaml", "skyrmion-neuron.yaml"] {
+            let s = Winner { samples: vec![300, 50], neurons: 10, neuron: Some(file.into()), ..Winner::default() };
+            let mut out = Outcome::default();
+            let device = s.device(&context, &mut out).unwrap();
+            assert!(out.cards.iter().any(|c| !c.records.is_empty()), "{:?}", out.cards);
+            let mapping = NeuronModel::from_card(&spinloom_card::Card::read(&house.join(file)).unwrap(), None).unwrap().mapping;
+            let mut net = Network::new(&s, &device, 1, 1, 1, 1);
+            net.weights.fill(1.0);
+            // A sum of one is `share` of the threshold, and as much of the gain of the card.
+            for share in [0.1f32, 0.3, 10.0] {
+                let steps = 60;
+                let counts = net.show(&vec![vec![0]; steps], |_, _| 0.0, &[1.0 / share]);
+                let spikes = mapping.spikes(f64::from(share) / mapping.gain, steps);
+                assert!(u32::from(counts[0]).abs_diff(spikes) <= 1, "{file} {share}: {counts:?} {spikes}");
+            }
+            let (typed, of_card) = (Winner { neuron: None, ..s.clone() }.run(1, &context).unwrap(), s.run(1, &context).unwrap());
+            assert!(typed.value("switchings while learning") != of_card.value("switchings while learning"));
+        }
     }
 
     #[test]
