@@ -80,7 +80,7 @@ fn fixed(width: usize) -> TypeDescriptor {
 
 pub(crate) fn write_text(at: &Location, name: &str, text: &str) -> Result<()> {
     let (width, bytes) = padded(&[text])?;
-    let attribute = at.new_attr_builder().empty_as(&fixed(width)).create(name)?;
+    let attribute = at.new_attr_builder().empty_as(fixed(width)).create(name)?;
     let kind = attribute.dtype()?;
     let _guard = hdf5_sys::LOCK.lock();
     // SAFETY: the library's lock is held; `bytes` holds the one value of an attribute of `kind`, which is `width` bytes long.
@@ -102,7 +102,7 @@ fn put_texts(dataset: &Dataset, bytes: &[u8]) -> Result<()> {
 /// A scalar dataset of one text.
 pub(crate) fn write_scalar_text(at: &Group, name: &str, text: &str) -> Result<()> {
     let (width, bytes) = padded(&[text])?;
-    put_texts(&at.new_dataset_builder().empty_as(&fixed(width)).obj_track_times(false).create(name)?, &bytes)
+    put_texts(&at.new_dataset_builder().empty_as(fixed(width)).obj_track_times(false).create(name)?, &bytes)
 }
 
 pub(crate) fn write_scalar<T: H5Type>(at: &Location, name: &str, value: T) -> Result<()> {
@@ -125,7 +125,7 @@ pub(crate) fn write_vec<T: H5Type>(at: &Group, name: &str, values: &[T]) -> Resu
 pub(crate) fn write_texts<'a>(at: &Group, name: &str, texts: impl Iterator<Item = &'a str>) -> Result<()> {
     let texts: Vec<&str> = texts.collect();
     let (width, bytes) = padded(&texts)?;
-    let dataset = at.new_dataset_builder().empty_as(&fixed(width)).obj_track_times(false).shape(texts.len()).create(name)?;
+    let dataset = at.new_dataset_builder().empty_as(fixed(width)).obj_track_times(false).shape(texts.len()).create(name)?;
     if texts.is_empty() { Ok(()) } else { put_texts(&dataset, &bytes) }
 }
 
