@@ -106,7 +106,8 @@ impl Synapse {
             "levels" => {
                 range("G_first", "G_last")?;
                 // Two levels have no bow, and their card none either.
-                s.bow = if card.parameters.contains_key("bow") { card.value("bow")? } else { 0.0 };
+                let two = card.validity.get("level").is_some_and(|r| (r.max - r.min).round() == 1.0);
+                s.bow = if two && !card.parameters.contains_key("bow") { 0.0 } else { card.value("bow")? };
                 // The number of levels is a dimension of the data, which the validity of `level` states.
                 if let Some(r) = card.validity.get("level") {
                     let levels = (r.max - r.min).round() as usize + 1;

@@ -164,6 +164,7 @@ pub(crate) fn texts_in(container: &Container, name: &str) -> Result<Vec<String>>
             let count = container.space()?.size();
             let size = count.checked_mul(width).ok_or("texts that fit no memory")?;
             room::<u8>(size)?;
+            room::<String>(count)?;
             let mut bytes = vec![0u8; size];
             if size == 0 {
                 return Ok(vec![String::new(); count]);

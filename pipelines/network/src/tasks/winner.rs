@@ -351,6 +351,11 @@ impl Winner {
             Diagnostic::error("`junction` has no `card`")
                 .hint("give the card of a switching junction, or leave `junction` out for `up` and `down`")
         })?;
+        if pulses.on.len().max(pulses.off.len()) > 2 {
+            return Err(Diagnostic::error("`on` and `off` have more than two voltages")
+                .hint("give one, or that of the start and that of the end")
+                .into());
+        }
         let ends = [0.0, 1.0].map(|done| pulses.voltages(done));
         let all: Vec<(f64, f64)> = ends.as_flattened().iter().map(|v| (pulses.length.0, *v)).collect();
         let law = Switching::read(context, path, &all, out)?;
