@@ -34,7 +34,7 @@
 //! | `pulses` | how many `pulses` a replica got until the signal passed `level`, `censored` if it never did; a pulse is where `rest` is not zero |
 //! | `pair` | of two pulses, `dt` from the end of the first to the start of the second, with the sign of the second, and `dw`, what the signal has changed by from the end of the rest before to the end of the rest after |
 //! | `train` | of every pulse of a train (`rest` is not zero), `dt` from the end of the pulse before it, and what the signal changes by while it lasts; each replica or file a `run` |
-//! | `mean` | mean of the signal over the rows after the time `from` (default: all rows but the first) |
+//! | `mean` | mean of the signal over the rows, evenly spaced, after the time `from` (default: all rows but the first) |
 //! | `levels` | reads `G` of the signal where it stays, or at the end of every stretch in which the column `rest` is zero, and their `level`; levels are `level` apart or more |
 
 use crate::data::Data;
@@ -113,7 +113,7 @@ pub struct DeviceConfig {
     rest: Option<String>,
     clock: String,
     change: Option<f64>,
-    from: f64,
+    from: Option<f64>,
     every: usize,
     models: Vec<usize>,
     options: Options,
@@ -210,7 +210,7 @@ impl DeviceConfig {
             rest,
             clock: clock.unwrap_or_else(|| "t".into()),
             change,
-            from: from.unwrap_or(0.0),
+            from,
             every: observe.3,
             models,
             options: Options { resamples: resamples?, seed: seed? as u64, ..defaults },
@@ -433,7 +433,8 @@ fn observe(all: &[Series], wanted: &DeviceConfig) -> Result<Data, Problems> {
             Protocol::Mean => {
                 let t = watched("t")?;
                 // A row stands for the interval that ends there: that at `from`, to rounding, is before.
-                let after = wanted.from + 1e-6 * (t.last().zip(t.first())).map_or(0.0, |(b, a)| b - a);
+                let (Some(first), Some(last)) = (t.first(), t.last()) else { continue };
+                let after = wanted.from.unwrap_or(*first) + 1e-6 * (last - first);
                 let [mean, _] = mean_and_deviation(t.iter().zip(signal).filter(|r| *r.0 > after).map(|r| *r.1));
                 if mean.is_nan() {
                     continue;

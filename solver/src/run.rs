@@ -13,6 +13,7 @@ use spinloom_record::{
     Checkpoint, Choice, Column, Coordinate, Event, Frame, Header, Mesh, Options, Ovf, OvfFormat, Parameter, Precision, Replica, Resumed,
     Volatile, Writer,
 };
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -434,11 +435,13 @@ fn look(experiment: &Experiment, sim: &Simulation, replicas: &[usize]) -> Vec<Si
             let total = if region.is_none() { solid } else { (0..cells).filter(of).map(|i| mesh.weight(i)).sum::<f64>() };
             (0..cells).filter(of).map(|i| mesh.weight(i) * m[c * cells + i]).sum::<f64>() / total
         };
+        // Once for all its columns, and not where there are none.
+        let skyrmion = LazyCell::new(|| skyrmion(&mesh, regions, m));
         let value = |source: &Source| match source {
             Source::Mean(c, region) => mean(*c, *region),
             Source::Wall(part) => part.of(&wall),
             Source::Charge => charge(&mesh, regions, m),
-            Source::Skyrmion(part) => skyrmion(&mesh, regions, m)[*part],
+            Source::Skyrmion(part) => skyrmion[*part],
             _ => f64::NAN,
         };
         Sight { columns: experiment.columns.iter().map(|q| value(&q.source)).collect(), wall }

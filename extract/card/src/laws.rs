@@ -54,6 +54,12 @@ pub fn ramp([low, high, from, to]: [f64; 4], x: f64) -> f64 {
     low + (high - low) * ((x - from) / (to - from)).clamp(0.0, 1.0)
 }
 
+/// Answer of the model `sigmoid-lagging` after `dt` under a constant input: from y to that of the sigmoid (its four numbers come first) at 1/tau_rise where it must rise, at 1/tau_fall where it must fall.
+pub fn sigmoid_lagging([low, high, middle, width, rise, fall]: [f64; 6], y: f64, x: f64, dt: f64) -> f64 {
+    let to = sigmoid([low, high, middle, width], x);
+    to + (y - to) * (-dt / if to > y { rise } else { fall }).exp()
+}
+
 /// Answer of the model `sigmoid` to an input: low, high, middle and width.
 pub fn sigmoid([low, high, middle, width]: [f64; 4], x: f64) -> f64 {
     low + (high - low) / (1.0 + (-(x - middle) / width).exp())

@@ -16,17 +16,20 @@ pub struct Activation {
     truth: &'static [f64],
 }
 
+/// Numbers of a smooth step.
+const STEP: [Coefficient; 4] = [
+    any("y_low", "{y}", "inputs far below the middle"),
+    any("y_high", "{y}", "inputs far above the middle"),
+    any("x_50", "{x}", "inputs around the middle"),
+    positive("s", "{x}", "three or more inputs within a few s of the middle"),
+];
+
 /// A step that is smooth.
 pub const SIGMOID: Activation = Activation {
     name: "sigmoid",
     equation: "y = y_low + (y_high - y_low)/(1 + exp[-(x - x_50)/s])",
     reference: "two-state average; as in A. Sengupta et al., Sci. Rep. 6, 30039 (2016)",
-    coefficients: &[
-        any("y_low", "{y}", "inputs far below the middle"),
-        any("y_high", "{y}", "inputs far above the middle"),
-        any("x_50", "{x}", "inputs around the middle"),
-        positive("s", "{x}", "three or more inputs within a few s of the middle"),
-    ],
+    coefficients: &STEP,
     curve: |p, x| spinloom_card::laws::sigmoid([p[0], p[1], p[2], p[3]], x),
     truth: &[0.1, 1.1, 0.4, 0.3],
 };
@@ -111,19 +114,13 @@ impl Model for Activation {
 /// An answer that follows a smooth step with a lag.
 pub struct Lagging;
 
-/// The answer after `dt` under a constant input: y goes to the step's y_inf at 1/tau_rise where it must rise, at 1/tau_fall where it must fall.
-fn follow(p: &[f64], y: f64, x: f64, dt: f64) -> f64 {
-    let to = (SIGMOID.curve)(p, x);
-    to + (y - to) * (-dt / if to > y { p[4] } else { p[5] }).exp()
-}
-
 impl Model for Lagging {
     fn about(&self) -> About {
         const COEFFICIENTS: [Coefficient; 6] = [
-            any("y_low", "{y}", "inputs far below the middle"),
-            any("y_high", "{y}", "inputs far above the middle"),
-            any("x_50", "{x}", "inputs around the middle"),
-            positive("s", "{x}", "three or more inputs within a few s of the middle"),
+            STEP[0],
+            STEP[1],
+            STEP[2],
+            STEP[3],
             positive("tau_rise", "s", "steps after which the answer rises, sampled while it does"),
             positive("tau_fall", "s", "steps after which the answer falls, sampled while it does"),
         ];
@@ -149,9 +146,10 @@ impl Model for Lagging {
 
     fn predict(&self, p: &[f64], data: &Data, mean: &mut [f64]) {
         let (t, x, y) = (data.col("t"), data.col("x"), data.col("y"));
+        let law = [p[0], p[1], p[2], p[3], p[4], p[5]];
         let mut at = 0.0;
         for i in 0..mean.len() {
-            at = if data.begins(i) { y[i] } else { follow(p, at, x[i], t[i] - t[i - 1]) };
+            at = if data.begins(i) { y[i] } else { spinloom_card::laws::sigmoid_lagging(law, at, x[i], t[i] - t[i - 1]) };
             mean[i] = at;
         }
     }

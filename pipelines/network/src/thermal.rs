@@ -1,7 +1,8 @@
 //! A thermal neuron in steps, from its card: what cools between pulses, and how sharply it begins to fire.
 
+use crate::tasks::wrong;
+use spinloom_base::Problems;
 use spinloom_base::constants::KB;
-use spinloom_base::{Diagnostic, Problems};
 use spinloom_card::Card;
 
 /// Models of cards that [`steps`] reads.
@@ -18,38 +19,31 @@ const AMBIENT: f64 = 300.0;
 /// # Errors
 /// Parameters or ranges that are missing; a junction that heat alone never fires; a step shorter than the pulse.
 pub(crate) fn steps(card: &Card, step: f64) -> Result<(f64, f64), Problems> {
-    let wrong =
-        |message: String, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
     let (f0, barrier, tau) = (card.value("f0")?, card.value("E_b")?, card.value("tau_th")?);
     let constant = |name: &str| {
-        let r = card.validity.get(name).ok_or_else(|| wrong(format!("states no range of `{name}`"), "fit it again"))?;
+        let r = card.validity.get(name).ok_or_else(|| wrong(card, format!("states no range of `{name}`"), "fit it again"))?;
         Ok::<f64, Problems>(0.5 * (r.min + r.max))
     };
     let width = constant("width")?;
     let end = (card.model.name == "lif-thermal-softening").then(|| constant("T_c")).transpose()?;
     if step < width {
-        return Err(wrong(format!("has pulses of {width:e} s, longer than the step of {step:e} s"), "give a longer `step` in `circuit`"));
-    }
-    // ln of the expected number of fires in a pulse.
-    let exposure = |excess: f64| {
-        let t = AMBIENT + excess;
-        let s = end.map_or(1.0, |end| (end - t) / (end - AMBIENT));
-        (f0 * width).ln() - barrier / (KB * t) * s
-    };
-    let top = end.map_or(1e6, |end| end - AMBIENT);
-    if exposure(top) <= 0.0 || exposure(0.0) >= 0.0 {
         return Err(wrong(
-            "is one that heat alone does not fire, or that fires cold".into(),
-            "its f0, E_b and pulses do not make a neuron",
+            card,
+            format!("has pulses of {width:e} s, longer than the step of {step:e} s"),
+            "give a longer `step` in `circuit`",
         ));
     }
-    let (mut low, mut high) = (0.0, top);
-    for _ in 0..100 {
-        let middle = 0.5 * (low + high);
-        if exposure(middle) > 0.0 { high = middle } else { low = middle }
+    // ln of the expected number of fires in a pulse, a − b/T; both laws are of this form.
+    let full = barrier / KB;
+    let (a, b, hottest) = match end {
+        None => ((f0 * width).ln(), full, AMBIENT + 1e6),
+        Some(end) => ((f0 * width).ln() + full / (end - AMBIENT), full * end / (end - AMBIENT), end),
+    };
+    let t = b / a;
+    if !(AMBIENT < t && t < hottest) {
+        return Err(wrong(card, "is one that heat alone does not fire, or that fires cold", "its f0, E_b and pulses do not make a neuron"));
     }
-    let at = 0.5 * (low + high);
-    let slope = (exposure(at * 1.001) - exposure(at * 0.999)) / 0.002;
+    let slope = (t - AMBIENT) * b / (t * t);
     Ok(((-step / tau).exp(), slope))
 }
 

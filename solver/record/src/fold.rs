@@ -192,11 +192,7 @@ fn copy_chunk(from: &Dataset, from_frame: usize, to: &Dataset, to_frame: usize, 
         return Err(format!("frame {from_frame} of a segment cannot be read").into());
     }
     // SAFETY: as above for `to` and `goal`; the library only reads `buffer`.
-    let written = unsafe {
+    h5::checked(unsafe {
         hdf5_sys::h5d::H5Dwrite_chunk(to.id(), hdf5_sys::h5p::H5P_DEFAULT, stored, goal.as_ptr(), buffer.len(), buffer.as_ptr().cast())
-    };
-    if written < 0 {
-        return Err(hdf5::Error::query().unwrap_or_else(|e| e));
-    }
-    Ok(())
+    })
 }

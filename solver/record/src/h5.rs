@@ -63,6 +63,11 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text != "." && text != ".." && !text.contains(['/', '\0'])
 }
 
+/// What the library's own functions return; the error is that of its stack.
+pub(crate) fn checked(returned: i32) -> Result<()> {
+    if returned < 0 { Err(hdf5::Error::query().unwrap_or_else(|e| e)) } else { Ok(()) }
+}
+
 /// Texts side by side, each filled up with zeros to the length of the longest, and that length.
 fn padded(texts: &[&str]) -> Result<(usize, Vec<u8>)> {
     if let Some(text) = texts.iter().find(|t| t.contains('\0')) {
@@ -84,8 +89,7 @@ pub(crate) fn write_text(at: &Location, name: &str, text: &str) -> Result<()> {
     let kind = attribute.dtype()?;
     let _guard = hdf5_sys::LOCK.lock();
     // SAFETY: the library's lock is held; `bytes` holds the one value of an attribute of `kind`, which is `width` bytes long.
-    let done = unsafe { hdf5_sys::h5a::H5Awrite(attribute.id(), kind.id(), bytes.as_ptr().cast()) };
-    if done < 0 { Err(hdf5::Error::query().unwrap_or_else(|e| e)) } else { Ok(()) }
+    checked(unsafe { hdf5_sys::h5a::H5Awrite(attribute.id(), kind.id(), bytes.as_ptr().cast()) })
 }
 
 /// Writes texts to a dataset of as many that was made for them.
@@ -95,8 +99,7 @@ fn put_texts(dataset: &Dataset, bytes: &[u8]) -> Result<()> {
     assert_eq!(bytes.len(), dataset.size() * kind.size(), "a dataset is made for its texts");
     let _guard = hdf5_sys::LOCK.lock();
     // SAFETY: the library's lock is held; `bytes` is as long as all values of `kind` together.
-    let done = unsafe { hdf5_sys::h5d::H5Dwrite(dataset.id(), kind.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_ptr().cast()) };
-    if done < 0 { Err(hdf5::Error::query().unwrap_or_else(|e| e)) } else { Ok(()) }
+    checked(unsafe { hdf5_sys::h5d::H5Dwrite(dataset.id(), kind.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_ptr().cast()) })
 }
 
 /// A scalar dataset of one text.
@@ -172,17 +175,14 @@ pub(crate) fn texts_in(container: &Container, name: &str) -> Result<Vec<String>>
             let (kind, id) = (container.dtype()?, container.id());
             let _guard = hdf5_sys::LOCK.lock();
             // SAFETY: the library's lock is held; `bytes` has room for `count` values of `width` bytes, as type and space of the container say.
-            let done = unsafe {
+            checked(unsafe {
                 use hdf5_sys::{h5i, h5p::H5P_DEFAULT, h5s::H5S_ALL};
                 if h5i::H5Iget_type(id) == h5i::H5I_type_t::H5I_ATTR {
                     hdf5_sys::h5a::H5Aread(id, kind.id(), bytes.as_mut_ptr().cast())
                 } else {
                     hdf5_sys::h5d::H5Dread(id, kind.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_mut_ptr().cast())
                 }
-            };
-            if done < 0 {
-                return Err(hdf5::Error::query().unwrap_or_else(|e| e));
-            }
+            })?;
             Ok(bytes.chunks_exact(width).map(|t| lossy(&t[..t.iter().position(|b| *b == 0).unwrap_or(width)])).collect())
         }
         // A stream, each text with a zero behind it: what grows knows no longest text.

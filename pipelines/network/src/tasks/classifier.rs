@@ -9,7 +9,7 @@
 //! the synapse. Its updates (writes of the last layer where the answer was not clear) are set against those of back-propagation through all layers for as many epochs: a count of writes, not of
 //! equal learning. It learns from all training samples, those set aside for validation among them.
 
-use super::{AC, CardNote, Context, MAC, Outcome, Task, percent, priced};
+use super::{AC, CardNote, Context, MAC, Outcome, Task, percent, priced, wrong};
 use crate::data::bytes;
 use crate::data::events::{Cut, Slice};
 use crate::data::samples::{Part, Samples, Set};
@@ -200,16 +200,14 @@ impl Circuit {
     /// The card with what the circuit adds.
     fn complete(&self, card: &Card) -> Result<Card, Problems> {
         let mut card = card.clone();
-        let wrong =
-            |message: &str, hint: &str| -> Problems { Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into() };
         if self.bias.is_some() {
-            return Err(wrong("knows a membrane, which rests where its law says", "leave `bias` out"));
+            return Err(wrong(&card, "knows a membrane, which rests where its law says", "leave `bias` out"));
         }
         if card.parameters.contains_key("V_th") || card.drive.is_some() {
-            return Err(wrong("has a threshold or a drive of its own", "leave `circuit` out"));
+            return Err(wrong(&card, "has a threshold or a drive of its own", "leave `circuit` out"));
         }
         let Some((quantity, range)) = ["J", "V"].iter().find_map(|q| card.validity.get_key_value(*q)) else {
-            return Err(wrong("states no range of its drive", "state the range that the records cover"));
+            return Err(wrong(&card, "states no range of its drive", "state the range that the records cover"));
         };
         card.drive = Some(Drive { quantity: quantity.clone(), unit: range.unit.clone(), on: self.step.0, off: 0.0, nominal: self.drive });
         let mut set = |symbol: &str, value: f64| {
@@ -228,15 +226,13 @@ impl Circuit {
     /// The curve of a card in sums of the layer before: x is bias + drive · x in the card's unit, and stops where the card's range does. `middle`: of the curve that the circuit was
     /// made for, which a card drawn from its posterior may miss.
     fn curve(&self, card: &Card, middle: f64) -> Result<Curve, Problems> {
-        let wrong = |message: String, hint: &str| -> Problems {
-            Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into()
-        };
         let (drive, [at, slope, floor]) = match card.model.name.as_str() {
             "firing-logistic" => ("V", [card.value("V_50")?, card.value("slope")?, 0.0]),
             _ => {
                 let (low, high) = (card.value("y_low")?, card.value("y_high")?);
                 if !(0.0 <= low && low < high) {
                     return Err(wrong(
+                        card,
                         format!("answers from {low:e} to {high:e}"),
                         "an answer that a synapse can weigh is positive and rises with the drive",
                     ));
@@ -245,16 +241,17 @@ impl Circuit {
             }
         };
         if slope <= 0.0 {
-            return Err(wrong(format!("falls with its drive (slope {slope:e})"), "turn the sign of the drive in its records"));
+            return Err(wrong(card, format!("falls with its drive (slope {slope:e})"), "turn the sign of the drive in its records"));
         }
         let Some(range) = card.validity.get(drive) else {
-            return Err(wrong(format!("states no range of its drive `{drive}`"), "state the range that the records cover"));
+            return Err(wrong(card, format!("states no range of its drive `{drive}`"), "state the range that the records cover"));
         };
         let bias = self.bias.unwrap_or(middle);
         let x = |v: f64| ((v - bias) / self.drive) as f32;
         let (low, high) = (x(range.min), x(range.max));
         if !(low < 0.0 && 0.0 < high) {
             return Err(wrong(
+                card,
                 format!("covers drives from {:e} to {:e} {}, and the bias is {bias:e}", range.min, range.max, range.unit),
                 "set the bias within",
             ));
@@ -302,10 +299,7 @@ impl Classifier {
                     return Err(Diagnostic::error("neuron: card needs a `card`").into());
                 };
                 let card = Card::read(&context.base.join(path))?;
-                let note = CardNote {
-                    name: format!("{} ({})", card.name, card.model.name),
-                    records: card.records.iter().map(|r| r.sha256.clone()).collect(),
-                };
+                let note = CardNote::of(&card);
                 // Without a circuit weights take up where the curve of a graded or random neuron lies and how wide it is: of its card only the kind of law is left.
                 let curve = ["sigmoid", "firing-logistic"].contains(&card.model.name.as_str());
                 cards.push(match card.model.name.as_str() {
@@ -355,10 +349,7 @@ impl Classifier {
             ("p-bit", _) => Answer::PBit,
             (model, _) if thermal::MODELS.contains(&model) => {
                 let step = self.circuit.as_ref().map(|c| c.step.0).ok_or_else(|| {
-                    Problems::from(
-                        Diagnostic::error(format!("the card `{}` does not say how often pulses come", card.name))
-                            .hint("give `circuit: {step: ...}`, the time from a pulse to the next"),
-                    )
+                    wrong(card, "does not say how often pulses come", "give `circuit: {step: ...}`, the time from a pulse to the next")
                 })?;
                 let (decay, slope) = thermal::steps(card, step)?;
                 Answer::Thermal { decay: decay as f32, slope: slope as f32 }

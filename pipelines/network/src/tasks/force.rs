@@ -232,8 +232,9 @@ impl Task for Force {
         if let Some(path) = &self.activation {
             let (card, note) = card(context, path, &["sigmoid"])?;
             node.curve = Node::curve(&card, self.field)?;
-            let [low, high, _, width] = node.curve;
-            out.note(format!("slope of the junction at no drive: {:.3}", (high - low) / (4.0 * width)));
+            let [low, high, middle, width] = node.curve;
+            let p = sigmoid([0.0, 1.0, middle, width], 0.0);
+            out.note(format!("slope of the junction at no drive: {:.3}", (high - low) / width * p * (1.0 - p)));
             out.cards.push(note);
         }
         let typed = match (&self.membrane, &self.activation) {

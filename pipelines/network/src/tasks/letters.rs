@@ -238,12 +238,13 @@ impl Task for Letters {
                 (Device::of(&card)?, card.validity.get("I").map(|r| r.max / threshold))
             }
             None => {
+                let device = Device::typical();
                 if self.nonlinear {
-                    out.cards.push(CardNote::typed("oscillator typed: Q = 2"));
+                    out.cards.push(CardNote::typed(format!("oscillator typed: Q = {}", device.q)));
                 } else {
-                    out.note("nonlinear synapses, for comparison: an oscillator with Q = 2, typed");
+                    out.note(format!("nonlinear synapses, for comparison: an oscillator with Q = {}, typed", device.q));
                 }
-                (Device::typical(), None)
+                (device, None)
             }
         };
         let both = [self.train(&sensor, Some(&device), seed), self.train(&sensor, None, seed)];

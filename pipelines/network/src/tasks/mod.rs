@@ -354,6 +354,11 @@ fn random_bit(card: &Card) -> Result<(f64, f64), Problems> {
 /// Models of cards that [`random_bit`] reads.
 const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
 
+/// What is wrong with a card, and what helps.
+pub(crate) fn wrong(card: &Card, message: impl std::fmt::Display, hint: &str) -> Problems {
+    Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into()
+}
+
 /// Says where a device is used outside of what its card was fitted to.
 fn check_range(out: &mut Outcome, card: &Card, what: &str, [least, most]: [f64; 2]) {
     if let Some(r) = card.validity.get(what).filter(|r| least < r.min || most > r.max) {

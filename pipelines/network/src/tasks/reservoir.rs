@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Problems};
 use spinloom_card::Card;
+use spinloom_card::laws::sigmoid_lagging;
 use std::path::PathBuf;
 
 choice!(
@@ -115,8 +116,7 @@ impl Bar {
     /// y after `dt` at a field that stands at the share `h` of their range.
     fn after(&self, y: f64, h: f64, dt: f64) -> f64 {
         let b = self.fields[0] + h.clamp(0.0, 1.0) * (self.fields[1] - self.fields[0]);
-        let to = self.p[0] + (self.p[1] - self.p[0]) / (1.0 + (-(b - self.p[2]) / self.p[3]).exp());
-        to + (y - to) * (-dt / if to > y { self.p[4] } else { self.p[5] }).exp()
+        sigmoid_lagging(self.p, y, b, dt)
     }
 
     /// What is read of `count` skyrmions, between 0 and 1 but for its scatter.
