@@ -186,7 +186,7 @@ impl Task for Bitstreams {
             Some(path) => {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 out.cards.push(note);
-                let keep = (-self.clock.0 / super::random_bit(&card)?.1).exp();
+                let keep = (-self.clock.0 / super::RandomBit::of(&card)?.tau).exp();
                 out.cards.push(CardNote::typed("clock and levels typed"));
                 out.note(format!("successive bits are correlated with {keep:.4}"));
                 read = Some(card);

@@ -209,6 +209,10 @@ impl Circuit {
         let Some((quantity, range)) = ["J", "V"].iter().find_map(|q| card.validity.get_key_value(*q)) else {
             return Err(wrong(&card, "states no range of its drive", "state the range that the records cover"));
         };
+        let both_ways = range.min < 0.0;
+        if self.signed && !both_ways {
+            return Err(wrong(&card, "is driven one way only", "leave `signed` out, or record it driven both ways"));
+        }
         card.drive = Some(Drive { quantity: quantity.clone(), unit: range.unit.clone(), on: self.step.0, off: 0.0, nominal: self.drive });
         let mut set = |symbol: &str, value: f64| {
             let origin = "set by the circuit".into();
@@ -216,8 +220,8 @@ impl Circuit {
         };
         set("V_th", self.threshold);
         set("V_reset", 0.0);
-        if self.signed {
-            // Out of reach: what goes below the mirror image of the threshold is reset.
+        if both_ways {
+            // Driven both ways, it goes both ways; what goes far below the mirror image of the threshold is out of reach.
             set("V_min", -1e3 * self.threshold);
         }
         Ok(card)

@@ -6,7 +6,7 @@
 //! mean of a stochastic Hebbian rule; Nessler et al., PLoS Comput. Biol. 9, e1003037 (2013), equation 5 near its fixed point). A threshold that rises with every
 //! win keeps all neurons in use. Labels are not used until each neuron is named after the class it answers to most.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
+use super::{CardNote, Context, DataNote, Outcome, RandomBit, Task, card, percent, reach, wrong};
 use crate::settings::settings;
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Problems, hash};
@@ -15,13 +15,15 @@ use std::path::{Path, PathBuf};
 settings!(
     /// The two layers.
     Clustering: "the clustering" {
-        /// Card of the junction, for the unit of its slope.
+        /// Card of the junction.
         card: Option<PathBuf> = None;
         /// Junctions per feature.
         junctions: usize = 15, 2.0..=200.0;
         /// Neurons that compete.
         neurons: usize = 12, 3.0..=100.0;
-        /// Slope times current at a preferred value; the mid-point lies at half of it.
+        /// Drive at a preferred value over that at none, in the card's unit; the circuit sets the middle of both to that of the card, and drives stop where the card's range does.
+        swing: Option<f64> = None, 1e-30..=1e30;
+        /// Without a card: slope times current at a preferred value; the mid-point lies at half of it.
         drive: f64 = 8.0, 0.5..=100.0;
         /// Width of the preference in units of the distance between preferred values.
         width: f64 = 1.5, 0.2..=20.0;
@@ -100,8 +102,16 @@ fn stand_in(seed: u64) -> Flowers {
     }
 }
 
+/// What drives the junctions, in units of the width of their curve.
+#[derive(Clone, Copy)]
+struct Drive {
+    swing: f64,
+    /// How far from the middle it may go.
+    reach: [f64; 2],
+}
+
 /// Chance of each junction to switch in a slot, per flower.
-fn chances(s: &Clustering, flowers: &Flowers, spread: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
+fn chances(s: &Clustering, drive: Drive, flowers: &Flowers, spread: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
     let n = s.junctions;
     let range: [(f64, f64); 4] =
         std::array::from_fn(|f| flowers.features.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| (a.0.min(x[f]), a.1.max(x[f]))));
@@ -115,10 +125,11 @@ fn chances(s: &Clustering, flowers: &Flowers, spread: f64, stream: &mut Stream) 
                 .map(|i| {
                     let (f, k) = (i / n, i % n);
                     let at = (x[f] - range[f].0) / (range[f].1 - range[f].0).max(1e-12) * (n - 1) as f64;
-                    // In units where I_50 of a nominal junction is ½ and the preferred value gives 1.
+                    // From the I_50 of a nominal junction, which is half of what the preferred value gives.
                     let current = (-((at - k as f64) / s.width).powi(2) / 2.0).exp();
+                    let driven = (drive.swing * (current - 0.5)).clamp(drive.reach[0], drive.reach[1]);
                     let (mid, slope) = devices[i];
-                    1.0 / (1.0 + (-s.drive * slope * (current - 0.5 * mid)).exp())
+                    1.0 / (1.0 + (-slope * (driven - 0.5 * drive.swing * (mid - 1.0))).exp())
                 })
                 .collect()
         })
@@ -126,9 +137,9 @@ fn chances(s: &Clustering, flowers: &Flowers, spread: f64, stream: &mut Stream) 
 }
 
 /// Accuracy after learning, and how many neurons stand for each class.
-fn learn(s: &Clustering, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
+fn learn(s: &Clustering, drive: Drive, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
     let mut stream = Stream::new(seed, 0x44 << 40 | (1e4 * spread) as u64);
-    let chance = chances(s, flowers, spread, &mut stream);
+    let chance = chances(s, drive, flowers, spread, &mut stream);
     let inputs = 4 * s.junctions;
     // Each starts near a flower's own pattern, as if it had fired once.
     let mut weights: Vec<Vec<f64>> = (0..s.neurons)
@@ -214,16 +225,32 @@ impl Task for Clustering {
 
     fn run(&self, seed: u64, context: &Context<'_>) -> Result<Outcome, Problems> {
         let mut out = Outcome::default();
-        match &self.card {
+        let drive = match &self.card {
             Some(path) => {
                 let (card, note) = card(context, path, &["firing-logistic", "p-bit", "telegraph-arrhenius"])?;
-                // Both laws are the logistic function; only its scale in volts differs, and `drive` counts in it.
-                let volt = if card.model.name == "firing-logistic" { 1.0 / card.value("slope")? } else { super::random_bit(&card)?.0 };
-                out.note(format!("a current of 1 is a drive {:.3e} above the foot of the card's P", self.drive * volt));
-                out.cards.push(note.unused("currents in units of its width; drive and spread typed"));
+                // All three laws are the logistic function; only its width differs.
+                let (width, reach) = if card.model.name == "firing-logistic" {
+                    let width = 1.0 / card.value("slope")?;
+                    (width, reach(&card, card.value("V_50")?, width)?)
+                } else {
+                    let bit = RandomBit::of(&card)?;
+                    (bit.s, bit.reach)
+                };
+                let Some(swing) = self.swing else {
+                    return Err(wrong(&card, "says how a junction answers, not what drives it", "give `swing`, in the card's unit"));
+                };
+                if !(reach[0] < 0.0 && 0.0 < reach[1] && width > 0.0) {
+                    return Err(wrong(&card, "does not cover both sides of its middle", "records on either side are needed"));
+                }
+                out.cards.push(note);
+                out.cards.push(CardNote::typed(format!("typed beside the card: swing {swing:e} in its unit, spread")));
+                Drive { swing: swing / width, reach }
             }
-            None => out.cards.push(CardNote::typed("junction typed: logistic")),
-        }
+            None => {
+                out.cards.push(CardNote::typed("junction typed: logistic"));
+                Drive { swing: self.drive, reach: [f64::NEG_INFINITY, f64::INFINITY] }
+            }
+        };
         let flowers = match context.data {
             Some(folder) => read(folder)?,
             None => stand_in(seed),
@@ -231,7 +258,7 @@ impl Task for Clustering {
         let mut rows = Vec::new();
         for (i, &spread) in self.spreads.iter().enumerate() {
             (context.progress)(i as f64 / self.spreads.len() as f64, "learning");
-            rows.push(vec![100.0 * spread, learn(self, &flowers, spread, seed)]);
+            rows.push(vec![100.0 * spread, learn(self, drive, &flowers, spread, seed)]);
         }
         out.score("accuracy", rows[0][1], "%");
         for r in &rows[1..] {
@@ -252,10 +279,14 @@ mod tests {
     fn three_clouds_are_found() {
         let s = Clustering { epochs: 8, ..Clustering::default() };
         let flowers = stand_in(1);
-        let right = learn(&s, &flowers, 0.0, 1);
+        let open = Drive { swing: 8.0, reach: [f64::NEG_INFINITY, f64::INFINITY] };
+        let right = learn(&s, open, &flowers, 0.0, 1);
         assert!(right > 85.0, "{right}");
         // Junctions spread by three fifths still find more than one cloud.
-        let wide = learn(&s, &flowers, 0.6, 1);
+        let wide = learn(&s, open, &flowers, 0.6, 1);
         assert!(wide > 50.0, "{wide}");
+        // Those that drives do not move switch by chance alone, and tell nothing.
+        let shut = learn(&s, Drive { reach: [-0.01, 0.01], ..open }, &flowers, 0.0, 1);
+        assert!(shut < 60.0, "{shut}");
     }
 }

@@ -341,18 +341,46 @@ pub(crate) fn read_card(base: &Path, path: &Path, models: &[&str]) -> Result<Car
     Ok(card)
 }
 
-/// Width s of the input and response time τ of a superparamagnetic junction at 300 K, from a card `p-bit` or `telegraph-arrhenius`: with dwell times e^(Δ(1 ± x))/f0, x = (V − V_50)/V_c, the
-/// chance to be up is the logistic function of 2Δx, and both rates add up to 2 f0 e^(−Δ) at balance.
-fn random_bit(card: &Card) -> Result<(f64, f64), Problems> {
-    if card.model.name == "p-bit" {
-        return Ok((card.value("s")?, card.value("tau")?));
-    }
-    let delta = card.value("Delta_300K")?;
-    Ok((card.value("V_c")? / (2.0 * delta), delta.exp() / (2.0 * card.value("f0")?)))
+/// A superparamagnetic junction at 300 K: P(up) = 1/(1 + e^(−(V − V_50)/s)), at balance with the response time τ.
+struct RandomBit {
+    /// In the card's unit.
+    s: f64,
+    /// In seconds.
+    tau: f64,
+    /// Lowest and highest V − V_50 of the records, in s.
+    reach: [f64; 2],
 }
 
-/// Models of cards that [`random_bit`] reads.
+/// Models of cards that [`RandomBit`] reads.
 const RANDOM_BITS: [&str; 2] = ["p-bit", "telegraph-arrhenius"];
+
+impl RandomBit {
+    /// From a card `p-bit` or `telegraph-arrhenius`: with dwell times e^(Δ(1 ± x))/f0, x = (V − V_50)/V_c, the chance to be up is the logistic function of 2Δx, and both rates add up to
+    /// 2 f0 e^(−Δ) at balance.
+    fn of(card: &Card) -> Result<RandomBit, Problems> {
+        let (s, tau) = if card.model.name == "p-bit" {
+            (card.value("s")?, card.value("tau")?)
+        } else {
+            let delta = card.value("Delta_300K")?;
+            (card.value("V_c")? / (2.0 * delta), delta.exp() / (2.0 * card.value("f0")?))
+        };
+        Ok(RandomBit { s, tau, reach: reach(card, card.value("V_50")?, s)? })
+    }
+
+    /// What a sum of one drives it by, in s.
+    fn drive(&self, drive: Option<f64>) -> Result<f64, Problems> {
+        drive.map(|d| d / self.s).ok_or_else(|| {
+            Diagnostic::error("a card says how a device answers, not what drives it").hint("give `drive`, that of a sum of one in the card's unit").into()
+        })
+    }
+}
+
+/// How far the records of a card drive it below and above `middle`, in units of `width`.
+fn reach(card: &Card, middle: f64, width: f64) -> Result<[f64; 2], Problems> {
+    let range = card.validity.get("V");
+    let range = range.ok_or_else(|| wrong(card, "states no range of its drive `V`", "state the range that the records cover"))?;
+    Ok([range.min, range.max].map(|v| (v - middle) / width))
+}
 
 /// What is wrong with a card, and what helps.
 pub(crate) fn wrong(card: &Card, message: impl std::fmt::Display, hint: &str) -> Problems {

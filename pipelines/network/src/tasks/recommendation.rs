@@ -5,7 +5,7 @@
 //! share of ratings held out that are told rightly. The paper names its data no further; here each user likes the items of one or two of several tastes, with
 //! some likes at random: a stand-in, so that the gap between ideal and device bits counts, not the accuracy.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, card, percent};
+use super::{CardNote, Context, DataNote, Outcome, RandomBit, Task, card, percent};
 use crate::settings::settings;
 use spinloom_base::Problems;
 use spinloom_base::random::Stream;
@@ -14,8 +14,10 @@ use std::path::PathBuf;
 settings!(
     /// The machine.
     Recommendation: "the machine" {
-        /// Card of the random bit, for what it says of its response.
+        /// Card of the random bit.
         card: Option<PathBuf> = None;
+        /// What a sum of one drives it by, in the card's unit; drives stop where the card's range does. Without a card a sum of one is the width of its curve.
+        drive: Option<f64> = None, 1e-30..=1e30;
         /// Items.
         visible: usize = 64, 2.0..=10000.0;
         /// Hidden units.
@@ -50,9 +52,19 @@ struct Unit {
     width: f64,
 }
 
+/// What drives the units, in widths of their curve.
+#[derive(Clone, Copy)]
+struct Drive {
+    /// Of a sum of one.
+    one: f64,
+    /// How far from the middle it may go.
+    reach: [f64; 2],
+}
+
 impl Unit {
-    fn chance(self, x: f64) -> f64 {
-        1.0 / (1.0 + (-(x - self.offset) / self.width).exp())
+    fn chance(self, x: f64, drive: Drive) -> f64 {
+        let driven = (drive.one * x).clamp(drive.reach[0], drive.reach[1]);
+        1.0 / (1.0 + (-(driven - self.offset) / self.width).exp())
     }
 }
 
@@ -62,13 +74,14 @@ struct Machine {
     hidden_bias: Vec<f64>,
     visible: Vec<Unit>,
     hidden: Vec<Unit>,
+    drive: Drive,
     looks: usize,
     limit: f64,
     levels: usize,
 }
 
 impl Machine {
-    fn new(s: &Recommendation, spread: f64, stream: &mut Stream) -> Self {
+    fn new(s: &Recommendation, drive: Drive, spread: f64, stream: &mut Stream) -> Self {
         let mut units = |n: usize| -> Vec<Unit> {
             (0..n).map(|_| Unit { offset: spread * stream.normal(), width: (spread * stream.normal()).exp() }).collect()
         };
@@ -79,6 +92,7 @@ impl Machine {
             hidden_bias: vec![0.0; s.hidden],
             visible,
             hidden,
+            drive,
             looks: s.looks,
             limit: s.limit,
             levels: s.levels,
@@ -97,7 +111,7 @@ impl Machine {
         (0..self.hidden.len())
             .map(|j| {
                 let x = self.hidden_bias[j] + v.iter().enumerate().map(|(i, v)| v * self.weight(i, j)).sum::<f64>();
-                f64::from(u8::from(stream.uniform() <= self.hidden[j].chance(x)))
+                f64::from(u8::from(stream.uniform() <= self.hidden[j].chance(x, self.drive)))
             })
             .collect()
     }
@@ -106,7 +120,7 @@ impl Machine {
         (0..self.visible.len())
             .map(|i| {
                 let x = self.visible_bias[i] + h.iter().enumerate().map(|(j, h)| h * self.weight(i, j)).sum::<f64>();
-                f64::from(u8::from(stream.uniform() <= self.visible[i].chance(x)))
+                f64::from(u8::from(stream.uniform() <= self.visible[i].chance(x, self.drive)))
             })
             .collect()
     }
@@ -162,9 +176,9 @@ impl Recommendation {
             .collect()
     }
 
-    fn accuracy(&self, users: &[Vec<f64>], spread: f64, seed: u64, context: &Context<'_>) -> f64 {
+    fn accuracy(&self, users: &[Vec<f64>], drive: Drive, spread: f64, seed: u64, context: &Context<'_>) -> f64 {
         let mut stream = Stream::new(seed, 0x72 << 40 | u64::from(spread > 0.0));
-        let mut machine = Machine::new(self, spread, &mut stream);
+        let mut machine = Machine::new(self, drive, spread, &mut stream);
         let (train, test) = users.split_at(self.users[0]);
         let mut order: Vec<usize> = (0..train.len()).collect();
         for epoch in 0..self.epochs {
@@ -198,19 +212,26 @@ impl Task for Recommendation {
         if self.users.len() != 2 {
             return Err(spinloom_base::Diagnostic::error("users needs two numbers: to learn from, to test").into());
         }
-        match &self.card {
+        let ideal = Drive { one: 1.0, reach: [f64::NEG_INFINITY, f64::INFINITY] };
+        let drive = match &self.card {
             Some(path) => {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
-                let (_, tau) = super::random_bit(&card)?;
+                let bit = RandomBit::of(&card)?;
+                let one = bit.drive(self.drive)?;
                 // Independent bits are three response times apart; a look takes one step up and one down.
-                out.note(format!("one recommendation takes {:.3e} s", 6.0 * tau * self.looks as f64));
-                out.cards.push(note.unused("inputs in units of its width; spread typed"));
+                out.note(format!("one recommendation takes {:.3e} s", 6.0 * bit.tau * self.looks as f64));
+                out.cards.push(note);
+                out.cards.push(CardNote::typed("typed beside the card: drive of a sum of one, spread"));
+                Drive { one, reach: bit.reach }
             }
-            None => out.cards.push(CardNote::typed("random bit typed: logistic")),
-        }
+            None => {
+                out.cards.push(CardNote::typed("random bit typed: logistic"));
+                ideal
+            }
+        };
         let mut stream = Stream::new(seed, 0x73 << 40);
         let users = self.users(&mut stream);
-        let (device, ideal) = (self.accuracy(&users, self.spread, seed, context), self.accuracy(&users, 0.0, seed, context));
+        let (device, ideal) = (self.accuracy(&users, drive, self.spread, seed, context), self.accuracy(&users, ideal, 0.0, seed, context));
         out.score("held-out ratings told", device, "%");
         out.score("held-out ratings told, ideal bits", ideal, "%");
         out.score("gap", ideal - device, "points");

@@ -11,10 +11,10 @@
 //!
 //! Tasks are in [`super::signals`]. Training data come first, test data after; λ is set, not tuned on the test.
 
-use super::{CardNote, Context, DataNote, Outcome, Task, card, oscillators, percent, signals};
+use super::{CardNote, Context, DataNote, Outcome, RandomBit, Task, card, oscillators, percent, signals, wrong};
 use crate::data::{Dataset, Images, Source};
 use crate::ridge::{Ridge, correlation_squared, nrmse};
-use crate::settings::{choice, settings};
+use crate::settings::{Seconds, choice, settings};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 use spinloom_base::random::Stream;
@@ -50,6 +50,10 @@ settings!(
         nodes: usize = 24, 1.0..=2000.0;
         /// Current over its threshold.
         zeta: f64 = 3.0, 1.01..=100.0;
+        /// What an argument of one drives a p-bit by, in its card's unit; drives stop where the card's range does. Without a card that is twice the width of its curve.
+        drive: Option<f64> = None, 1e-30..=1e30;
+        /// Input period of p-bits with a card; without one it is `dwell`.
+        step: Option<Seconds> = None, 1e-15..=1e6;
         /// Dwell of a virtual node in units of 1/Γ_p; input period of p-bits in units of τ; of skyrmions in units of their lag.
         dwell: f64 = 0.2, 0.001..=1000.0;
         /// What an input of 1 adds to ζ, to the argument of tanh, to the field.
@@ -125,11 +129,31 @@ impl Bar {
     }
 }
 
+/// What drives a p-bit: in widths of its curve of an argument of one, and how far from the middle it may go.
+struct Bit {
+    one: f64,
+    reach: [f64; 2],
+}
+
+/// What cards say of the devices, or typical ones.
+struct Devices {
+    oscillator: oscillators::Device,
+    bit: Bit,
+    bar: Option<Bar>,
+}
+
+impl Devices {
+    /// Without cards.
+    fn typical() -> Devices {
+        let bit = Bit { one: 2.0, reach: [f64::NEG_INFINITY, f64::INFINITY] };
+        Devices { oscillator: oscillators::Device::typical(), bit, bar: None }
+    }
+}
+
 /// The device's state and its law.
 enum State {
     /// Power, the last inputs' amplitudes, masks.
     Oscillator {
-        device: oscillators::Device,
         zeta: Vec<f64>,
         p: Vec<f64>,
         last: Vec<Vec<f64>>,
@@ -152,7 +176,7 @@ enum State {
 
 struct Machine<'a> {
     s: &'a Reservoir,
-    bar: Option<&'a Bar>,
+    cards: &'a Devices,
     feedback: f64,
     count: f64,
     state: State,
@@ -160,15 +184,7 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn new(
-        s: &'a Reservoir,
-        device: &oscillators::Device,
-        bar: Option<&'a Bar>,
-        devices: usize,
-        feedback: f64,
-        count: f64,
-        seed: u64,
-    ) -> Self {
+    fn new(s: &'a Reservoir, cards: &'a Devices, devices: usize, feedback: f64, count: f64, seed: u64) -> Self {
         let mut stream = Stream::new(seed, 0x52 << 40);
         let mut spread = |mean: f64| -> Vec<f64> { (0..devices).map(|_| mean * (1.0 + s.spread * stream.normal())).collect() };
         let state = match s.device {
@@ -176,9 +192,9 @@ impl<'a> Machine<'a> {
                 let zeta: Vec<f64> = spread(s.zeta).into_iter().map(|z| z.max(1.01)).collect();
                 // Binary masks as in the experiment.
                 let masks = (0..devices).map(|_| signals::bits(s.nodes, &mut stream)).collect();
-                let p: Vec<f64> = zeta.iter().map(|z| device.power(*z)).collect();
+                let p: Vec<f64> = zeta.iter().map(|z| cards.oscillator.power(*z)).collect();
                 let last = p.iter().map(|p| vec![p.sqrt(); s.nodes]).collect();
-                State::Oscillator { device: device.clone(), p, last, masks, zeta }
+                State::Oscillator { p, last, masks, zeta }
             }
             Kind::PBits => {
                 let rate = spread(1.0).into_iter().map(|r| r.max(0.1)).collect();
@@ -194,11 +210,11 @@ impl<'a> Machine<'a> {
                 let gain = spread(s.input);
                 let bias = (0..devices).map(|i| (i as f64 + 0.5) / devices as f64 + s.spread * stream.normal()).collect();
                 let masks = (0..devices).map(|_| (0..28).map(|_| 2.0 * stream.uniform() - 1.0).collect()).collect();
-                let start = bar.map_or(0.5, |b| 0.5 * (b.p[0] + b.p[1]));
+                let start = cards.bar.as_ref().map_or(0.5, |b| 0.5 * (b.p[0] + b.p[1]));
                 State::Skyrmions { number: vec![start; devices], bias, gain, masks }
             }
         };
-        Self { s, bar, feedback, count, state, stream }
+        Self { s, cards, feedback, count, state, stream }
     }
 
     fn features(&self) -> usize {
@@ -214,7 +230,8 @@ impl<'a> Machine<'a> {
         let s = self.s;
         let from = out.len();
         match &mut self.state {
-            State::Oscillator { device, zeta, p, last, masks } => {
+            State::Oscillator { zeta, p, last, masks } => {
+                let device = &self.cards.oscillator;
                 for k in 0..p.len() {
                     // Sixteen steps to a relaxation time at least.
                     let gamma = device.gamma * (zeta[k] - 1.0);
@@ -238,12 +255,14 @@ impl<'a> Machine<'a> {
             State::PBits { m, weights, input, bias, rate } => {
                 let inner = (s.dwell * 10.0).ceil().max(1.0);
                 let h = s.dwell / inner;
+                let bit = &self.cards.bit;
                 for _ in 0..inner as usize {
                     let at = nalgebra::DVector::from_column_slice(m);
                     let field = &*weights * at;
                     for i in 0..m.len() {
                         let kick = if s.noise > 0.0 { s.noise * (2.0 * h * rate[i]).sqrt() * self.stream.normal() } else { 0.0 };
-                        m[i] += h * rate[i] * (-m[i] + (field[i] + input[i] * u[i % u.len()] + bias[i]).tanh()) + kick;
+                        let driven = bit.one * (field[i] + input[i] * u[i % u.len()] + bias[i]);
+                        m[i] += h * rate[i] * (-m[i] + (0.5 * driven.clamp(bit.reach[0], bit.reach[1])).tanh()) + kick;
                     }
                 }
                 out.extend_from_slice(m);
@@ -257,7 +276,7 @@ impl<'a> Machine<'a> {
                         u.iter().zip(masks[k].iter().cycle()).map(|(u, m)| u * m).sum::<f64>() / (u.len() as f64).sqrt()
                     };
                     let h = bias[k] + gain[k] * sum;
-                    if let Some(bar) = self.bar {
+                    if let Some(bar) = &self.cards.bar {
                         for _ in 0..s.nodes {
                             number[k] = bar.after(number[k], h, s.dwell * bar.lag() / s.nodes as f64);
                             out.push(bar.read(number[k], self.count, s.noise * self.stream.normal()));
@@ -294,8 +313,7 @@ impl<'a> Machine<'a> {
 /// A device and how many of it.
 struct Setup<'a> {
     s: &'a Reservoir,
-    device: &'a oscillators::Device,
-    bar: Option<&'a Bar>,
+    cards: &'a Devices,
     devices: usize,
     feedback: f64,
     count: f64,
@@ -306,7 +324,7 @@ struct Setup<'a> {
 
 impl Setup<'_> {
     fn machine(&self) -> Machine<'_> {
-        Machine::new(self.s, self.device, self.bar, self.devices, self.feedback, self.count, self.seed)
+        Machine::new(self.s, self.cards, self.devices, self.feedback, self.count, self.seed)
     }
 
     /// Test outputs of read-outs trained on the first part, and what was wanted.
@@ -517,20 +535,24 @@ impl Task for Reservoir {
             return Err(Diagnostic::error("lengths needs three numbers: to settle, to train, to test").into());
         }
         let mut s = self.clone();
-        let mut device = oscillators::Device::typical();
-        let mut bar = None;
+        let mut cards = Devices::typical();
         match (&self.card, self.device) {
             (Some(path), Kind::Oscillator) => {
                 let (card, note) = card(context, path, &["spin-torque-oscillator"])?;
-                device = oscillators::Device::of(&card)?;
+                cards.oscillator = oscillators::Device::of(&card)?;
                 out.cards.push(note);
             }
             (Some(path), Kind::PBits) => {
-                // The card's response time is the unit of time here, its width s the unit of input: no score depends on it.
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
-                let (_, tau) = super::random_bit(&card)?;
-                out.note(format!("tau = {tau:.3e} s: an input lasts {:.3e} s", s.dwell * tau));
-                out.cards.push(note.unused("inputs in units of its width, times in units of its tau; spread and noise typed"));
+                let bit = RandomBit::of(&card)?;
+                let Some(step) = &s.step else {
+                    return Err(wrong(&card, "says how fast a junction answers, not how often inputs come", "give `step`"));
+                };
+                s.dwell = step.0 / bit.tau;
+                cards.bit = Bit { one: bit.drive(s.drive)?, reach: bit.reach };
+                out.note(format!("tau = {:.3e} s: an input lasts {:.3} of it", bit.tau, s.dwell));
+                out.cards.push(note);
+                out.cards.push(CardNote::typed("typed beside the card: weights, drive of an argument of one, time of an input, spread, noise"));
             }
             (Some(path), Kind::Skyrmions) => {
                 let Some(number) = &self.number else {
@@ -551,19 +573,17 @@ impl Task for Reservoir {
                     of.sigma / (of.p[1] - of.p[0]).abs(),
                     s.dwell * of.lag()
                 ));
-                bar = Some(of);
+                cards.bar = Some(of);
             }
             (None, kind) => out.cards.push(CardNote::typed(format!("{} typed: typical values", kind.word()))),
         }
-        if s.device == Kind::Skyrmions && bar.is_none() {
+        if s.device == Kind::Skyrmions && cards.bar.is_none() {
             out.note("a model of numbers, no device was simulated; that more skyrmions count with less noise (1/sqrt of their number) is assumed, not found");
         }
         s.tasks.dedup();
-        let bar = bar.as_ref();
         let setup = |devices: usize, feedback: f64, count: f64| Setup {
             s: &s,
-            device: &device,
-            bar,
+            cards: &cards,
             devices,
             feedback,
             count,
@@ -622,11 +642,11 @@ mod tests {
 
     #[test]
     fn the_oscillator_relaxes_at_its_rate() {
-        let device = oscillators::Device::typical();
+        let cards = Devices::typical();
         let s = Reservoir { nodes: 200, dwell: 0.02, input: 0.0, zeta: 2.0, spread: 0.0, ..Reservoir::default() };
-        let mut m = Machine::new(&s, &device, None, 1, 0.0, 1.0, 1);
+        let mut m = Machine::new(&s, &cards, 1, 0.0, 1.0, 1);
         let State::Oscillator { p, .. } = &mut m.state else { unreachable!() };
-        let p0 = device.power(2.0);
+        let p0 = cards.oscillator.power(2.0);
         p[0] = p0 * 1.01;
         let mut out = Vec::new();
         m.feed(&[0.0], &mut out);
@@ -641,10 +661,9 @@ mod tests {
         let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/networks/cards");
         let [mut law, number] = ["skyrmion-bar.yaml", "skyrmion-bar-number.yaml"].map(|f| Card::read(&house.join(f)).unwrap());
         let s = Reservoir { device: Kind::Skyrmions, input: 0.5, noise: 1.0, nodes: 4, dwell: 1.0, ..Reservoir::default() };
-        let device = oscillators::Device::typical();
         let read = |law: &Card, number: &Card, count: f64| {
-            let bar = Bar::of(law, number).unwrap();
-            let mut m = Machine::new(&s, &device, Some(&bar), 3, 0.0, count, 1);
+            let cards = Devices { bar: Some(Bar::of(law, number).unwrap()), ..Devices::typical() };
+            let mut m = Machine::new(&s, &cards, 3, 0.0, count, 1);
             let mut out = Vec::new();
             [0.0, 1.0, -1.0].iter().for_each(|u| m.feed(&[*u], &mut out));
             out
@@ -664,13 +683,35 @@ mod tests {
         assert_ne!(nominal, read(&law, &more, 10.0));
     }
 
+    /// A junction that a card gives in volts answers as its curve says, and no further than its records reach.
+    #[test]
+    fn the_card_of_a_p_bit_decides_what_it_answers() {
+        let s = Reservoir { device: Kind::PBits, recurrence: 0.0, spread: 0.0, dwell: 40.0, ..Reservoir::default() };
+        let rest = |bit: Bit, u: f64| {
+            let cards = Devices { bit, ..Devices::typical() };
+            let mut m = Machine::new(&s, &cards, 1, 0.0, 1.0, 1);
+            let State::PBits { input, bias, .. } = &mut m.state else { unreachable!() };
+            (input[0], bias[0]) = (1.0, 0.0);
+            let mut out = Vec::new();
+            m.feed(&[u], &mut out);
+            out[0]
+        };
+        let open = [f64::NEG_INFINITY, f64::INFINITY];
+        // 2 P − 1 of a logistic function at 0.6 and at 1.2 of its widths.
+        let wanted = |x: f64| 2.0 / (1.0 + (-x).exp()) - 1.0;
+        assert!((rest(Bit { one: 2.0, reach: open }, 0.3) - wanted(0.6)).abs() < 1e-9);
+        assert!((rest(Bit { one: 4.0, reach: open }, 0.3) - wanted(1.2)).abs() < 1e-9);
+        assert!((rest(Bit { one: 4.0, reach: [-1.0, 0.5] }, 0.3) - wanted(0.5)).abs() < 1e-9);
+        assert!((rest(Bit { one: 4.0, reach: [-1.0, 0.5] }, -3.0) - wanted(-1.0)).abs() < 1e-9);
+    }
+
     #[test]
     fn feedback_gives_memory() {
         let context = Context { data: None, base: std::path::Path::new("."), folder: None, device: None, progress: &|_, _| {} };
         let s = Reservoir { lengths: vec![100, 800, 800], ..Reservoir::default() };
-        let device = oscillators::Device::typical();
+        let cards = Devices::typical();
         let ask = |feedback: f64| {
-            Setup { s: &s, device: &device, bar: None, devices: 1, feedback, count: 1.0, seed: 1, validate: false }
+            Setup { s: &s, cards: &cards, devices: 1, feedback, count: 1.0, seed: 1, validate: false }
                 .ask(Question::Waveform, &context, None)
                 .unwrap()
                 .1
