@@ -464,10 +464,29 @@ const ADDRESSES: usize = 1 << 20;
 /// a share `lost` of the inputs may end it by a signal (a panic is never forgiven).
 fn in_children(name: &str, part: &str, lost: f64) {
     let count = number("SPINLOOM_FUZZ").unwrap_or(500.0) as usize;
-    let (dir, clock) = (tempfile::tempdir().expect("a folder"), std::time::Instant::now());
-    let (mut from, mut died) = (0, Vec::new());
-    while from < count {
-        let at = dir.path().join("at");
+    let threads = number("SPINLOOM_FUZZ_THREADS").map_or(1, |n| n.max(1.0) as usize);
+    let clock = std::time::Instant::now();
+    let shares: Vec<(usize, Vec<String>)> = std::thread::scope(|s| {
+        let all: Vec<_> =
+            (0..threads).map(|t| s.spawn(move || share(name, part, [count * t / threads, count * (t + 1) / threads], clock))).collect();
+        all.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+    });
+    let fed: usize = shares.iter().map(|s| s.0).sum();
+    let died: Vec<String> = shares.into_iter().flat_map(|s| s.1).collect();
+    let seconds = clock.elapsed().as_secs_f64();
+    println!("{name}: {fed} inputs in {seconds:.1} s in at most {} MiB a process; {} ended it", ADDRESSES >> 10, died.len());
+    assert!(died.len() as f64 <= lost * fed as f64, "{}", died.join(", "));
+}
+
+/// Inputs `from` to `end`, by one child after the other: how many were read, and those that ended a child.
+fn share(name: &str, part: &str, [first, end]: [usize; 2], clock: std::time::Instant) -> (usize, Vec<String>) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let late = number("SPINLOOM_FUZZ_SECONDS").unwrap_or(f64::INFINITY);
+    let (mut from, mut died) = (first, Vec::new());
+    let at = dir.path().join("at");
+    // The child may be between two lives of this file.
+    let now = || std::fs::read_to_string(&at).ok().and_then(|t| t.trim().parse::<usize>().ok());
+    while from < end {
         std::fs::write(&at, format!("{from}")).expect("it can be written");
         let exe = std::env::current_exe().expect("a name");
         let exe = exe.to_str().expect("a plain name");
@@ -476,38 +495,41 @@ fn in_children(name: &str, part: &str, lost: f64) {
         let stream = || std::fs::OpenOptions::new().create(true).append(true).open(&said).expect("it can be written");
         let mut child = std::process::Command::new("sh")
             .args(["-c", &command])
-            .env(BATCH, format!("{from} {count} {}", dir.path().display()))
+            .env(BATCH, format!("{from} {end} {}", dir.path().display()))
             .stdout(stream())
             .stderr(stream())
             .spawn()
             .expect("it starts");
-        // The child may be between two lives of this file.
-        let now = || std::fs::read_to_string(&at).ok().and_then(|t| t.trim().parse::<usize>().ok());
-        let (mut last, mut since) = (now(), std::time::Instant::now());
+        let (mut last, mut since, mut enough) = (now(), std::time::Instant::now(), false);
         let status = loop {
             if let Some(status) = child.try_wait().expect("it can be asked") {
                 break status;
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
+            enough = clock.elapsed().as_secs_f64() > late;
             if now() != last {
                 (last, since) = (now(), std::time::Instant::now());
-            } else if since.elapsed() > LONGEST {
+            }
+            if enough || since.elapsed() > LONGEST {
                 let _ = child.kill();
             }
         };
         if status.success() {
+            from = end;
             break;
         }
-        let k: usize = now().expect("a number");
+        let k = now().or(last).expect("a number");
+        if enough {
+            from = k;
+            break;
+        }
         assert!(status.code().is_none(), "input {k}: {}", std::fs::read_to_string(&said).unwrap_or_default());
         let kept = std::env::temp_dir().join(format!("spinloom-{name}-{k}"));
         let _ = std::fs::copy(dir.path().join("input.h5"), &kept);
         died.push(format!("{} ({status})", kept.display()));
         from = k + 1;
     }
-    let seconds = clock.elapsed().as_secs_f64();
-    println!("{name}: {count} inputs in {seconds:.1} s in at most {} MiB a process; {} ended it", ADDRESSES >> 10, died.len());
-    assert!(died.len() as f64 <= lost * count as f64, "{}", died.join(", "));
+    (from - first, died)
 }
 
 /// The child's side: damaged files one by one; `read` says whether one could be opened. Each has its own stream, so that a child can begin anywhere.
@@ -518,11 +540,12 @@ fn as_child(seeds: impl Fn(&Path) -> Vec<Vec<u8>>, read: impl Fn(&Path) -> bool)
     let (from, to): (usize, usize) = (next().parse().expect("a number"), next().parse().expect("a number"));
     let dir = PathBuf::from(next());
     let seeds = seeds(&dir);
+    let seed = number("SPINLOOM_FUZZ_SEED").map_or(1, |n| n as u64);
     let path = dir.join("input.h5");
     let mut good = 0;
     for k in from..to {
         std::fs::write(dir.join("at"), format!("{k}")).expect("it can be written");
-        std::fs::write(&path, damaged(&mut Stream::new(1, k as u64), &seeds)).expect("it can be written");
+        std::fs::write(&path, damaged(&mut Stream::new(seed, k as u64), &seeds)).expect("it can be written");
         good += usize::from(read(&path));
     }
     // A file that no damage gets past tests nothing.

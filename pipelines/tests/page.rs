@@ -375,6 +375,7 @@ fn a_browser_shows_a_run_and_holds_its_reins() {
     browser.until(both);
     browser.run("document.getElementById('quiver').click()");
     browser.until("document.getElementById('field').width > 800");
+    browser.until("document.getElementById('runs').textContent.includes('running')");
     let keep = |name: &str, picture: Vec<u8>| {
         if let Ok(folder) = std::env::var("SPINLOOM_PICTURES") {
             std::fs::create_dir_all(&folder).unwrap();
@@ -396,7 +397,7 @@ fn a_browser_shows_a_run_and_holds_its_reins() {
     browser.until(&format!("document.getElementById('t').textContent !== {t}"));
     browser.run("document.getElementById('pause').click()");
     browser.until("document.getElementById('pause').textContent === 'pause'");
-    browser.run("document.getElementById('edit').value = 'J: [1e11 A/m^2, 0, 0]'; document.getElementById('set').click()");
+    browser.run("document.getElementById('edit').value = 'J: [1e10 A/m^2, 0, 0]'; document.getElementById('set').click()");
     browser.until("document.getElementById('said').textContent.includes('set J')");
     // Zoomed in, the picture holds fewer cells.
     browser.run("const b = document.getElementById('field').getBoundingClientRect(); for (let k = 0; k < 6; k++) document.getElementById('field').dispatchEvent(new WheelEvent('wheel', {deltaY: -100, clientX: b.left + b.width / 2, clientY: b.top + b.height / 2, cancelable: true}))");
