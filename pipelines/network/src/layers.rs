@@ -334,6 +334,42 @@ impl Net {
         }
     }
 
+    /// What a pass of training changes besides weights: means and variances of norms, ranges of converters.
+    pub(crate) fn ranges(&self) -> Vec<([Vec<f32>; 2], [f32; 2])> {
+        self.layers.iter().map(|l| (l.running.clone(), [l.peak, l.input_peak])).collect()
+    }
+
+    pub(crate) fn set_ranges(&mut self, to: &[([Vec<f32>; 2], [f32; 2])]) {
+        for (l, (running, peaks)) in self.layers.iter_mut().zip(to) {
+            l.running.clone_from(running);
+            [l.peak, l.input_peak] = *peaks;
+        }
+    }
+
+    /// Means and variances of the norms in the last batch of training; empty for other layers.
+    pub(crate) fn batch_statistics(&self) -> Vec<[Vec<f32>; 2]> {
+        self.layers.iter().map(|l| if matches!(l.kind, Kind::Norm) { l.saved.clone() } else { Default::default() }).collect()
+    }
+
+    /// Gives the norms the means over batches.
+    pub(crate) fn set_statistics(&mut self, batches: &[Vec<[Vec<f32>; 2]>]) {
+        for (i, l) in self.layers.iter_mut().enumerate().filter(|(_, l)| matches!(l.kind, Kind::Norm)) {
+            for (k, running) in l.running.iter_mut().enumerate() {
+                for (c, r) in running.iter_mut().enumerate() {
+                    *r = batches.iter().map(|b| b[i][k][c]).sum::<f32>() / batches.len() as f32;
+                }
+            }
+        }
+    }
+
+    /// What a graphics device has found for the norms, here too.
+    pub(crate) fn fetch_running(&mut self) -> Result<(), GpuError> {
+        let Some(graphics) = self.graphics.take() else { return Ok(()) };
+        let fetched = graphics.download_running(self);
+        self.graphics = Some(graphics);
+        fetched
+    }
+
     /// Sets the weights in use: on the levels of devices, with their errors where those act in training, or as they are.
     pub(crate) fn realise(&mut self, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) -> Vec<Vec<f32>> {
         let mut squares = vec![Vec::new(); self.layers.len()];

@@ -81,6 +81,9 @@ settings!(
         when: When = When::Inference;
         /// Chips drawn and tested.
         chips: usize = 3, 1.0..=1000.0;
+        /// Batches of training samples by which each chip finds the means and variances of its normalisation anew, at least 64 samples each (Joshi et al., Nat. Commun. 11, 2473 (2020),
+        /// adaptive batch normalisation statistics); 0: those of training.
+        calibration: usize = 0, 0.0..=1e6;
     }
 );
 
@@ -340,6 +343,11 @@ impl Synapse {
     /// Whether a read gives what the weights say: no noise, no converters.
     pub(crate) fn reads_exactly(&self) -> bool {
         self.read_noise == 0.0 && self.dac_bits == 0 && self.adc_bits == 0
+    }
+
+    /// Whether a chip can be tested away from the processor: noise of reads, converters and calibrations are the processor's.
+    pub(crate) fn tested_anywhere(&self) -> bool {
+        self.reads_exactly() && self.calibration == 0
     }
 
     /// The same for inputs: where none is negative, as of pixels and rates, codes lie between 0 and `largest`, one of them at 0.

@@ -561,7 +561,7 @@ impl Classifier {
         let mut right = 0;
         let mut activity: Vec<(f64, usize)> = Vec::new();
         // Noise of reads and converters are the processor's: the host has the weights of a chip too.
-        let there = analog.is_none_or(|a| a.synapse.reads_exactly());
+        let there = analog.is_none_or(|a| a.synapse.tested_anywhere());
         for (b, some) in all.chunks(self.batch.max(64)).enumerate() {
             let labels: Vec<u8> = some.iter().map(|&i| part.labels[i]).collect();
             let key = [key[0], key[1], b as u32];
@@ -625,8 +625,8 @@ impl Classifier {
         };
         let graphics = Graphics::new(open().map_err(trouble)?, net, sizes).map_err(trouble)?;
         say(format!("network on {}", graphics.name()));
-        if synapse.is_some_and(|s| !s.reads_exactly()) {
-            say("chips with noise of reads are tested on the processor".into());
+        if synapse.is_some_and(|s| !s.tested_anywhere()) {
+            say("chips with noise of reads or a calibration are tested on the processor".into());
         }
         net.graphics = Some(Box::new(graphics));
         Ok(())
@@ -792,13 +792,36 @@ impl Classifier {
     fn chips(&self, net: &mut Net, synapse: &Synapse, data: &Samples, seed: u64, noise: f64) -> Result<(f64, f64), Problems> {
         let key = crate::encode::key(seed);
         let mut all = Vec::new();
+        if synapse.calibration > 0 {
+            net.fetch_running().map_err(trouble)?;
+        }
+        let trained = net.ranges();
         for chip in 0..synapse.chips {
             let squares = realise(net, Some(synapse), Some((seed ^ 0xC41F, chip as u32)))?;
             let analog = Analog { synapse, squares };
+            if synapse.calibration > 0 {
+                self.calibrate(net, &analog, data, key);
+            }
             all.push(self.test(net, data, &data.test, key, Some(&analog), noise)?.0);
+            net.set_ranges(&trained);
         }
         realise(net, Some(synapse), None)?;
         Ok((all.iter().sum::<f64>() / all.len() as f64, all.iter().copied().fold(f64::INFINITY, f64::min)))
+    }
+
+    /// Means and variances of every normalisation from training samples that run through the chip as it is.
+    fn calibrate(&self, net: &mut Net, analog: &Analog<'_>, data: &Samples, key: [u32; 2]) {
+        let all: Vec<usize> = (0..data.train.labels.len()).collect();
+        let before = net.ranges();
+        let mut found = Vec::new();
+        for (b, some) in all.chunks(self.batch.max(64)).take(analog.synapse.calibration).enumerate() {
+            let (x, steps) = self.input(data, &data.train, some, key, 0x6000, false, 0.0, true);
+            net.forward(x, steps, some.len(), Pass::Train, Some(analog), [key[0], key[1], b as u32]);
+            found.push(net.batch_statistics());
+        }
+        // Converters keep the range they were built with.
+        net.set_ranges(&before);
+        net.set_statistics(&found);
     }
 
     /// The last layer anew by STDP; updates made, and updates a full back-propagation of as many epochs would make.
@@ -857,8 +880,11 @@ impl Classifier {
         (updates, (weights * n.div_ceil(self.batch) * hybrid.epochs) as u64)
     }
 
-    /// Refuses curves that would be flat because what is swept acts on nothing.
-    fn sweeps_act(&self, synapse: Option<&Synapse>) -> Result<(), Problems> {
+    /// Refuses what acts on nothing: sweeps whose curves would be flat, calibrations of no normalisation.
+    fn all_acts(&self, synapse: Option<&Synapse>) -> Result<(), Problems> {
+        if synapse.is_some_and(|s| s.calibration > 0) && self.layers.iter().all(|l| !l.norm) {
+            return Err(Diagnostic::error("calibration: it measures normalisation, and no layer has any").hint("give layers `norm: true`").into());
+        }
         for sweep in &self.sweeps {
             let why = match (sweep.over, synapse) {
                 (_, None) => "there is no synapse",
@@ -1042,7 +1068,7 @@ impl Task for Classifier {
         let data = Samples::read(self.data, context.data, cut, at_most)?;
         let answer = self.answer(context, &mut out.cards)?;
         let synapse = self.synapse.as_ref().map(|s| synapse::resolve(s, context.base, &mut out.cards)).transpose()?;
-        self.sweeps_act(synapse.as_ref())?;
+        self.all_acts(synapse.as_ref())?;
         let drawn = self.ensemble(&answer, synapse.as_ref(), context.base, seed)?;
         let key = crate::encode::key(seed);
         let columns = ["loss", "training accuracy (%)", "validation accuracy (%, -1: none)"];
@@ -1313,6 +1339,33 @@ mod tests {
         let sweep = &out.curves.last().unwrap().rows;
         assert!(out.value("gap").unwrap().abs() < 12.0, "{:?}", out.scores);
         assert!(sweep[0][1] > sweep[1][1] + 5.0, "{sweep:?}");
+    }
+
+    /// Each chip of a network with normalisation has sums of its own, and measures them.
+    #[test]
+    fn chips_that_are_calibrated_answer_better() {
+        let accuracy = |calibration: usize| {
+            let synapse = Synapse { cycle_to_cycle: 0.3, calibration, ..Synapse::default() };
+            let dense = |width: usize| LayerSetting { dense: Some(width), norm: true, ..LayerSetting::default() };
+            let c = Classifier {
+                samples: vec![1000, 300],
+                layers: vec![dense(48), dense(48)],
+                neuron: Neuron::Tanh,
+                epochs: 3,
+                learning_rate: 3e-3,
+                synapse: Some(synapse),
+                sweeps: vec![Sweep { over: Swept::CycleToCycle, values: vec![0.0] }],
+                ..Classifier::default()
+            };
+            let out = run(&c, None);
+            // What a calibration has changed is as it was for the next chip.
+            (out.scores[0].value, out.value("accuracy, levels without errors").unwrap(), out.curves.last().unwrap().rows[0][1])
+        };
+        let (without, with) = (accuracy(0), accuracy(4));
+        assert!(with.0 > without.0 + 3.0, "{without:?} {with:?}");
+        assert!((with.1, without.2) == (without.1, without.1) && (with.2 - with.1).abs() < 3.0, "{without:?} {with:?}");
+        let none = Classifier { synapse: Some(Synapse { calibration: 1, ..Synapse::default() }), ..Classifier::default() };
+        assert!(none.all_acts(none.synapse.as_ref()).unwrap_err().to_string().contains("norm"));
     }
 
     #[test]
