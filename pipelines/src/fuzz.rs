@@ -457,6 +457,8 @@ fn gestures() {
 const BATCH: &str = "SPINLOOM_FUZZ_BATCH";
 /// How long one input may take; a child that takes longer is killed, and counts as ended by a signal.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
+/// Inputs a child reads before another takes over: HDF5 keeps a few hundred bytes of a damaged file that it gives up.
+const LIFE: usize = 200_000;
 /// Memory a child may take, all its libraries included (KiB).
 const ADDRESSES: usize = 1 << 20;
 
@@ -495,7 +497,7 @@ fn share(name: &str, part: &str, [first, end]: [usize; 2], clock: std::time::Ins
         let stream = || std::fs::OpenOptions::new().create(true).append(true).open(&said).expect("it can be written");
         let mut child = std::process::Command::new("sh")
             .args(["-c", &command])
-            .env(BATCH, format!("{from} {end} {}", dir.path().display()))
+            .env(BATCH, format!("{from} {} {}", end.min(from + LIFE), dir.path().display()))
             .stdout(stream())
             .stderr(stream())
             .spawn()
@@ -515,8 +517,8 @@ fn share(name: &str, part: &str, [first, end]: [usize; 2], clock: std::time::Ins
             }
         };
         if status.success() {
-            from = end;
-            break;
+            from = end.min(from + LIFE);
+            continue;
         }
         let k = now().or(last).expect("a number");
         if enough {
@@ -570,7 +572,7 @@ fn some_records() {
             }
             drop((record.events(), record.checkpoint()));
             for field in record.fields().unwrap_or_default() {
-                drop((0..field.frames.len().min(4)).map(|i| record.frame(&field.name, i)).collect::<Vec<_>>());
+                drop([0, field.frames.len().saturating_sub(1)].map(|i| record.frame(&field.name, i)));
             }
             true
         },

@@ -232,12 +232,11 @@ impl Record {
     fn finished_values(&self, replica: usize, columns: &[usize]) -> hdf5::Result<Vec<f64>> {
         let rows = self.finished_rows(replica)?;
         let table = self.master.group("table")?;
-        for &c in columns {
-            self.check_column(&table.dataset(&self.header.columns[c].name)?, rows)?;
-        }
+        let datasets: Vec<Dataset> =
+            columns.iter().map(|&c| table.dataset(&self.header.columns[c].name)).collect::<hdf5::Result<_>>()?;
+        datasets.iter().try_for_each(|d| self.check_column(d, rows))?;
         let mut values = vec![0.0; rows * columns.len()];
-        for (k, &c) in columns.iter().enumerate() {
-            let dataset = table.dataset(&self.header.columns[c].name)?;
+        for (k, dataset) in datasets.iter().enumerate() {
             if rows > 0 {
                 let column = dataset.read_slice_1d::<f64, _>(s![replica, ..rows])?;
                 values.iter_mut().skip(k).step_by(columns.len()).zip(column).for_each(|(out, x)| *out = x);
@@ -302,9 +301,10 @@ impl Record {
             if !h5::is_name(name) || !file.link_exists("fields") || !file.link_exists(&format!("fields/{name}")) {
                 continue;
             }
-            let frames = self.frames_in(file, name).named(&path, "read the fields")?;
+            let store = FieldStore::open(file, &self.header, name).named(&path, "read the fields")?;
+            let frames = store.frames();
             if index < before + frames {
-                return self.read_frame(file, name, index - before).named(&path, "read a frame");
+                return read_frame(store, name, index - before).named(&path, "read a frame");
             }
             before += frames;
         }
@@ -313,20 +313,6 @@ impl Record {
         }
         let fields = self.fields()?;
         Err(problem(&self.path, format!("there are no frames of `{name}`"), &meant(name, fields.iter().map(|f| f.name.as_str()))))
-    }
-
-    fn frames_in(&self, file: &File, name: &str) -> hdf5::Result<usize> {
-        Ok(FieldStore::open(file, &self.header, name)?.frames())
-    }
-
-    fn read_frame(&self, file: &File, name: &str, k: usize) -> hdf5::Result<Frame> {
-        let store = FieldStore::open(file, &self.header, name)?;
-        let components = store.components;
-        h5::plausible(&store.data)?;
-        let data = store.data.read_slice::<f64, _, ndarray::Ix4>(s![k, .., .., .., ..])?.into_iter().collect();
-        let t = store.t.read_slice_1d::<f64, _>(k..k + 1)?[0];
-        let replica = store.replica.read_slice_1d::<u32, _>(k..k + 1)?[0] as usize;
-        Ok(Frame { name: name.into(), unit: store.unit, replica, t, components, data })
     }
 
     /// The newest checkpoint of a running record; `None` if nothing was committed or the run is finished.
@@ -389,6 +375,16 @@ impl Record {
             Err(problem(&self.path, format!("there are {n} replicas, number {replica} was asked for"), "replicas count from 0"))
         }
     }
+}
+
+/// Frame k of a store.
+fn read_frame(store: FieldStore, name: &str, k: usize) -> hdf5::Result<Frame> {
+    let components = store.components;
+    h5::plausible(&store.data)?;
+    let data = store.data.read_slice::<f64, _, ndarray::Ix4>(s![k, .., .., .., ..])?.into_iter().collect();
+    let t = store.t.read_slice_1d::<f64, _>(k..k + 1)?[0];
+    let replica = store.replica.read_slice_1d::<u32, _>(k..k + 1)?[0] as usize;
+    Ok(Frame { name: name.into(), unit: store.unit, replica, t, components, data })
 }
 
 /// "did you mean …" or the list of what there is.
