@@ -453,7 +453,7 @@ fn gestures() {
     feed("gestures", seeds, 1.0, |b| drop(spinloom_network::data::recordings::gesture_labels("a_labels.csv", b)));
 }
 
-/// What a child of [`in_children`] reads: how many, and beginning with which.
+/// What a child of [`in_children`] reads: the number of its first input, that behind its last, and a folder.
 const BATCH: &str = "SPINLOOM_FUZZ_BATCH";
 /// How long one input may take; a child that takes longer is killed, and counts as ended by a signal.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
@@ -509,8 +509,8 @@ fn share(name: &str, part: &str, [first, end]: [usize; 2], clock: std::time::Ins
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
             enough = clock.elapsed().as_secs_f64() > late;
-            if now() != last {
-                (last, since) = (now(), std::time::Instant::now());
+            if let Some(k) = now().filter(|k| last != Some(*k)) {
+                (last, since) = (Some(k), std::time::Instant::now());
             }
             if enough || since.elapsed() > LONGEST {
                 let _ = child.kill();
@@ -521,11 +521,11 @@ fn share(name: &str, part: &str, [first, end]: [usize; 2], clock: std::time::Ins
             continue;
         }
         let k = now().or(last).expect("a number");
+        assert!(status.code().is_none(), "input {k}: {}", std::fs::read_to_string(&said).unwrap_or_default());
         if enough {
             from = k;
             break;
         }
-        assert!(status.code().is_none(), "input {k}: {}", std::fs::read_to_string(&said).unwrap_or_default());
         let kept = std::env::temp_dir().join(format!("spinloom-{name}-{k}"));
         let _ = std::fs::copy(dir.path().join("input.h5"), &kept);
         died.push(format!("{} ({status})", kept.display()));

@@ -362,14 +362,6 @@ impl Net {
         }
     }
 
-    /// What a graphics device has found for the norms, here too.
-    pub(crate) fn fetch_running(&mut self) -> Result<(), GpuError> {
-        let Some(graphics) = self.graphics.take() else { return Ok(()) };
-        let fetched = graphics.download_running(self);
-        self.graphics = Some(graphics);
-        fetched
-    }
-
     /// Sets the weights in use: on the levels of devices, with their errors where those act in training, or as they are.
     pub(crate) fn realise(&mut self, synapse: Option<&Synapse>, noisy: Option<(u64, u32)>) -> Vec<Vec<f32>> {
         let mut squares = vec![Vec::new(); self.layers.len()];

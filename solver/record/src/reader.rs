@@ -232,8 +232,7 @@ impl Record {
     fn finished_values(&self, replica: usize, columns: &[usize]) -> hdf5::Result<Vec<f64>> {
         let rows = self.finished_rows(replica)?;
         let table = self.master.group("table")?;
-        let datasets: Vec<Dataset> =
-            columns.iter().map(|&c| table.dataset(&self.header.columns[c].name)).collect::<hdf5::Result<_>>()?;
+        let datasets: Vec<Dataset> = columns.iter().map(|&c| table.dataset(&self.header.columns[c].name)).collect::<hdf5::Result<_>>()?;
         datasets.iter().try_for_each(|d| self.check_column(d, rows))?;
         let mut values = vec![0.0; rows * columns.len()];
         for (k, dataset) in datasets.iter().enumerate() {

@@ -338,11 +338,6 @@ impl Graphics {
         let [_, _, m, v] = self.parameters;
         self.scatter(net, &self.take(m, self.count)?, |p| &mut p.moments[0]);
         self.scatter(net, &self.take(v, self.count)?, |p| &mut p.moments[1]);
-        self.download_running(net)
-    }
-
-    /// Means and variances of norms.
-    pub(crate) fn download_running(&self, net: &mut Net) -> Result<(), GpuError> {
         for (l, from) in &self.running {
             let c = net.layers[*l].running[0].len();
             let both = self.take(*from, 2 * c)?;

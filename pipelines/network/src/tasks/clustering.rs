@@ -6,7 +6,7 @@
 //! mean of a stochastic Hebbian rule; Nessler et al., PLoS Comput. Biol. 9, e1003037 (2013), equation 5 near its fixed point). A threshold that rises with every
 //! win keeps all neurons in use. Labels are not used until each neuron is named after the class it answers to most.
 
-use super::{CardNote, Context, DataNote, Outcome, RandomBit, Task, card, percent, reach, wrong};
+use super::{CardNote, Context, DataNote, Driven, Outcome, RandomBit, Task, card, no_card, percent};
 use crate::settings::settings;
 use spinloom_base::random::Stream;
 use spinloom_base::{Diagnostic, Problems, hash};
@@ -35,7 +35,7 @@ settings!(
         learning_rate: f64 = 0.02, 1e-6..=1.0;
         /// What a win adds to the threshold, and what a slot takes off all, is this over the number of neurons.
         homeostasis: f64 = 0.02, 0.0..=10.0;
-        /// Relative deviation of I_50 and slope between junctions, uniform within ± this: a curve, the first value the headline.
+        /// Relative deviation of I_50 (from the foot of the drives, half a swing below it) and slope between junctions, uniform within ± this: a curve, the first value the headline.
         spreads: Vec<f64> = vec![0.0, 0.05, 0.1, 0.15, 0.2], 0.0..=0.9;
     }
 );
@@ -102,16 +102,8 @@ fn stand_in(seed: u64) -> Flowers {
     }
 }
 
-/// What drives the junctions, in units of the width of their curve.
-#[derive(Clone, Copy)]
-struct Drive {
-    swing: f64,
-    /// How far from the middle it may go.
-    reach: [f64; 2],
-}
-
 /// Chance of each junction to switch in a slot, per flower.
-fn chances(s: &Clustering, drive: Drive, flowers: &Flowers, spread: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
+fn chances(s: &Clustering, drive: Driven, flowers: &Flowers, spread: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
     let n = s.junctions;
     let range: [(f64, f64); 4] =
         std::array::from_fn(|f| flowers.features.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| (a.0.min(x[f]), a.1.max(x[f]))));
@@ -127,9 +119,9 @@ fn chances(s: &Clustering, drive: Drive, flowers: &Flowers, spread: f64, stream:
                     let at = (x[f] - range[f].0) / (range[f].1 - range[f].0).max(1e-12) * (n - 1) as f64;
                     // From the I_50 of a nominal junction, which is half of what the preferred value gives.
                     let current = (-((at - k as f64) / s.width).powi(2) / 2.0).exp();
-                    let driven = (drive.swing * (current - 0.5)).clamp(drive.reach[0], drive.reach[1]);
+                    let driven = drive.at(current - 0.5);
                     let (mid, slope) = devices[i];
-                    1.0 / (1.0 + (-slope * (driven - 0.5 * drive.swing * (mid - 1.0))).exp())
+                    1.0 / (1.0 + (-slope * (driven - 0.5 * drive.one * (mid - 1.0))).exp())
                 })
                 .collect()
         })
@@ -137,7 +129,7 @@ fn chances(s: &Clustering, drive: Drive, flowers: &Flowers, spread: f64, stream:
 }
 
 /// Accuracy after learning, and how many neurons stand for each class.
-fn learn(s: &Clustering, drive: Drive, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
+fn learn(s: &Clustering, drive: Driven, flowers: &Flowers, spread: f64, seed: u64) -> f64 {
     let mut stream = Stream::new(seed, 0x44 << 40 | (1e4 * spread) as u64);
     let chance = chances(s, drive, flowers, spread, &mut stream);
     let inputs = 4 * s.junctions;
@@ -229,26 +221,16 @@ impl Task for Clustering {
             Some(path) => {
                 let (card, note) = card(context, path, &["firing-logistic", "p-bit", "telegraph-arrhenius"])?;
                 // All three laws are the logistic function; only its width differs.
-                let (width, reach) = if card.model.name == "firing-logistic" {
-                    let width = 1.0 / card.value("slope")?;
-                    (width, reach(&card, card.value("V_50")?, width)?)
-                } else {
-                    let bit = RandomBit::of(&card)?;
-                    (bit.s, bit.reach)
-                };
-                let Some(swing) = self.swing else {
-                    return Err(wrong(&card, "says how a junction answers, not what drives it", "give `swing`, in the card's unit"));
-                };
-                if !(reach[0] < 0.0 && 0.0 < reach[1] && width > 0.0) {
-                    return Err(wrong(&card, "does not cover both sides of its middle", "records on either side are needed"));
-                }
+                let width = if card.model.name == "firing-logistic" { 1.0 / card.value("slope")? } else { RandomBit::of(&card)?.s };
+                let drive = Driven::of(&card, self.swing, "swing", width)?;
                 out.cards.push(note);
-                out.cards.push(CardNote::typed(format!("typed beside the card: swing {swing:e} in its unit, spread")));
-                Drive { swing: swing / width, reach }
+                out.cards.push(CardNote::typed(format!("typed beside the card: swing {:e} in its unit, spread", drive.one * width)));
+                drive
             }
             None => {
+                no_card(&[("swing", self.swing.is_some())])?;
                 out.cards.push(CardNote::typed("junction typed: logistic"));
-                Drive { swing: self.drive, reach: [f64::NEG_INFINITY, f64::INFINITY] }
+                Driven::freely(self.drive)
             }
         };
         let flowers = match context.data {
@@ -279,14 +261,17 @@ mod tests {
     fn three_clouds_are_found() {
         let s = Clustering { epochs: 8, ..Clustering::default() };
         let flowers = stand_in(1);
-        let open = Drive { swing: 8.0, reach: [f64::NEG_INFINITY, f64::INFINITY] };
+        let open = Driven::freely(8.0);
         let right = learn(&s, open, &flowers, 0.0, 1);
         assert!(right > 85.0, "{right}");
         // Junctions spread by three fifths still find more than one cloud.
         let wide = learn(&s, open, &flowers, 0.6, 1);
         assert!(wide > 50.0, "{wide}");
         // Those that drives do not move switch by chance alone, and tell nothing.
-        let shut = learn(&s, Drive { reach: [-0.01, 0.01], ..open }, &flowers, 0.0, 1);
+        let shut = learn(&s, Driven { reach: [-0.01, 0.01], ..open }, &flowers, 0.0, 1);
         assert!(shut < 60.0, "{shut}");
+        let context = Context { data: None, base: Path::new("."), folder: None, device: None, progress: &|_, _| {} };
+        let refused = Clustering { swing: Some(0.1), ..Clustering::default() }.run(1, &context);
+        assert!(refused.unwrap_err().to_string().contains("swing: it drives the device of a card"));
     }
 }

@@ -341,14 +341,12 @@ pub(crate) fn read_card(base: &Path, path: &Path, models: &[&str]) -> Result<Car
     Ok(card)
 }
 
-/// A superparamagnetic junction at 300 K: P(up) = 1/(1 + e^(−(V − V_50)/s)), at balance with the response time τ.
+/// A superparamagnetic junction at 300 K: P(up) = 1/(1 + e^(−(V − V_50)/s)); it responds in τ/cosh((V − V_50)/2s).
 struct RandomBit {
     /// In the card's unit.
     s: f64,
     /// In seconds.
     tau: f64,
-    /// Lowest and highest V − V_50 of the records, in s.
-    reach: [f64; 2],
 }
 
 /// Models of cards that [`RandomBit`] reads.
@@ -364,22 +362,62 @@ impl RandomBit {
             let delta = card.value("Delta_300K")?;
             (card.value("V_c")? / (2.0 * delta), delta.exp() / (2.0 * card.value("f0")?))
         };
-        Ok(RandomBit { s, tau, reach: reach(card, card.value("V_50")?, s)? })
+        Ok(RandomBit { s, tau })
     }
 
-    /// What a sum of one drives it by, in s.
-    fn drive(&self, drive: Option<f64>) -> Result<f64, Problems> {
-        drive.map(|d| d / self.s).ok_or_else(|| {
-            Diagnostic::error("a card says how a device answers, not what drives it").hint("give `drive`, that of a sum of one in the card's unit").into()
-        })
+    /// Driven by `drive`, in the card's unit, of a sum of one.
+    fn driven(&self, card: &Card, drive: Option<f64>, key: &str) -> Result<Driven, Problems> {
+        Driven::of(card, drive, key, self.s)
     }
 }
 
-/// How far the records of a card drive it below and above `middle`, in units of `width`.
-fn reach(card: &Card, middle: f64, width: f64) -> Result<[f64; 2], Problems> {
-    let range = card.validity.get("V");
-    let range = range.ok_or_else(|| wrong(card, "states no range of its drive `V`", "state the range that the records cover"))?;
-    Ok([range.min, range.max].map(|v| (v - middle) / width))
+/// What drives a device whose curve is logistic, from the middle of the curve and in units of its width.
+#[derive(Clone, Copy, Debug)]
+struct Driven {
+    /// Of a sum of one.
+    one: f64,
+    /// How far it may go to either side.
+    reach: [f64; 2],
+}
+
+impl Driven {
+    /// Without a card nothing stops it.
+    fn freely(one: f64) -> Driven {
+        Driven { one, reach: [f64::NEG_INFINITY, f64::INFINITY] }
+    }
+
+    /// As far as the records of a card go; `drive`, of a sum of one, stands behind `key` and in the card's unit.
+    fn of(card: &Card, drive: Option<f64>, key: &str, width: f64) -> Result<Driven, Problems> {
+        let Some(drive) = drive else {
+            return Err(wrong(card, "says how a junction answers, not what drives it", &format!("give `{key}`, in the card's unit")));
+        };
+        if width <= 0.0 {
+            return Err(wrong(card, format!("falls with its drive (width {width:e})"), "turn the sign of the drive in its records"));
+        }
+        let middle = card.value("V_50")?;
+        let range = card.validity.get("V");
+        let range = range.ok_or_else(|| wrong(card, "states no range of its drive `V`", "state the range that the records cover"))?;
+        let reach = [range.min, range.max].map(|v| (v - middle) / width);
+        if !(reach[0] < 0.0 && 0.0 < reach[1]) {
+            let covers = format!("covers drives from {:e} to {:e}, and the middle of its curve lies at {middle:e}", range.min, range.max);
+            return Err(wrong(card, covers, "records on both sides of the middle are needed"));
+        }
+        Ok(Driven { one: drive / width, reach })
+    }
+
+    fn at(self, x: f64) -> f64 {
+        (self.one * x).clamp(self.reach[0], self.reach[1])
+    }
+}
+
+/// Refuses settings in the unit of a card where nothing reads one.
+fn no_card(settings: &[(&str, bool)]) -> Result<(), Problems> {
+    match settings.iter().find(|s| s.1) {
+        Some((name, _)) => Err(Diagnostic::error(format!("{name}: it drives the device of a card, and there is none"))
+            .hint(format!("give `card`, or leave `{name}` out"))
+            .into()),
+        None => Ok(()),
+    }
 }
 
 /// What is wrong with a card, and what helps.

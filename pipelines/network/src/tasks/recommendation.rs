@@ -5,7 +5,7 @@
 //! share of ratings held out that are told rightly. The paper names its data no further; here each user likes the items of one or two of several tastes, with
 //! some likes at random: a stand-in, so that the gap between ideal and device bits counts, not the accuracy.
 
-use super::{CardNote, Context, DataNote, Outcome, RandomBit, Task, card, percent};
+use super::{CardNote, Context, DataNote, Driven, Outcome, RandomBit, Task, card, percent};
 use crate::settings::settings;
 use spinloom_base::Problems;
 use spinloom_base::random::Stream;
@@ -52,19 +52,9 @@ struct Unit {
     width: f64,
 }
 
-/// What drives the units, in widths of their curve.
-#[derive(Clone, Copy)]
-struct Drive {
-    /// Of a sum of one.
-    one: f64,
-    /// How far from the middle it may go.
-    reach: [f64; 2],
-}
-
 impl Unit {
-    fn chance(self, x: f64, drive: Drive) -> f64 {
-        let driven = (drive.one * x).clamp(drive.reach[0], drive.reach[1]);
-        1.0 / (1.0 + (-(driven - self.offset) / self.width).exp())
+    fn chance(self, x: f64, drive: Driven) -> f64 {
+        1.0 / (1.0 + (-(drive.at(x) - self.offset) / self.width).exp())
     }
 }
 
@@ -74,14 +64,14 @@ struct Machine {
     hidden_bias: Vec<f64>,
     visible: Vec<Unit>,
     hidden: Vec<Unit>,
-    drive: Drive,
+    drive: Driven,
     looks: usize,
     limit: f64,
     levels: usize,
 }
 
 impl Machine {
-    fn new(s: &Recommendation, drive: Drive, spread: f64, stream: &mut Stream) -> Self {
+    fn new(s: &Recommendation, drive: Driven, spread: f64, stream: &mut Stream) -> Self {
         let mut units = |n: usize| -> Vec<Unit> {
             (0..n).map(|_| Unit { offset: spread * stream.normal(), width: (spread * stream.normal()).exp() }).collect()
         };
@@ -176,7 +166,7 @@ impl Recommendation {
             .collect()
     }
 
-    fn accuracy(&self, users: &[Vec<f64>], drive: Drive, spread: f64, seed: u64, context: &Context<'_>) -> f64 {
+    fn accuracy(&self, users: &[Vec<f64>], drive: Driven, spread: f64, seed: u64, context: &Context<'_>) -> f64 {
         let mut stream = Stream::new(seed, 0x72 << 40 | u64::from(spread > 0.0));
         let mut machine = Machine::new(self, drive, spread, &mut stream);
         let (train, test) = users.split_at(self.users[0]);
@@ -212,19 +202,23 @@ impl Task for Recommendation {
         if self.users.len() != 2 {
             return Err(spinloom_base::Diagnostic::error("users needs two numbers: to learn from, to test").into());
         }
-        let ideal = Drive { one: 1.0, reach: [f64::NEG_INFINITY, f64::INFINITY] };
+        let ideal = Driven::freely(1.0);
         let drive = match &self.card {
             Some(path) => {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 let bit = RandomBit::of(&card)?;
-                let one = bit.drive(self.drive)?;
+                let drive = bit.driven(&card, self.drive, "drive")?;
                 // Independent bits are three response times apart; a look takes one step up and one down.
                 out.note(format!("one recommendation takes {:.3e} s", 6.0 * bit.tau * self.looks as f64));
                 out.cards.push(note);
-                out.cards.push(CardNote::typed("typed beside the card: drive of a sum of one, spread"));
-                Drive { one, reach: bit.reach }
+                out.cards.push(CardNote::typed(format!(
+                    "typed beside the card: drive of a sum of one {:e} in its unit, spread",
+                    drive.one * bit.s
+                )));
+                drive
             }
             None => {
+                super::no_card(&[("drive", self.drive.is_some())])?;
                 out.cards.push(CardNote::typed("random bit typed: logistic"));
                 ideal
             }

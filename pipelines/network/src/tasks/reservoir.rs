@@ -4,6 +4,7 @@
 //!   power obeys dp/dt = 2 Γ_G (ζ(1 − p) − 1 − Q p) p (Slavin and Tiberkevich, IEEE Trans. Magn. 45, 1875 (2009), equation 10) and relaxes at Γ_p =
 //!   Γ_G (ζ − 1). A random mask spreads each input over virtual nodes; a node is the amplitude √p at the end of its dwell. Feedback adds the amplitude of one input before to the current.
 //! - `p-bits`: low-barrier magnets in their analogue mode (Ganguly and Ghosh, IEEE Access 9, 89640 (2021)): τ dm/dt = −m + tanh(W m + w u + b) + noise, W random.
+//!   With a card tanh((V − V_50)/2s) of V − V_50 = drive · (W m + w u + b), which stops where the card's range does, at the rate cosh((V − V_50)/2s)/τ.
 //! - `skyrmions`: bars with skyrmions in a field that carries the input (Yokouchi et al., Sci. Adv. 8, eabq5652 (2022)): the number in each bar follows
 //!   the field with a lag and a hysteresis of creation and annihilation, the size follows at once; read is the Hall voltage ∝ number × size, with the counting
 //!   noise of the number. Without a card this is a model; with one (`sigmoid-lagging`) the simulated Hall voltage follows the field as the card says, y_inf(B) at 1/tau_rise or 1/tau_fall, and
@@ -11,7 +12,7 @@
 //!
 //! Tasks are in [`super::signals`]. Training data come first, test data after; λ is set, not tuned on the test.
 
-use super::{CardNote, Context, DataNote, Outcome, RandomBit, Task, card, oscillators, percent, signals, wrong};
+use super::{CardNote, Context, DataNote, Driven, Outcome, RandomBit, Task, card, no_card, oscillators, percent, signals, wrong};
 use crate::data::{Dataset, Images, Source};
 use crate::ridge::{Ridge, correlation_squared, nrmse};
 use crate::settings::{Seconds, choice, settings};
@@ -54,7 +55,7 @@ settings!(
         drive: Option<f64> = None, 1e-30..=1e30;
         /// Input period of p-bits with a card; without one it is `dwell`.
         step: Option<Seconds> = None, 1e-15..=1e6;
-        /// Dwell of a virtual node in units of 1/Γ_p; input period of p-bits in units of τ; of skyrmions in units of their lag.
+        /// Dwell of a virtual node in units of 1/Γ_p; input period of p-bits without a card in units of τ; of skyrmions in units of their lag.
         dwell: f64 = 0.2, 0.001..=1000.0;
         /// What an input of 1 adds to ζ, to the argument of tanh, to the field.
         input: f64 = 1.0, 0.0..=100.0;
@@ -129,24 +130,20 @@ impl Bar {
     }
 }
 
-/// What drives a p-bit: in widths of its curve of an argument of one, and how far from the middle it may go.
-struct Bit {
-    one: f64,
-    reach: [f64; 2],
-}
-
 /// What cards say of the devices, or typical ones.
 struct Devices {
     oscillator: oscillators::Device,
-    bit: Bit,
+    bit: Driven,
+    /// The same of a card, whose response is quicker off balance.
+    hurries: bool,
     bar: Option<Bar>,
 }
 
 impl Devices {
     /// Without cards.
     fn typical() -> Devices {
-        let bit = Bit { one: 2.0, reach: [f64::NEG_INFINITY, f64::INFINITY] };
-        Devices { oscillator: oscillators::Device::typical(), bit, bar: None }
+        // tanh x is a logistic function of 2x.
+        Devices { oscillator: oscillators::Device::typical(), bit: Driven::freely(2.0), hurries: false, bar: None }
     }
 }
 
@@ -253,16 +250,20 @@ impl<'a> Machine<'a> {
                 }
             }
             State::PBits { m, weights, input, bias, rate } => {
-                let inner = (s.dwell * 10.0).ceil().max(1.0);
+                let bit = self.cards.bit;
+                let hurry = |driven: f64| if self.cards.hurries { (0.5 * driven).cosh() } else { 1.0 };
+                // Ten steps to the quickest response.
+                let quickest = if self.cards.hurries { hurry(bit.reach[0]).max(hurry(bit.reach[1])) } else { 1.0 };
+                let inner = (s.dwell * 10.0 * quickest).ceil().max(1.0);
                 let h = s.dwell / inner;
-                let bit = &self.cards.bit;
                 for _ in 0..inner as usize {
                     let at = nalgebra::DVector::from_column_slice(m);
                     let field = &*weights * at;
                     for i in 0..m.len() {
-                        let kick = if s.noise > 0.0 { s.noise * (2.0 * h * rate[i]).sqrt() * self.stream.normal() } else { 0.0 };
-                        let driven = bit.one * (field[i] + input[i] * u[i % u.len()] + bias[i]);
-                        m[i] += h * rate[i] * (-m[i] + (0.5 * driven.clamp(bit.reach[0], bit.reach[1])).tanh()) + kick;
+                        let driven = bit.at(field[i] + input[i] * u[i % u.len()] + bias[i]);
+                        let rate = rate[i] * hurry(driven);
+                        let kick = if s.noise > 0.0 { s.noise * (2.0 * h * rate).sqrt() * self.stream.normal() } else { 0.0 };
+                        m[i] += h * rate * (-m[i] + (0.5 * driven).tanh()) + kick;
                     }
                 }
                 out.extend_from_slice(m);
@@ -534,6 +535,10 @@ impl Task for Reservoir {
         if self.lengths.len() != 3 {
             return Err(Diagnostic::error("lengths needs three numbers: to settle, to train, to test").into());
         }
+        if self.card.is_none() || self.device != Kind::PBits {
+            no_card(&[("drive", self.drive.is_some()), ("step", self.step.is_some())])
+                .map_err(|p| if self.device == Kind::PBits { p } else { Diagnostic::error("drive and step are those of p-bits").into() })?;
+        }
         let mut s = self.clone();
         let mut cards = Devices::typical();
         match (&self.card, self.device) {
@@ -549,10 +554,20 @@ impl Task for Reservoir {
                     return Err(wrong(&card, "says how fast a junction answers, not how often inputs come", "give `step`"));
                 };
                 s.dwell = step.0 / bit.tau;
-                cards.bit = Bit { one: bit.drive(s.drive)?, reach: bit.reach };
+                if !(0.001..=1000.0).contains(&s.dwell) {
+                    return Err(wrong(
+                        &card,
+                        format!("responds in {:e} s", bit.tau),
+                        "a `step` between a thousandth and a thousand of that is wanted",
+                    ));
+                }
+                (cards.bit, cards.hurries) = (bit.driven(&card, s.drive, "drive")?, true);
                 out.note(format!("tau = {:.3e} s: an input lasts {:.3} of it", bit.tau, s.dwell));
                 out.cards.push(note);
-                out.cards.push(CardNote::typed("typed beside the card: weights, drive of an argument of one, time of an input, spread, noise"));
+                out.cards.push(CardNote::typed(format!(
+                    "typed beside the card: weights, drive of an argument of one {:e} in its unit, time of an input, spread, noise",
+                    cards.bit.one * bit.s
+                )));
             }
             (Some(path), Kind::Skyrmions) => {
                 let Some(number) = &self.number else {
@@ -581,15 +596,8 @@ impl Task for Reservoir {
             out.note("a model of numbers, no device was simulated; that more skyrmions count with less noise (1/sqrt of their number) is assumed, not found");
         }
         s.tasks.dedup();
-        let setup = |devices: usize, feedback: f64, count: f64| Setup {
-            s: &s,
-            cards: &cards,
-            devices,
-            feedback,
-            count,
-            seed,
-            validate: false,
-        };
+        let setup =
+            |devices: usize, feedback: f64, count: f64| Setup { s: &s, cards: &cards, devices, feedback, count, seed, validate: false };
         for (i, &q) in s.tasks.iter().enumerate() {
             (context.progress)(i as f64 / s.tasks.len() as f64, q.word());
             // The task's own number comes before those it adds beside.
@@ -687,8 +695,9 @@ mod tests {
     #[test]
     fn the_card_of_a_p_bit_decides_what_it_answers() {
         let s = Reservoir { device: Kind::PBits, recurrence: 0.0, spread: 0.0, dwell: 40.0, ..Reservoir::default() };
-        let rest = |bit: Bit, u: f64| {
-            let cards = Devices { bit, ..Devices::typical() };
+        let rest = |bit: Driven, u: f64, dwell: f64| {
+            let s = Reservoir { dwell, ..s.clone() };
+            let cards = Devices { bit, hurries: bit.reach[1] < 9.0, ..Devices::typical() };
             let mut m = Machine::new(&s, &cards, 1, 0.0, 1.0, 1);
             let State::PBits { input, bias, .. } = &mut m.state else { unreachable!() };
             (input[0], bias[0]) = (1.0, 0.0);
@@ -696,13 +705,17 @@ mod tests {
             m.feed(&[u], &mut out);
             out[0]
         };
-        let open = [f64::NEG_INFINITY, f64::INFINITY];
         // 2 P − 1 of a logistic function at 0.6 and at 1.2 of its widths.
         let wanted = |x: f64| 2.0 / (1.0 + (-x).exp()) - 1.0;
-        assert!((rest(Bit { one: 2.0, reach: open }, 0.3) - wanted(0.6)).abs() < 1e-9);
-        assert!((rest(Bit { one: 4.0, reach: open }, 0.3) - wanted(1.2)).abs() < 1e-9);
-        assert!((rest(Bit { one: 4.0, reach: [-1.0, 0.5] }, 0.3) - wanted(0.5)).abs() < 1e-9);
-        assert!((rest(Bit { one: 4.0, reach: [-1.0, 0.5] }, -3.0) - wanted(-1.0)).abs() < 1e-9);
+        let card = Driven { one: 4.0, reach: [-1.0, 2.0] };
+        assert!((rest(Driven::freely(2.0), 0.3, 40.0) - wanted(0.6)).abs() < 1e-9);
+        assert!((rest(card, 0.3, 40.0) - wanted(1.2)).abs() < 1e-9);
+        assert!((rest(card, 3.0, 40.0) - wanted(2.0)).abs() < 1e-9);
+        assert!((rest(card, -3.0, 40.0) - wanted(-1.0)).abs() < 1e-9);
+        // Of its way to rest it has 1 − e^(−t cosh(x/2)/τ) behind it, one without a card 1 − e^(−t/τ); ten steps to a time err by a few percent.
+        let gone = |bit: Driven, u: f64, x: f64| -(1.0 - rest(bit, u, 0.5) / wanted(x)).ln() / 0.5;
+        assert!((gone(card, 0.5, 2.0) / 1f64.cosh() - 1.0).abs() < 0.06, "{}", gone(card, 0.5, 2.0));
+        assert!((gone(Driven::freely(4.0), 0.5, 2.0) - 1.0).abs() < 0.06, "{}", gone(Driven::freely(4.0), 0.5, 2.0));
     }
 
     #[test]
