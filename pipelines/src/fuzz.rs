@@ -522,7 +522,8 @@ fn share(name: &str, part: &str, [first, end]: [usize; 2], clock: std::time::Ins
         }
         let k = now().or(last).expect("a number");
         assert!(status.code().is_none(), "input {k}: {}", std::fs::read_to_string(&said).unwrap_or_default());
-        if enough {
+        // Killed for the time; what a crash of its own has ended counts, whenever it comes.
+        if enough && std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGKILL) {
             from = k;
             break;
         }
@@ -572,7 +573,7 @@ fn some_records() {
             }
             drop((record.events(), record.checkpoint()));
             for field in record.fields().unwrap_or_default() {
-                drop([0, field.frames.len().saturating_sub(1)].map(|i| record.frame(&field.name, i)));
+                drop((0..field.frames.len().min(4)).map(|i| record.frame(&field.name, i)).collect::<Vec<_>>());
             }
             true
         },

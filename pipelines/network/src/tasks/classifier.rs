@@ -9,7 +9,7 @@
 //! the synapse. Its updates (writes of the last layer where the answer was not clear) are set against those of back-propagation through all layers for as many epochs: a count of writes, not of
 //! equal learning. It learns from all training samples, those set aside for validation among them.
 
-use super::{AC, CardNote, Context, MAC, Outcome, Task, percent, priced, wrong};
+use super::{AC, CardNote, Context, MAC, Outcome, Task, percent, priced, range, wrong};
 use crate::data::bytes;
 use crate::data::events::{Cut, Slice};
 use crate::data::samples::{Part, Samples, Set};
@@ -248,9 +248,7 @@ impl Circuit {
         if slope <= 0.0 {
             return Err(wrong(card, format!("falls with its drive (slope {slope:e})"), "turn the sign of the drive in its records"));
         }
-        let Some(range) = card.validity.get(drive) else {
-            return Err(wrong(card, format!("states no range of its drive `{drive}`"), "state the range that the records cover"));
-        };
+        let range = range(card, drive)?;
         let bias = self.bias.unwrap_or(middle);
         let x = |v: f64| ((v - bias) / self.drive) as f32;
         let (low, high) = (x(range.min), x(range.max));
@@ -798,7 +796,10 @@ impl Classifier {
             let squares = realise(net, Some(synapse), Some((seed ^ 0xC41F, chip as u32)))?;
             let analog = Analog { synapse, squares };
             if synapse.calibration > 0 {
-                self.calibrate(net, &analog, data, seed);
+                let found = self.statistics(net, &analog, data, seed);
+                // Converters keep the range they were built with.
+                net.set_ranges(&trained);
+                net.set_statistics(&found);
             }
             all.push(self.test(net, data, &data.test, key, Some(&analog), noise)?.0);
             net.set_ranges(&trained);
@@ -807,12 +808,11 @@ impl Classifier {
         Ok((all.iter().sum::<f64>() / all.len() as f64, all.iter().copied().fold(f64::INFINITY, f64::min)))
     }
 
-    /// Means and variances of every normalisation from training samples that run through the chip as it is.
-    fn calibrate(&self, net: &mut Net, analog: &Analog<'_>, data: &Samples, seed: u64) {
+    /// Means and variances of every normalisation, of each batch of training samples that runs through the chip as it is.
+    fn statistics(&self, net: &mut Net, analog: &Analog<'_>, data: &Samples, seed: u64) -> Vec<Vec<[Vec<f32>; 2]>> {
         let key = crate::encode::key(seed);
         let mut all: Vec<usize> = (0..data.train.labels.len()).collect();
         Stream::new(seed, 0x4341 << 40).shuffle(&mut all);
-        let before = net.ranges();
         let mut found = Vec::new();
         let batch = self.batch.max(64).min(all.len()).max(1);
         for (b, some) in all.chunks_exact(batch).take(analog.synapse.calibration).enumerate() {
@@ -820,9 +820,7 @@ impl Classifier {
             net.forward(x, steps, some.len(), Pass::Train, Some(analog), [key[0], key[1], b as u32]);
             found.push(net.batch_statistics());
         }
-        // Converters keep the range they were built with.
-        net.set_ranges(&before);
-        net.set_statistics(&found);
+        found
     }
 
     /// The last layer anew by STDP; updates made, and updates a full back-propagation of as many epochs would make.

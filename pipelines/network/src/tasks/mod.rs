@@ -364,11 +364,6 @@ impl RandomBit {
         };
         Ok(RandomBit { s, tau })
     }
-
-    /// Driven by `drive`, in the card's unit, of a sum of one.
-    fn driven(&self, card: &Card, drive: Option<f64>, key: &str) -> Result<Driven, Problems> {
-        Driven::of(card, drive, key, self.s)
-    }
 }
 
 /// What drives a device whose curve is logistic, from the middle of the curve and in units of its width.
@@ -395,8 +390,7 @@ impl Driven {
             return Err(wrong(card, format!("falls with its drive (width {width:e})"), "turn the sign of the drive in its records"));
         }
         let middle = card.value("V_50")?;
-        let range = card.validity.get("V");
-        let range = range.ok_or_else(|| wrong(card, "states no range of its drive `V`", "state the range that the records cover"))?;
+        let range = range(card, "V")?;
         let reach = [range.min, range.max].map(|v| (v - middle) / width);
         if !(reach[0] < 0.0 && 0.0 < reach[1]) {
             let covers = format!("covers drives from {:e} to {:e}, and the middle of its curve lies at {middle:e}", range.min, range.max);
@@ -423,6 +417,12 @@ fn no_card(settings: &[(&str, bool)]) -> Result<(), Problems> {
 /// What is wrong with a card, and what helps.
 pub(crate) fn wrong(card: &Card, message: impl std::fmt::Display, hint: &str) -> Problems {
     Diagnostic::error(format!("the card `{}` {message}", card.name)).hint(hint).into()
+}
+
+/// The range of its drive that the records of a card cover.
+fn range<'a>(card: &'a Card, drive: &str) -> Result<&'a spinloom_card::Range, Problems> {
+    let missing = || wrong(card, format!("states no range of its drive `{drive}`"), "state the range that the records cover");
+    card.validity.get(drive).ok_or_else(missing)
 }
 
 /// Says where a device is used outside of what its card was fitted to.

@@ -207,7 +207,7 @@ impl Task for Recommendation {
             Some(path) => {
                 let (card, note) = card(context, path, &super::RANDOM_BITS)?;
                 let bit = RandomBit::of(&card)?;
-                let drive = bit.driven(&card, self.drive, "drive")?;
+                let drive = Driven::of(&card, self.drive, "drive", bit.s)?;
                 // Independent bits are three response times apart; a look takes one step up and one down.
                 out.note(format!("one recommendation takes {:.3e} s", 6.0 * bit.tau * self.looks as f64));
                 out.cards.push(note);

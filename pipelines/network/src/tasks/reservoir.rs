@@ -561,7 +561,7 @@ impl Task for Reservoir {
                         "a `step` between a thousandth and a thousand of that is wanted",
                     ));
                 }
-                (cards.bit, cards.hurries) = (bit.driven(&card, s.drive, "drive")?, true);
+                (cards.bit, cards.hurries) = (Driven::of(&card, s.drive, "drive", bit.s)?, true);
                 out.note(format!("tau = {:.3e} s: an input lasts {:.3} of it", bit.tau, s.dwell));
                 out.cards.push(note);
                 out.cards.push(CardNote::typed(format!(
